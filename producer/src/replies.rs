@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use lockstep_bus::{Acknowledge, Bus, BusError, ConsumeOptions, Consumer};
 use lockstep_protocol::topology::{Queue, ReplyQueue};
@@ -105,7 +104,7 @@ impl Drop for Waiter {
 /// Passes results to their waiters. A result without a waiter arrived twice or too late, and is dropped; the store keeps every
 /// outcome.
 async fn read(mut consumer: Box<dyn Consumer>, waiters: Waiters) {
-    while let Some(batch) = consumer.take(usize::from(PREFETCH), Duration::ZERO).await {
+    while let Some(batch) = consumer.take(usize::from(PREFETCH)).await {
         for delivery in batch.deliveries {
             let Ok(decoded) = Envelope::decode(&delivery.body) else {
                 let id = delivery.properties.message_id.unwrap_or_default();

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use uuid::Uuid;
 
+use crate::json::Text;
+
 /// The most characters of a name, a label and every other single-line text.
 pub const MAX_LABEL: usize = 255;
 /// The most characters of a note, which may have several lines.
@@ -109,7 +111,7 @@ pub(crate) fn optional_note<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 pub(crate) fn optional_time<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Timestamp>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+    let Some(Text(text)) = Option::<Text<'_>>::deserialize(deserializer)? else {
         return Ok(None);
     };
     let refuse = |error: &dyn fmt::Display| {

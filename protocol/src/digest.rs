@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::{fmt, io};
 
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -27,21 +28,20 @@ impl io::Write for Text {
 
 impl Digest {
     /// Computes the digest of a message.
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "unreachable; the message of `expect` gives the reason"
-    )]
     pub fn of(kind: &str, subject: Option<&str>, data: &Value) -> Self {
+        Self::of_canonical(kind, subject, data)
+    }
+
+    /// Computes the digest of a message from data whose keys are serialized in their order.
+    pub(crate) fn of_canonical(kind: &str, subject: Option<&str>, data: &impl Serialize) -> Self {
         let mut hash = Sha256::new();
         hash.update(kind.as_bytes());
         hash.update([0]);
         hash.update(subject.unwrap_or_default().as_bytes());
         hash.update([0]);
-        // `serde_json::Value` keeps its keys sorted, so this text is canonical. It is hashed while it is written, so the
-        // whole text is never in memory.
+        // The keys are sorted, so this text is canonical. It is hashed while it is written, so the whole text is never in memory.
         let mut text = Text(hash);
-        serde_json::to_writer(&mut text, data)
-            .expect("hashing never fails, and every `Value` can be serialized");
+        serde_json::to_writer(&mut text, data).expect("hashing never fails, and all JSON can be serialized");
         Self(text.0.finalize().into())
     }
 

@@ -5,14 +5,18 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::json::{self, Json, Text};
 use crate::kind::UnknownKind;
-use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent, bounds, strict};
+use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent, WorkResult, bounds};
 
 /// The content type of every message.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// The largest body accepted anywhere: 4 MiB. Inventories are imported in chunks that are much smaller.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// The size of most bodies, in bytes.
+const USUAL_BYTES: usize = 512;
 
 /// The most characters of an error's place, reason and quoted type. Without a limit a quoted text could be as long as the
 /// message.
@@ -39,46 +43,110 @@ pub struct Envelope {
 
 /// The encoded form of an envelope.
 #[derive(Serialize)]
-struct Wire<'a> {
+struct Wire<'a, T> {
     specversion: &'static str,
     id: &'a MessageId,
     source: &'a Source,
     #[serde(rename = "type")]
     kind: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subject: &'a Option<String>,
+    subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<Timestamp>,
     datacontenttype: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: &'a Option<TraceParent>,
+    traceparent: Option<&'a TraceParent>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    causationid: &'a Option<String>,
+    causationid: Option<Cause<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    actor: &'a Option<String>,
-    data: &'a Message,
+    actor: Option<&'a str>,
+    data: &'a T,
+}
+
+/// The identity of the message that caused this one.
+enum Cause<'a> {
+    Text(&'a str),
+    Identity(&'a Identity),
+}
+
+impl Serialize for Cause<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Identity(identity) => serializer.collect_str(identity),
+        }
+    }
+}
+
+impl<T: Serialize> Wire<'_, T> {
+    fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut body, self)
+            .expect("envelopes have string keys and no failing serializers");
+        body
+    }
+}
+
+/// The result of a message: encoded as an [`Envelope`], without the copies that an envelope would need.
+#[derive(Clone, Copy, Debug)]
+pub struct ResultEnvelope<'a> {
+    /// The id of the result, derived from its cause.
+    pub id: &'a MessageId,
+    /// The subject of the message.
+    pub subject: Option<&'a str>,
+    /// When the message was decided.
+    pub time: Timestamp,
+    /// The trace context of the message, if any.
+    pub traceparent: Option<&'a TraceParent>,
+    /// The identity of the message.
+    pub cause: &'a Identity,
+    /// What is reported.
+    pub result: &'a WorkResult,
+}
+
+impl ResultEnvelope<'_> {
+    /// Encodes the result as structured CloudEvents JSON, from the source of the workers.
+    pub fn encode(&self) -> Vec<u8> {
+        let wire = Wire {
+            specversion: "1.0",
+            id: self.id,
+            source: &Source::worker(),
+            kind: self.result.kind(),
+            subject: self.subject,
+            time: Some(self.time),
+            datacontenttype: "application/json",
+            traceparent: self.traceparent,
+            causationid: Some(Cause::Identity(self.cause)),
+            actor: None,
+            data: self.result,
+        };
+        wire.encode()
+    }
 }
 
 /// The attributes before validation; unknown attributes are ignored.
 #[derive(Deserialize)]
-struct Raw {
-    specversion: String,
+struct Raw<'a> {
+    #[serde(borrow)]
+    specversion: Text<'a>,
     id: MessageId,
     source: Source,
-    #[serde(rename = "type")]
-    kind: String,
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
     #[serde(default, deserialize_with = "bounds::optional_label")]
     subject: Option<String>,
     #[serde(default, deserialize_with = "bounds::optional_time")]
     time: Option<Timestamp>,
-    datacontenttype: Option<String>,
-    traceparent: Option<String>,
+    #[serde(borrow)]
+    datacontenttype: Option<Text<'a>>,
+    #[serde(borrow)]
+    traceparent: Option<Text<'a>>,
     #[serde(default, deserialize_with = "bounds::optional_note")]
     causationid: Option<String>,
     #[serde(default, deserialize_with = "bounds::optional_label")]
     actor: Option<String>,
-    #[serde(default, deserialize_with = "strict::value")]
-    data: Option<Value>,
+    #[serde(borrow, default, deserialize_with = "json::value")]
+    data: Option<Json<'a>>,
     data_base64: Option<IgnoredAny>,
 }
 
@@ -143,25 +211,21 @@ impl Envelope {
     }
 
     /// Encodes the message as structured CloudEvents JSON.
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "unreachable; the message of `expect` gives the reason"
-    )]
     pub fn encode(&self) -> Vec<u8> {
         let wire = Wire {
             specversion: "1.0",
             id: &self.identity.id,
             source: &self.identity.source,
             kind: self.message.kind(),
-            subject: &self.subject,
+            subject: self.subject.as_deref(),
             time: self.time,
             datacontenttype: "application/json",
-            traceparent: &self.traceparent,
-            causationid: &self.causationid,
-            actor: &self.actor,
+            traceparent: self.traceparent.as_ref(),
+            causationid: self.causationid.as_deref().map(Cause::Text),
+            actor: self.actor.as_deref(),
             data: &self.message,
         };
-        serde_json::to_vec(&wire).expect("envelopes have string keys and no failing serializers")
+        wire.encode()
     }
 
     /// Decodes a message.
@@ -181,41 +245,45 @@ impl Envelope {
             Some(b'{') => {}
             other => return Err(not_an_object(body, other.copied())),
         }
-        match serde_json::from_slice::<Raw>(body) {
+        match serde_json::from_slice::<Raw<'_>>(body) {
             Ok(raw) => raw.into_decoded(),
             Err(_) => Err(envelope_error(body)),
         }
     }
 }
 
-impl Raw {
+impl Raw<'_> {
     fn into_decoded(self) -> Result<Decoded, DecodeError> {
+        let Text(kind) = self.kind;
         let identity = Identity {
             source: self.source,
             id: self.id,
         };
         let missing = self.data.is_none();
-        let data = self.data.unwrap_or(Value::Null);
-        let digest = Digest::of(&self.kind, self.subject.as_deref(), &data);
+        let data = self.data.unwrap_or(Json::Null);
+        let digest = Digest::of_canonical(&kind, self.subject.as_deref(), &data);
         let refuse = |code: Code, place: &str, reason: String| DecodeError {
             code,
             place: shortened(place),
             reason: shortened(&reason),
             identity: Some(identity.clone()),
-            kind: Some(shortened(&self.kind)),
+            kind: Some(shortened(&kind)),
             digest,
         };
-        if self.specversion != "1.0" {
-            let reason = format!("is {:?}; only CloudEvents \"1.0\" is supported", self.specversion);
+        let Text(version) = self.specversion;
+        if version != "1.0" {
+            let reason = format!("is {version:?}; only CloudEvents \"1.0\" is supported");
             return Err(refuse(Code::InvalidEnvelope, "$.specversion", reason));
         }
-        if let Some(other) = self.datacontenttype.filter(|text| !is_json(text)) {
+        if let Some(Text(other)) = self.datacontenttype.filter(|Text(text)| !is_json(text)) {
             let reason = format!("is {other:?}; only JSON data is supported: \"application/json\"");
             return Err(refuse(Code::InvalidEnvelope, "$.datacontenttype", reason));
         }
         // W3C Trace Context requires that a malformed `traceparent` is ignored; it does not invalidate the message.
-        let traceparent = self.traceparent.and_then(|text| TraceParent::try_from(text).ok());
-        let kind: Kind = self.kind.parse().map_err(|error: UnknownKind| {
+        let traceparent = self
+            .traceparent
+            .and_then(|Text(text)| TraceParent::try_from(text.into_owned()).ok());
+        let message_kind: Kind = kind.parse().map_err(|error: UnknownKind| {
             refuse(
                 Code::UnknownType,
                 "$.type",
@@ -230,7 +298,7 @@ impl Raw {
             let reason = "is missing: send the body there, as a JSON object".to_owned();
             return Err(refuse(Code::InvalidData, "$.data", reason));
         }
-        let message = Message::from_data(kind, &data)
+        let message = Message::from_json(message_kind, &data)
             .map_err(|error| refuse(Code::InvalidData, &place_in("$.data", &error.place), error.reason))?;
         let envelope = Envelope {
             identity,
@@ -299,7 +367,7 @@ fn unreadable(body: &[u8], code: Code, place: &str, reason: &str) -> DecodeError
 /// keep the identity if it is readable. Only the error path pays for following the path.
 fn envelope_error(body: &[u8]) -> DecodeError {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let (place, reason) = match serde_path_to_error::deserialize::<_, Raw>(&mut deserializer) {
+    let (place, reason) = match serde_path_to_error::deserialize::<_, Raw<'_>>(&mut deserializer) {
         Ok(_) => ("$".to_owned(), "has more data after the JSON object".to_owned()),
         Err(error) => (
             place_in("$", &error.path().to_string()),

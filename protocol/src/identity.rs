@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 use crate::Kind;
+use crate::text::validated_text;
 
 /// The namespace of every derived id. Part of the protocol: with another namespace the results of redelivered messages
 /// would get new ids.
@@ -20,14 +22,12 @@ const NOT_ALLOWED: &str = "urn:lockstep:not-allowed";
 pub const MAX_LENGTH: usize = 255;
 
 /// The `id` of a message, unique within its source: 1 to 255 bytes without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct MessageId(String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(SmolStr);
 
 /// The origin of a message: a URI reference of 1 to 255 ASCII characters without blanks, such as `urn:example:netbox`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Source(String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(SmolStr);
 
 /// Why a text is not a valid id or source.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -56,45 +56,18 @@ fn check(text: &str, refused: impl Fn(&char) -> bool) -> Result<(), IdentityErro
     }
 }
 
-impl TryFrom<String> for MessageId {
-    type Error = IdentityError;
-
-    fn try_from(text: String) -> Result<Self, IdentityError> {
-        check(&text, |c| c.is_control())?;
-        Ok(Self(text))
-    }
-}
-
-impl TryFrom<String> for Source {
-    type Error = IdentityError;
-
-    fn try_from(text: String) -> Result<Self, IdentityError> {
-        check(&text, |c| !c.is_ascii_graphic())?;
-        Ok(Self(text))
-    }
-}
-
-impl From<MessageId> for String {
-    fn from(id: MessageId) -> Self {
-        id.0
-    }
-}
-
-impl From<Source> for String {
-    fn from(source: Source) -> Self {
-        source.0
-    }
-}
+validated_text!(MessageId, IdentityError);
+validated_text!(Source, IdentityError);
 
 impl MessageId {
     /// Generates an id for a message that has no cause: a UUIDv7, which sorts by creation time.
     pub fn new() -> Self {
-        Self(Uuid::now_v7().to_string())
+        Uuid::now_v7().into()
     }
 
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    fn checked(text: &str) -> Result<Self, IdentityError> {
+        check(text, |c| c.is_control())?;
+        Ok(Self(text.into()))
     }
 }
 
@@ -106,7 +79,8 @@ impl Default for MessageId {
 
 impl From<Uuid> for MessageId {
     fn from(id: Uuid) -> Self {
-        Self(id.to_string())
+        let mut text = Uuid::encode_buffer();
+        Self(SmolStr::new(id.hyphenated().encode_lower(&mut text)))
     }
 }
 
@@ -127,12 +101,12 @@ impl Source {
 
     /// The source of every result. All workers use the same one, so that a result published twice has one identity.
     pub fn worker() -> Self {
-        Self(WORKER.to_owned())
+        Self(SmolStr::new_static(WORKER))
     }
 
-    /// The source as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    fn checked(text: &str) -> Result<Self, IdentityError> {
+        check(text, |c| !c.is_ascii_graphic())?;
+        Ok(Self(text.into()))
     }
 }
 
@@ -150,7 +124,7 @@ impl Identity {
     /// The identity under which the store keeps a body without a readable identity, derived from its bytes.
     pub fn of_undecodable(body: &[u8]) -> Self {
         Self {
-            source: Source(UNDECODABLE.to_owned()),
+            source: Source(SmolStr::new_static(UNDECODABLE)),
             id: Uuid::new_v5(&NAMESPACE, body).into(),
         }
     }
@@ -169,7 +143,7 @@ impl Identity {
         self.of_content(NOT_ALLOWED, digest)
     }
 
-    fn of_content(&self, source: &str, digest: &crate::Digest) -> Self {
+    fn of_content(&self, source: &'static str, digest: &crate::Digest) -> Self {
         let name = [
             self.source.0.as_bytes(),
             b"\0",
@@ -179,7 +153,7 @@ impl Identity {
         ]
         .concat();
         Self {
-            source: Source(source.to_owned()),
+            source: Source(SmolStr::new_static(source)),
             id: Uuid::new_v5(&NAMESPACE, &name).into(),
         }
     }
@@ -187,7 +161,14 @@ impl Identity {
     /// The id of the `index`-th follow-up message of a kind. It depends only on its arguments and this identity, so a message
     /// processed twice produces follow-up messages with the same ids.
     pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
-        let name = format!("{}\0{}\0{}\0{index}", self.source.0, self.id.0, kind.as_str());
+        self.derive_for(None, kind, index)
+    }
+
+    /// Like [`Identity::derive`], and different for each sender.
+    pub fn derive_for(&self, actor: Option<&str>, kind: Kind, index: u64) -> MessageId {
+        let Self { source, id } = self;
+        let (separator, actor) = actor.map_or(("", ""), |actor| ("\0", actor));
+        let name = format!("{source}\0{id}\0{}\0{index}{separator}{actor}", kind.as_str());
         Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()
     }
 }
@@ -214,25 +195,7 @@ impl MessageKey {
 
     /// The id of the `index`-th follow-up message of a kind, like [`Identity::derive`], and different for each sender.
     pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
-        let Identity { source, id } = &self.identity;
-        let actor = self
-            .actor
-            .as_deref()
-            .map_or(String::new(), |actor| format!("\0{actor}"));
-        let name = format!("{}\0{}\0{}\0{index}{actor}", source.0, id.0, kind.as_str());
-        Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()
-    }
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.identity.derive_for(self.actor.as_deref(), kind, index)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::json::Json;
 use crate::strict::Strict;
 use crate::topology::Lane;
 use crate::{commands, events, internal, results};
@@ -151,6 +152,14 @@ macro_rules! messages {
                 }
             }
 
+            impl Serialize for $set {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    match self {
+                        $(Self::$variant(body) => body.serialize(serializer),)*
+                    }
+                }
+            }
+
             $(
                 impl From<$module::$body> for Message {
                     fn from(body: $module::$body) -> Self {
@@ -166,6 +175,10 @@ macro_rules! messages {
             /// # Errors
             /// What does not fit, with its path inside `data`.
             pub fn from_data(kind: Kind, data: &Value) -> Result<Self, DataError> {
+                Self::from_json(kind, &Json::from(data))
+            }
+
+            pub(crate) fn from_json(kind: Kind, data: &Json<'_>) -> Result<Self, DataError> {
                 match kind {
                     $($(Kind::$variant => body::<$module::$body>(data).map(Self::from),)*)*
                 }
@@ -173,17 +186,14 @@ macro_rules! messages {
 
             /// The body of this message as `data`.
             pub fn to_data(&self) -> Value {
-                let data = match self {
-                    $($(Self::$class($set::$variant(body)) => serde_json::to_value(body),)*)*
-                };
-                data.expect("message bodies have string keys and no failing serializers")
+                serde_json::to_value(self).expect("message bodies have string keys and no failing serializers")
             }
         }
 
         impl Serialize for Message {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self {
-                    $($(Self::$class($set::$variant(body)) => body.serialize(serializer),)*)*
+                    $(Self::$class(set) => set.serialize(serializer),)*
                 }
             }
         }
@@ -363,7 +373,7 @@ pub struct DataError {
     pub reason: String,
 }
 
-fn body<T: DeserializeOwned>(data: &Value) -> Result<T, DataError> {
+fn body<T: DeserializeOwned>(data: &Json<'_>) -> Result<T, DataError> {
     // Following the path costs, so it is done only where there is an error to place.
     T::deserialize(Strict(data)).or_else(|_| {
         serde_path_to_error::deserialize(Strict(data)).map_err(|error| DataError {

@@ -3,12 +3,14 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::text::validated_text;
 
 /// A device's hostname: labels of letters, digits and inner hyphens, separated by dots, at most 253 characters
 /// (see `docs/sync-rules.md`). One trailing dot is removed; letters keep their case.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Hostname(String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hostname(SmolStr);
 
 /// Why a text is not a valid name of its kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -29,48 +31,33 @@ pub enum NameError {
     Commit(String),
 }
 
-impl TryFrom<String> for Hostname {
-    type Error = NameError;
+validated_text!(Hostname, NameError);
 
-    fn try_from(mut text: String) -> Result<Self, NameError> {
+impl std::str::FromStr for Hostname {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::checked(text)
+    }
+}
+
+impl Hostname {
+    fn checked(text: &str) -> Result<Self, NameError> {
         if text.len() > 253 {
-            return Err(NameError::Hostname(text));
+            return Err(NameError::Hostname(text.to_owned()));
         }
-        if text.ends_with('.') {
-            text.pop();
-        }
+        let name = text.strip_suffix('.').unwrap_or(text);
         let label = |label: &str| {
             (1..=63).contains(&label.len())
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        if text.split('.').all(label) {
-            Ok(Self(text))
+        if name.split('.').all(label) {
+            Ok(Self(name.into()))
         } else {
-            Err(NameError::Hostname(text))
+            Err(NameError::Hostname(name.to_owned()))
         }
-    }
-}
-
-impl From<Hostname> for String {
-    fn from(name: Hostname) -> Self {
-        name.0
-    }
-}
-
-impl std::str::FromStr for Hostname {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        Self::try_from(text.to_owned())
-    }
-}
-
-impl Hostname {
-    /// The hostname as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 
     /// The hostname in lower case: names with the same folded text are one name, as in DNS.
@@ -79,51 +66,25 @@ impl Hostname {
     }
 }
 
-impl fmt::Display for Hostname {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A MAC address. The common notations are accepted (`44:4C:A8:00:00:01`, `444c.a800.0001`, `444ca8000001`) and normalized
 /// to `44:4c:a8:00:00:01`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Mac(String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(SmolStr);
 
-impl TryFrom<String> for Mac {
-    type Error = NameError;
+validated_text!(Mac, NameError);
 
-    fn try_from(text: String) -> Result<Self, NameError> {
+impl Mac {
+    fn checked(text: &str) -> Result<Self, NameError> {
         let digits: Vec<char> = text
             .chars()
             .filter(|c| !matches!(c, ':' | '-' | '.'))
             .map(|c| c.to_ascii_lowercase())
             .collect();
         if digits.len() != 12 || !digits.iter().all(char::is_ascii_hexdigit) {
-            return Err(NameError::Mac(text));
+            return Err(NameError::Mac(text.to_owned()));
         }
         let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
-        Ok(Self(pairs.join(":")))
-    }
-}
-
-impl From<Mac> for String {
-    fn from(mac: Mac) -> Self {
-        mac.0
-    }
-}
-
-impl Mac {
-    /// The address as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        Ok(Self(pairs.join(":").into()))
     }
 }
 
@@ -180,34 +141,18 @@ impl fmt::Display for CommitId {
 macro_rules! text_names {
     ($($(#[$doc:meta])* $name:ident = $what:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(SmolStr);
 
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(text: String) -> Result<Self, NameError> {
-                if crate::bounds::is_label(&text) { Ok(Self(text)) } else { Err(NameError::Text(text, $what)) }
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
-            }
-        }
+        validated_text!($name, NameError);
 
         impl $name {
-            /// The name as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+            fn checked(text: &str) -> Result<Self, NameError> {
+                if crate::bounds::is_label(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(NameError::Text(text.to_owned(), $what))
+                }
             }
         }
     )*};

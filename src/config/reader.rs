@@ -425,7 +425,15 @@ impl Reader {
         self.keys.entry(key.to_owned()).or_default().effective = Some(effective.into());
     }
 
-    /// What other users of the machine may do with the files that were read.
+    /// Ignores a key of earlier versions, with a warning, so that a file of one of them still works after an upgrade.
+    pub(super) fn removed(&mut self, key: &str, why: &str) {
+        if let Some(Setting { origin, .. }) = self.settings.values.remove(key) {
+            let warning = format!("{origin}: {key} is ignored: {why}; remove the key");
+            self.settings.warnings.push(warning);
+        }
+    }
+
+    /// Keys that are ignored, and what other users of the machine may do with the files that were read.
     pub(super) fn warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.settings.warnings)
     }

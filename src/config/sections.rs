@@ -138,8 +138,6 @@ pub(crate) struct WorkerConfig {
     pub(crate) prefetch: u16,
     /// The most messages in one transaction.
     pub(crate) batch_size: u16,
-    /// How long a batch waits for more messages.
-    pub(crate) batch_linger: Duration,
     /// The most elements of executions that this worker runs at once.
     pub(crate) elements_at_once: u16,
     /// How long work in flight may continue after the process was asked to stop.
@@ -148,6 +146,10 @@ pub(crate) struct WorkerConfig {
 
 impl WorkerConfig {
     pub(super) fn of(reader: &mut Reader) -> Self {
+        reader.removed(
+            "worker.batch_linger_ms",
+            "batches no longer wait for more messages",
+        );
         let mut lanes = reader.list("worker.lanes", Lane::ALL.to_vec());
         if lanes.is_empty() {
             lanes = Lane::ALL.to_vec();
@@ -157,7 +159,6 @@ impl WorkerConfig {
             lanes,
             prefetch: reader.number("worker.prefetch", 2000, 1..=u16::MAX),
             batch_size: reader.number("worker.batch_size", 500, 1..=5000),
-            batch_linger: Duration::from_millis(reader.number("worker.batch_linger_ms", 2, 0..=1000)),
             elements_at_once: reader.number("worker.elements_at_once", 256, 1..=10_000),
             // The broker takes back what is not acknowledged after 30 minutes; the longest work takes 20.
             grace: Duration::from_secs(reader.number("worker.grace_seconds", 30, 1..=1200)),

@@ -55,11 +55,27 @@ fn an_empty_file_gives_the_defaults() {
     assert_eq!(config.gateway.listen.to_string(), "127.0.0.1:8911");
     assert_eq!(config.gateway.max_body_bytes, 25 * 1024 * 1024);
     assert_eq!(config.worker.lanes, Lane::ALL);
-    assert_eq!(
-        (config.worker.batch_size, config.worker.batch_linger.as_millis()),
-        (500, 2)
-    );
+    assert_eq!(config.worker.batch_size, 500);
     assert_eq!(config.log.format, LogFormat::Text);
+}
+
+#[test]
+fn a_key_of_an_earlier_version_is_ignored_with_a_warning() {
+    let file = write("[worker]\nbatch_linger_ms = 5\nbatch_size = 100");
+    let variables = [("LOCKSTEP__WORKER__PREFETCH", "300")];
+    let config = read_file(file.path(), &variables, Overrides::default()).unwrap();
+    assert_eq!((config.worker.batch_size, config.worker.prefetch), (100, 300));
+    let removed =
+        "worker.batch_linger_ms is ignored: batches no longer wait for more messages; remove the key";
+    assert_eq!(
+        config.warnings,
+        [format!("{}:2: {removed}", file.path().display())]
+    );
+
+    let variable = "LOCKSTEP__WORKER__BATCH_LINGER_MS";
+    let config = read("", &[(variable, "5")]).unwrap();
+    assert_eq!(config.warnings, [format!("{variable}: {removed}")]);
+    assert!(read("", &[]).unwrap().warnings.is_empty());
 }
 
 #[test]

@@ -131,7 +131,6 @@ pub(super) fn spawn(
         lanes: config.worker.lanes.clone(),
         prefetch: config.worker.prefetch,
         batch_size: usize::from(config.worker.batch_size),
-        linger: config.worker.batch_linger,
         run_lanes: [
             (Lane::Repositories, repositories_lane),
             (Lane::Executions, executions_lane),

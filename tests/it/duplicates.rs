@@ -1,7 +1,6 @@
 //! Duplicate messages: delivered to two workers at once, again after a restart, and the same id with other content.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
@@ -172,7 +171,7 @@ async fn results(bus: &dyn Bus, count: usize, found: &mut Published) -> Result<(
     let mut consumer = bus.consume(Queue::Results, options).await?;
     let mut read = 0;
     while read < count {
-        let batch = tokio::time::timeout(PATIENCE, consumer.take(100, Duration::ZERO)).await;
+        let batch = tokio::time::timeout(PATIENCE, consumer.take(100)).await;
         let batch = batch.with_context(|| format!("{read} of {count} results"))?;
         let batch = batch.context("the bus was closed")?;
         for delivery in &batch.deliveries {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions};
@@ -82,7 +81,7 @@ async fn results(bus: &dyn Bus) -> Result<BTreeMap<Identity, WorkResult>> {
         elements.count() as u64
     };
     while elements(&results) < DEVICES {
-        let taken = tokio::time::timeout(PATIENCE, consumer.take(100, Duration::ZERO)).await;
+        let taken = tokio::time::timeout(PATIENCE, consumer.take(100)).await;
         let batch = taken
             .context("results of elements are missing")?
             .context("the bus was closed")?;

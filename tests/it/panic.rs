@@ -27,8 +27,8 @@ const LOAD: Load = Load {
 struct PanicsAboutOneDevice;
 
 impl Handlers for PanicsAboutOneDevice {
-    fn keys(&self, envelope: &Envelope) -> Keys {
-        FleetHandlers.keys(envelope)
+    fn keys(&self, envelope: &Envelope, keys: &mut Keys) {
+        FleetHandlers.keys(envelope, keys);
     }
 
     fn decide(&self, envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision, Rejection> {

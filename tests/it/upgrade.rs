@@ -1,7 +1,5 @@
 //! Rolling upgrades: old and new workers run side by side on a schema that is newer than some of them.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing};
 use lockstep_protocol::topology::{Destination, Lane, Queue};
@@ -121,7 +119,7 @@ async fn postponed(bus: &dyn Bus) -> Result<()> {
         acknowledge: Acknowledge::InOrder,
     };
     let mut lane = bus.consume(Queue::Lane(Lane::Events), options).await?;
-    let batch = tokio::time::timeout(PATIENCE, lane.take(10, Duration::ZERO)).await?;
+    let batch = tokio::time::timeout(PATIENCE, lane.take(10)).await?;
     let batch = batch.context("the bus was closed")?;
     let [delivery] = &batch.deliveries[..] else {
         anyhow::bail!("more than one message: {batch:?}");

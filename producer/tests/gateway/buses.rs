@@ -67,7 +67,7 @@ async fn take(bus: &Arc<dyn Bus>, user: &str, count: usize) -> Vec<(Identity, Di
         .expect("the queue is there");
     let mut taken = Vec::new();
     while taken.len() < count {
-        let batch = tokio::time::timeout(BOUND, consumer.take(100, Duration::ZERO)).await;
+        let batch = tokio::time::timeout(BOUND, consumer.take(100)).await;
         let batch = batch.expect("the messages are there").expect("the bus is open");
         for delivery in batch.deliveries {
             let decoded = Envelope::decode(&delivery.body).expect("what we publish can be read");

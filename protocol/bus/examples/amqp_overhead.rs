@@ -2,7 +2,7 @@
 //! `LOCKSTEP_TEST_AMQP_URL=amqp://… cargo run --release --features amqp --example amqp_overhead`
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -217,10 +217,7 @@ async fn bus_consume(bus: &Arc<AmqpBus>, messages: usize) -> anyhow::Result<()> 
     let mut consumer = bus.consume(Queue::Lane(Lane::Devices), options).await?;
     let mut taken = 0;
     while taken < messages {
-        let batch = consumer
-            .take(BATCH, Duration::from_millis(2))
-            .await
-            .expect("the bus is open");
+        let batch = consumer.take(BATCH).await.expect("the bus is open");
         taken += batch.deliveries.len();
         batch.receipt.ack().await;
     }

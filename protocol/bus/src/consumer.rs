@@ -1,5 +1,4 @@
 use std::fmt;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -29,11 +28,12 @@ pub enum Acknowledge {
 /// Receives the deliveries of one queue.
 #[async_trait]
 pub trait Consumer: Send {
-    /// Waits for a delivery, then adds further ones until the batch has `max` deliveries or `linger` has passed. Never
-    /// returns an empty batch; waits without limit while the broker is unavailable. `None` means that the bus was closed.
+    /// Waits for a delivery, and returns it with those that have arrived as well, at most `max` together. It never waits for more:
+    /// whoever is busy meanwhile gets larger batches. Never returns an empty batch; waits without limit while the broker is
+    /// unavailable. `None` means that the bus was closed.
     ///
     /// Cancel safe: when the future is dropped, the next call returns what it had received, or the broker delivers it again.
-    async fn take(&mut self, max: usize, linger: Duration) -> Option<Batch>;
+    async fn take(&mut self, max: usize) -> Option<Batch>;
 
     /// Stops consuming. The broker requeues all unacknowledged deliveries.
     async fn close(self: Box<Self>);

@@ -116,6 +116,7 @@ impl Celery {
                 broker: cpu.broker.mul_f64(scale),
                 database: cpu.database.mul_f64(scale),
             },
+            allocations: None,
         })
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_bus::{
@@ -115,8 +114,8 @@ struct CountingConsumer {
 
 #[async_trait]
 impl Consumer for CountingConsumer {
-    async fn take(&mut self, max: usize, linger: Duration) -> Option<Batch> {
-        let Batch { deliveries, receipt } = self.consumer.take(max, linger).await?;
+    async fn take(&mut self, max: usize) -> Option<Batch> {
+        let Batch { deliveries, receipt } = self.consumer.take(max).await?;
         let counted = Counted {
             receipt,
             messages: u32::try_from(deliveries.len()).expect("a batch has fewer messages"),

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a bench prints each round")]
 
 mod affected;
+mod allocations;
 mod bare;
 mod celery;
 mod counting;
@@ -23,6 +24,7 @@ mod reconcile;
 mod resume;
 mod retention;
 mod scene;
+mod stages;
 mod sweep;
 mod table;
 mod throughput;
@@ -94,6 +96,8 @@ enum Figure {
     Latency,
     Gateway,
     Affected,
+    /// Needs the feature `count-allocations`.
+    Allocations,
     Sweep,
     Flags,
     Push,
@@ -164,8 +168,11 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Sweep) {
         sweep::measure(options.tasks, options.rounds, &mut table).await?;
     }
+    if options.only.contains(&Figure::Allocations) {
+        stages::measure(&mut table).await?;
+    }
     // All other measurements need a broker and a database.
-    let alone = |figure: &Figure| matches!(figure, Figure::Affected | Figure::Sweep);
+    let alone = |figure: &Figure| matches!(figure, Figure::Affected | Figure::Sweep | Figure::Allocations);
     if !options.only.is_empty() && options.only.iter().all(alone) {
         return Ok(table);
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::allocations::Allocations;
 use crate::processes::cpu_time;
 
 /// Process ids of the servers whose CPU time counts.
@@ -53,6 +54,8 @@ pub(crate) struct Measured {
     pub(crate) batches: u32,
     pub(crate) wall: Duration,
     pub(crate) cpu: Cpu,
+    /// `None` if the bench does not count them.
+    pub(crate) allocations: Option<Allocations>,
 }
 
 impl Measured {
@@ -73,6 +76,7 @@ pub(crate) struct Meter {
     servers: Servers,
     began: Instant,
     cpu: Cpu,
+    allocations: Option<Allocations>,
 }
 
 impl Meter {
@@ -86,6 +90,7 @@ impl Meter {
             servers,
             began: Instant::now(),
             cpu,
+            allocations: Allocations::now(),
         })
     }
 
@@ -95,12 +100,14 @@ impl Meter {
     /// A server process does not exist.
     pub(crate) fn stop(&self, messages: u32, batches: u32) -> anyhow::Result<Measured> {
         let wall = self.began.elapsed();
+        let allocations = Allocations::now().zip(self.allocations);
         let cpu = Cpu::now(std::process::id(), self.servers)?;
         Ok(Measured {
             messages,
             batches,
             wall,
             cpu: cpu.since(self.cpu),
+            allocations: allocations.map(|(now, earlier)| now.since(earlier)),
         })
     }
 }

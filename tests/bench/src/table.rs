@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::allocations::Allocations;
+
 /// The goal of a figure, relative to the other contender's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,11 +71,33 @@ pub(crate) struct CpuRow {
     pub(crate) database: f64,
 }
 
+/// What the worker allocates for one message.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AllocationRow {
+    pub(crate) what: &'static str,
+    pub(crate) allocations: f64,
+    pub(crate) bytes: f64,
+}
+
+impl AllocationRow {
+    pub(crate) fn new(what: &'static str, allocations: Allocations, messages: u32) -> Self {
+        // Far fewer than 2^53.
+        #[expect(clippy::cast_precision_loss, reason = "the numbers are small enough")]
+        let each = |all: usize| all as f64 / f64::from(messages);
+        Self {
+            what,
+            allocations: each(allocations.count),
+            bytes: each(allocations.bytes),
+        }
+    }
+}
+
 /// All measurements.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
     pub(crate) cpu: Vec<CpuRow>,
+    pub(crate) allocations: Vec<AllocationRow>,
 }
 
 impl fmt::Display for Table {
@@ -102,6 +126,13 @@ impl fmt::Display for Table {
                 "| {what} | {lockstep:.places$} {unit} | {against} {other:.places$} {unit} | {figure} | {goal} | {reached} |"
             )?;
         }
+        self.write_cpu(f)?;
+        self.write_allocations(f)
+    }
+}
+
+impl Table {
+    fn write_cpu(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.cpu.is_empty() {
             return Ok(());
         }
@@ -126,6 +157,24 @@ impl fmt::Display for Table {
                 f,
                 "| {who} | {rate:.0} ({lowest:.0}–{highest:.0}) | {batch:.0} | {worker:.0} | {broker:.0} | {database:.0} |"
             )?;
+        }
+        Ok(())
+    }
+
+    fn write_allocations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.allocations.is_empty() {
+            return Ok(());
+        }
+        writeln!(f)?;
+        writeln!(f, "| the worker, per message | allocations | bytes |")?;
+        writeln!(f, "| --- | ---: | ---: |")?;
+        for AllocationRow {
+            what,
+            allocations,
+            bytes,
+        } in &self.allocations
+        {
+            writeln!(f, "| {what} | {allocations:.1} | {bytes:.0} |")?;
         }
         Ok(())
     }

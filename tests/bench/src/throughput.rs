@@ -3,7 +3,7 @@
 use crate::celery::Celery;
 use crate::meter::Measured;
 use crate::scene::{Host, Role};
-use crate::table::{CpuRow, Goal, Row, Table, median};
+use crate::table::{AllocationRow, CpuRow, Goal, Row, Table, median};
 
 /// The size of the measurement.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,11 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
             ("Celery", rate(&celerys)),
             Goal::Times(20.0),
         ));
+    }
+    let allocated = |run: &Measured| run.allocations.map(|all| (run.messages, all));
+    if let Some((messages, allocations)) = ours.last().and_then(allocated) {
+        let row = AllocationRow::new("with AMQP and PostgreSQL", allocations, messages);
+        table.allocations.push(row);
     }
     for (who, runs) in [("Lockstep", ours), ("bare", bare), ("Celery", celerys)] {
         if !runs.is_empty() {

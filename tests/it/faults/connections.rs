@@ -48,7 +48,6 @@ async fn lost_25_times_with_a_thousand_messages_in_flight() -> Result<()> {
     let environment = [
         ("LOCKSTEP__WORKER__PREFETCH", prefetch.as_str()),
         ("LOCKSTEP__WORKER__BATCH_SIZE", prefetch.as_str()),
-        ("LOCKSTEP__WORKER__BATCH_LINGER_MS", "100"),
         ("LOCKSTEP__WORKER__LANES", "events"),
     ];
     let mut losses = 0;

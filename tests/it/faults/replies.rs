@@ -2,7 +2,6 @@
 //! answer. That no user gets another's answers is tested in the bus.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing};
@@ -153,7 +152,7 @@ async fn read(bus: &dyn Bus, queue: &ReplyQueue, count: usize) -> Result<BTreeSe
     let mut consumer = bus.consume(Queue::Reply(queue.clone()), OPTIONS).await?;
     let mut causes = BTreeSet::new();
     while causes.len() < count {
-        let taking = tokio::time::timeout(PATIENCE, consumer.take(100, Duration::ZERO));
+        let taking = tokio::time::timeout(PATIENCE, consumer.take(100));
         let batch = taking.await?.context("the bus was closed")?;
         for delivery in &batch.deliveries {
             causes.insert(cause(&Envelope::decode(&delivery.body)?.envelope)?);

@@ -227,7 +227,7 @@ impl Place {
         let mut consumer = self.bus.consume(queue, options).await?;
         let mut count = 0;
         let moment = Duration::from_millis(300);
-        while let Ok(batch) = tokio::time::timeout(moment, consumer.take(5000, Duration::ZERO)).await {
+        while let Ok(batch) = tokio::time::timeout(moment, consumer.take(5000)).await {
             count += batch.context("the bus was closed")?.deliveries.len();
         }
         consumer.close().await;

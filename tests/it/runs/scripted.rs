@@ -279,7 +279,7 @@ impl Place {
         let mut consumer = self.bus.consume(Queue::Lane(lane), options).await?;
         let moment = Duration::from_millis(300);
         let mut left = Vec::new();
-        while let Ok(batch) = tokio::time::timeout(moment, consumer.take(1000, Duration::ZERO)).await {
+        while let Ok(batch) = tokio::time::timeout(moment, consumer.take(1000)).await {
             left.extend(batch.context("the bus was closed")?.deliveries);
         }
         consumer.close().await;

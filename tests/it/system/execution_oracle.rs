@@ -271,7 +271,7 @@ impl Told {
             } else {
                 PATIENCE
             };
-            let batch = match tokio::time::timeout(patience, consumer.take(1000, Duration::ZERO)).await {
+            let batch = match tokio::time::timeout(patience, consumer.take(1000)).await {
                 Ok(batch) => batch.context("the bus was closed")?,
                 Err(_) => break,
             };

@@ -178,7 +178,7 @@ async fn results(mut missing: BTreeSet<&Identity>, bus: &dyn Bus) -> Result<BTre
         } else {
             PATIENCE
         };
-        let batch = match tokio::time::timeout(patience, consumer.take(1000, Duration::ZERO)).await {
+        let batch = match tokio::time::timeout(patience, consumer.take(1000)).await {
             Ok(batch) => batch.context("the bus was closed")?,
             Err(_) if missing.is_empty() => break,
             Err(_) => {

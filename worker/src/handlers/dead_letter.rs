@@ -11,12 +11,14 @@ use super::{Decision, DraftResult, Handler, HandlerContext, Rejection};
 use lockstep_store::{DeadLetterSelector, DeadLetterState, Effects, Facts, Keys, SettleDeadLetters};
 
 impl Handler for DeadLetterRequeueRequested {
-    fn keys(&self) -> Keys {
-        keys(
+    fn keys(&self, keys: &mut Keys) {
+        let selector = selector(
             DeadLetterAction::Requeued,
             self.dead_letter,
             self.matching.as_ref(),
-        )
+        );
+        // An invalid selection asks for nothing, and is rejected when the message is decided.
+        keys.dead_letters.extend(selector.ok());
     }
 
     fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -30,12 +32,14 @@ impl Handler for DeadLetterRequeueRequested {
 }
 
 impl Handler for DeadLetterDropRequested {
-    fn keys(&self) -> Keys {
-        keys(
+    fn keys(&self, keys: &mut Keys) {
+        let selector = selector(
             DeadLetterAction::Dropped,
             self.dead_letter,
             self.matching.as_ref(),
-        )
+        );
+        // An invalid selection asks for nothing, and is rejected when the message is decided.
+        keys.dead_letters.extend(selector.ok());
     }
 
     fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -45,15 +49,6 @@ impl Handler for DeadLetterDropRequested {
             self.matching.as_ref(),
             facts,
         )
-    }
-}
-
-fn keys(action: DeadLetterAction, dead_letter: Option<u64>, matching: Option<&DeadLetterSelection>) -> Keys {
-    // An invalid selection asks for nothing, and is rejected when the message is decided.
-    let selector = selector(action, dead_letter, matching).ok();
-    Keys {
-        dead_letters: selector.into_iter().collect(),
-        ..Keys::default()
     }
 }
 

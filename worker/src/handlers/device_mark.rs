@@ -15,13 +15,9 @@ use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 const MOST_NAMED: usize = 5;
 
 impl Handler for DeviceMarkRequested {
-    fn keys(&self) -> Keys {
-        let hostnames = [self.hostname.clone()];
-        Keys {
-            causes_of: hostnames.clone().into(),
-            hostnames: hostnames.into(),
-            ..Keys::default()
-        }
+    fn keys(&self, keys: &mut Keys) {
+        keys.hostnames.insert(self.hostname.clone());
+        keys.causes_of.insert(self.hostname.clone());
     }
 
     fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {

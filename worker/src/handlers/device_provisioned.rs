@@ -14,26 +14,19 @@ use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Version};
 
 impl Handler for DeviceProvisioned {
-    fn keys(&self) -> Keys {
-        keys(self)
+    fn keys(&self, keys: &mut Keys) {
+        let neighbors = self
+            .neighbors
+            .iter()
+            .map(|neighbor| neighbor.neighbor_hostname.clone());
+        keys.hostnames.extend(neighbors.chain([self.hostname.clone()]));
+        keys.macs.extend(self.mac.iter().cloned());
+        keys.serials.extend(self.serial.iter().cloned());
+        keys.links_of.insert(self.hostname.clone());
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
         decide(self, &context.version(), facts)
-    }
-}
-
-fn keys(event: &DeviceProvisioned) -> Keys {
-    let neighbors = event
-        .neighbors
-        .iter()
-        .map(|neighbor| neighbor.neighbor_hostname.clone());
-    Keys {
-        hostnames: neighbors.chain([event.hostname.clone()]).collect(),
-        macs: event.mac.iter().cloned().collect(),
-        serials: event.serial.iter().cloned().collect(),
-        links_of: [event.hostname.clone()].into(),
-        ..Keys::default()
     }
 }
 

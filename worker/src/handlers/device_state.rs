@@ -13,8 +13,8 @@ use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{DeviceEffect, DeviceRow, Effects, Facts, Keys, Version};
 
 impl Handler for DeviceStateChanged {
-    fn keys(&self) -> Keys {
-        keys(&self.hostname)
+    fn keys(&self, keys: &mut Keys) {
+        keys.hostnames.insert(self.hostname.clone());
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -23,19 +23,12 @@ impl Handler for DeviceStateChanged {
 }
 
 impl Handler for DeviceStateRequested {
-    fn keys(&self) -> Keys {
-        keys(&self.hostname)
+    fn keys(&self, keys: &mut Keys) {
+        keys.hostnames.insert(self.hostname.clone());
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
         requested(self, &context.version(), facts)
-    }
-}
-
-fn keys(hostname: &Hostname) -> Keys {
-    Keys {
-        hostnames: [hostname.clone()].into(),
-        ..Keys::default()
     }
 }
 

@@ -9,11 +9,8 @@ use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys};
 
 impl Handler for InterfaceUpdated {
-    fn keys(&self) -> Keys {
-        Keys {
-            hostnames: [self.hostname.clone()].into(),
-            ..Keys::default()
-        }
+    fn keys(&self, keys: &mut Keys) {
+        keys.hostnames.insert(self.hostname.clone());
     }
 
     fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {

@@ -24,43 +24,23 @@ use lockstep_store::{
 };
 
 impl Handler for InventoryImported {
-    fn keys(&self) -> Keys {
-        keys(self)
+    fn keys(&self, keys: &mut Keys) {
+        let devices = self.devices.iter().map(|device| device.hostname.clone());
+        let controllers = self.devices.iter().filter_map(|device| device.controller.clone());
+        let interfaces = self.interfaces.iter().map(|interface| interface.hostname.clone());
+        let clients = self.clients.iter().filter_map(|client| client.hostname.clone());
+        keys.hostnames.extend(devices);
+        keys.hostnames.extend(controllers);
+        keys.hostnames.extend(interfaces);
+        keys.hostnames.extend(clients);
+        keys.macs
+            .extend(self.devices.iter().filter_map(|device| device.mac.clone()));
+        keys.serials
+            .extend(self.devices.iter().filter_map(|device| device.serial.clone()));
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
         decide(self, &context.version(), facts)
-    }
-}
-
-fn keys(event: &InventoryImported) -> Keys {
-    let devices = event.devices.iter().map(|device| device.hostname.clone());
-    let controllers = event
-        .devices
-        .iter()
-        .filter_map(|device| device.controller.clone());
-    let interfaces = event
-        .interfaces
-        .iter()
-        .map(|interface| interface.hostname.clone());
-    let clients = event.clients.iter().filter_map(|client| client.hostname.clone());
-    Keys {
-        hostnames: devices
-            .chain(controllers)
-            .chain(interfaces)
-            .chain(clients)
-            .collect(),
-        macs: event
-            .devices
-            .iter()
-            .filter_map(|device| device.mac.clone())
-            .collect(),
-        serials: event
-            .devices
-            .iter()
-            .filter_map(|device| device.serial.clone())
-            .collect(),
-        ..Keys::default()
     }
 }
 

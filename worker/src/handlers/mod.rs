@@ -38,8 +38,8 @@ pub use sweep_when_synchronized::{FollowedCluster, SweepWhenSynchronized};
 /// Decides messages. The runtime knows this trait and no kinds. [`FleetHandlers`] is the implementation; tests use others
 /// to misbehave.
 pub trait Handlers: std::fmt::Debug + Send + Sync + 'static {
-    /// What a message asks the store for, besides its inbox row.
-    fn keys(&self, envelope: &Envelope) -> Keys;
+    /// Adds what a message asks the store for, besides its inbox row.
+    fn keys(&self, envelope: &Envelope, keys: &mut Keys);
 
     /// Decides what a message does, given the facts it asked for and the time of its receipt.
     ///
@@ -53,16 +53,9 @@ pub trait Handlers: std::fmt::Debug + Send + Sync + 'static {
 pub struct FleetHandlers;
 
 impl Handlers for FleetHandlers {
-    fn keys(&self, envelope: &Envelope) -> Keys {
-        match processing(&envelope.message) {
-            Some(Processing::Batch(handler)) => handler.keys(),
-            Some(
-                Processing::Repositories(_)
-                | Processing::Executions(_)
-                | Processing::Element(_)
-                | Processing::NotSupported,
-            )
-            | None => Keys::default(),
+    fn keys(&self, envelope: &Envelope, keys: &mut Keys) {
+        if let Some(Processing::Batch(handler)) = processing(&envelope.message) {
+            handler.keys(keys);
         }
     }
 

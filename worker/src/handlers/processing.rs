@@ -7,8 +7,8 @@ use crate::repositories::RepositoryMessage;
 
 /// Decides messages of one kind. It is implemented for the body of the kind; that registers the kind for batched lanes.
 pub trait Handler {
-    /// What the message asks the store for, besides its inbox row.
-    fn keys(&self) -> Keys;
+    /// Adds what the message asks the store for, besides its inbox row.
+    fn keys(&self, keys: &mut Keys);
 
     /// Decides what the message does.
     ///

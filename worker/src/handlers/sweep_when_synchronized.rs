@@ -29,8 +29,8 @@ pub struct FollowedCluster {
 }
 
 impl Handlers for SweepWhenSynchronized {
-    fn keys(&self, envelope: &Envelope) -> Keys {
-        FleetHandlers.keys(envelope)
+    fn keys(&self, envelope: &Envelope, keys: &mut Keys) {
+        FleetHandlers.keys(envelope, keys);
     }
 
     fn decide(&self, envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision, Rejection> {

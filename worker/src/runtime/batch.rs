@@ -1,13 +1,16 @@
-//! Processes a lane in batches: while one batch is published, the next one commits, and the one after that is taken.
+//! Processes a lane in batches: while batches are published, the next one commits.
 //!
-//! Each of the three stages is a task. Channels that hold one batch connect them. A slow stage delays the stages before it, and
-//! the prefetch bounds the memory. Batches stay in order.
+//! The two stages are tasks. A channel that holds one batch connects them, and a batch is taken when it has a place there. So the
+//! size of batches follows the load: nothing waits for a timer, and what arrives during a commit is the next batch. A slow stage
+//! delays the one before it, and the prefetch bounds the memory. Batches are committed, begin to be published, and are
+//! acknowledged in their order.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use jiff::Timestamp;
-use lockstep_bus::{Consumer, Delivery, Receipt};
+use lockstep_bus::{Batch, Consumer, Delivery, Receipt};
 use lockstep_protocol::MessageKey;
 use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
@@ -20,8 +23,12 @@ use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, contain, log};
 use super::poison::{self, Checked, Counting, PoisonCheck};
 use super::processing_error::ProcessingError;
+use super::recent_duplicates::RecentDuplicates;
 use crate::fail_point::{self, FailPoint};
 use lockstep_store::Keys;
+
+/// How many batches may wait for the broker's confirms at a time. With one, it would be idle from each confirm to the next batch.
+const PUBLISHED_AT_ONCE: usize = 2;
 
 /// A lane that processes micro-batches.
 #[derive(Clone, Debug)]
@@ -31,15 +38,7 @@ pub(super) struct BatchLane {
     pub(super) metrics: Arc<LaneMetrics>,
     /// The maximum number of messages in a batch.
     pub(super) batch_size: usize,
-    /// How long a batch waits for more messages.
-    pub(super) linger: Duration,
-}
-
-/// A batch that waits for its commit.
-struct Taken {
-    messages: Vec<Received>,
-    receipt: Receipt,
-    metrics_guard: DeliveryMetricsGuard,
+    pub(super) duplicates: Arc<RecentDuplicates>,
 }
 
 /// A batch that waits for publishing.
@@ -50,58 +49,128 @@ struct Committed {
     metrics_guard: DeliveryMetricsGuard,
 }
 
+/// A batch that waits for its acknowledgement.
+struct Published {
+    receipt: Receipt,
+    metrics_guard: DeliveryMetricsGuard,
+}
+
 impl BatchLane {
     /// Runs until it is stopped or the bus is closed. Messages that are taken and not finished go back to the queue.
     pub(super) async fn run(self, consumer: Box<dyn Consumer>) {
         let lane = Arc::new(self);
-        let (to_commit, taken) = mpsc::channel(1);
-        let (to_publish, committed) = mpsc::channel(1);
-        let taking = tokio::spawn(lane.clone().take(consumer, to_commit));
-        let committing = tokio::spawn(lane.clone().commit(taken, to_publish));
-        let publishing = tokio::spawn(lane.clone().publish(committed));
-
         // Closed last: the consumer must outlive the last acknowledgement.
-        let (consumer, (), ()) = match tokio::try_join!(taking, committing, publishing) {
-            Ok(ended) => ended,
-            Err(error) => {
-                // Only a bug gets here: the stages contain panics of handlers. Everything unacknowledged is redelivered.
-                tracing::error!(lane = %lane.context.lane, %error, "a stage of the lane crashed");
-                return;
-            }
-        };
-        consumer.close().await;
+        if let Some(consumer) = lane.run_stages(consumer).await {
+            consumer.close().await;
+        }
     }
 
-    async fn take(
+    /// Returns the consumer, unless the stage that has it crashed.
+    async fn run_stages(self: Arc<Self>, consumer: Box<dyn Consumer>) -> Option<Box<dyn Consumer>> {
+        let (to_publish, committed) = mpsc::channel(1);
+        let committing = tokio::spawn(self.clone().commit(consumer, to_publish));
+        let publishing = tokio::spawn(self.clone().publish(committed));
+        let (committing, publishing) = tokio::join!(committing, publishing);
+        for error in [committing.as_ref().err(), publishing.as_ref().err()]
+            .into_iter()
+            .flatten()
+        {
+            // Only a bug gets here: the stages contain panics of handlers. Everything unacknowledged is redelivered.
+            tracing::error!(lane = %self.context.lane, %error, "a stage of the lane crashed");
+        }
+        committing.ok()
+    }
+
+    /// Takes batches and commits them. A batch is what arrived while the one before it was committed.
+    async fn commit(
         self: Arc<Self>,
         mut consumer: Box<dyn Consumer>,
-        to_commit: mpsc::Sender<Taken>,
+        to_publish: mpsc::Sender<Committed>,
     ) -> Box<dyn Consumer> {
         loop {
-            let batch = tokio::select! {
+            // Taken only when there is a place for it behind the commit: until then it grows.
+            let next = async {
+                let place = to_publish.reserve().await.ok()?;
+                Some((consumer.take(self.batch_size).await?, place))
+            };
+            let next = tokio::select! {
                 biased;
                 () = self.context.stop.cancelled() => break,
                 () = self.context.cut_off.cancelled() => break,
-                batch = consumer.take(self.batch_size, self.linger) => batch,
+                () = self.context.abandon.cancelled() => break,
+                () = to_publish.closed() => break,
+                next = next => next,
             };
-            let Some(batch) = batch else { break };
-            fail_point::pass(FailPoint::AfterReceived);
-            let now = self.context.clock.now();
-            let messages = batch
-                .deliveries
-                .into_iter()
-                .map(|delivery| self.receive(delivery, now));
-            let mut messages: Vec<Received> = messages.collect();
-            let taken = Taken {
-                metrics_guard: DeliveryMetricsGuard::of(&self.metrics, &mut messages),
-                messages,
-                receipt: batch.receipt,
-            };
-            if to_commit.send(taken).await.is_err() {
+            let Some((batch, place)) = next else { break };
+            let Ok(committed) = self.commit_batch(batch).await else {
                 break;
-            }
+            };
+            place.send(committed);
         }
         consumer
+    }
+
+    async fn commit_batch(&self, batch: Batch) -> Result<Committed, Abandoned> {
+        fail_point::pass(FailPoint::AfterReceived);
+        let now = self.context.clock.now();
+        let deliveries = batch.deliveries.into_iter();
+        let mut messages: Vec<Received> = deliveries.map(|delivery| self.receive(delivery, now)).collect();
+        let mut metrics_guard = DeliveryMetricsGuard::of(&self.metrics, &mut messages);
+        metrics_guard.begin("batch");
+        let settlements = self.process(&messages).await?;
+        fail_point::pass(FailPoint::AfterCommit);
+        metrics_guard.settled(&mut messages, &settlements);
+        for (message, settlement) in messages.iter().zip(&settlements) {
+            log(self.context.lane, message, settlement);
+        }
+        Ok(Committed {
+            messages,
+            settlements,
+            receipt: batch.receipt,
+            metrics_guard,
+        })
+    }
+
+    /// Publishes what committed batches cause, and acknowledges them. They begin in their order and are acknowledged in it, so none is
+    /// acknowledged before the one that was committed before it.
+    async fn publish(self: Arc<Self>, mut committed: mpsc::Receiver<Committed>) {
+        let mut under_way = FuturesOrdered::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(published) = under_way.next() => match published {
+                    Ok(published) => acknowledge(published).await,
+                    Err(Abandoned) => break,
+                },
+                // Received after those before it were polled: they were handed to the bus first.
+                Some(batch) = committed.recv(), if under_way.len() < PUBLISHED_AT_ONCE => {
+                    under_way.push_back(self.publish_batch(batch));
+                }
+                else => break,
+            }
+        }
+    }
+
+    /// Returns when everything that the batch caused is confirmed.
+    async fn publish_batch(&self, batch: Committed) -> Result<Published, Abandoned> {
+        let Committed {
+            messages,
+            mut settlements,
+            receipt,
+            metrics_guard,
+        } = batch;
+        self.context
+            .publish_consequences(&messages, &mut settlements)
+            .await?;
+        // Follow-ups are published after the results.
+        for cause in settlements.iter().filter_map(with_follow_ups) {
+            self.context.publish_follow_ups(&cause).await?;
+        }
+        fail_point::pass(FailPoint::AfterConfirm);
+        Ok(Published {
+            receipt,
+            metrics_guard,
+        })
     }
 
     pub(super) fn receive(&self, delivery: Delivery, now: Timestamp) -> Received {
@@ -109,59 +178,6 @@ impl BatchLane {
             Work::Handle(_) => receive(delivery, Some(self.context.lane), &self.context.authority, now),
             Work::Route(_) => receive(delivery, None, &self.context.authority, now),
             Work::WriteDeadLetter => receive_dead_letter(delivery, &self.context.authority, now),
-        }
-    }
-
-    async fn commit(self: Arc<Self>, mut taken: mpsc::Receiver<Taken>, to_publish: mpsc::Sender<Committed>) {
-        while let Some(Taken {
-            mut messages,
-            receipt,
-            mut metrics_guard,
-        }) = taken.recv().await
-        {
-            metrics_guard.begin("batch");
-            let Ok(settlements) = self.process(&messages).await else {
-                break;
-            };
-            fail_point::pass(FailPoint::AfterCommit);
-            metrics_guard.settled(&mut messages, &settlements);
-            for (message, settlement) in messages.iter().zip(&settlements) {
-                log(self.context.lane, message, settlement);
-            }
-            let committed = Committed {
-                messages,
-                settlements,
-                receipt,
-                metrics_guard,
-            };
-            if to_publish.send(committed).await.is_err() {
-                break;
-            }
-        }
-    }
-
-    async fn publish(self: Arc<Self>, mut committed: mpsc::Receiver<Committed>) {
-        while let Some(Committed {
-            messages,
-            mut settlements,
-            receipt,
-            metrics_guard,
-        }) = committed.recv().await
-        {
-            let published = self.context.publish_consequences(&messages, &mut settlements);
-            if published.await.is_err() {
-                break;
-            }
-            // Follow-ups are published after the results.
-            for cause in settlements.iter().filter_map(with_follow_ups) {
-                if self.context.publish_follow_ups(&cause).await.is_err() {
-                    return;
-                }
-            }
-            fail_point::pass(FailPoint::AfterConfirm);
-            fail_point::pass(FailPoint::BeforeAck);
-            receipt.ack().await;
-            metrics_guard.acknowledged();
         }
     }
 
@@ -226,12 +242,17 @@ impl BatchLane {
         &self,
         checked: &[&Checked<'_>],
     ) -> Result<Result<Vec<Settlement>, ProcessingError>, Abandoned> {
-        let keys = match contain(|| self.keys(checked)) {
+        let mut keys = match contain(|| self.keys(checked)) {
             Ok(keys) => keys,
             Err(error) => return Ok(Err(error)),
         };
-        self.context
-            .in_transaction(&keys, |facts| {
+        // Only a handler's decision always leaves an inbox row, whose key would tell.
+        let is_handled = matches!(self.work, Work::Handle(_));
+        keys.assume_new = is_handled && self.duplicates.assume_new(checked, &keys);
+        let assumed_new = keys.assume_new;
+        let decided = self
+            .context
+            .in_transaction(&mut keys, |facts| {
                 let now = self.context.now(facts);
                 let decide = |checked: &&Checked<'_>| {
                     fail_point::pass_with(checked.message.subject());
@@ -239,18 +260,28 @@ impl BatchLane {
                 };
                 checked.iter().map(decide).collect()
             })
-            .await
+            .await;
+        if assumed_new && !keys.assume_new {
+            self.duplicates.found();
+        }
+        decided
     }
 
     fn keys(&self, checked: &[&Checked<'_>]) -> Keys {
         let mut keys = Keys::default();
         for Checked { message, start, .. } in checked {
             keys.messages.insert(message.key_and_digest());
-            keys.extend(self.work.keys(message));
+            self.work.keys(message, &mut keys);
             keys.starts.extend(start.clone());
         }
         keys
     }
+}
+
+async fn acknowledge(published: Published) {
+    fail_point::pass(FailPoint::BeforeAck);
+    published.receipt.ack().await;
+    published.metrics_guard.acknowledged();
 }
 
 /// The message of a settlement, if it caused follow-ups.

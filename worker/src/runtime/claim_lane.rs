@@ -79,7 +79,7 @@ impl ClaimLane {
         loop {
             let batch = async {
                 let free = self.claimant.free().await;
-                consumer.take(at_once(free), self.batches.linger).await
+                consumer.take(at_once(free)).await
             };
             let batch = tokio::select! {
                 biased;

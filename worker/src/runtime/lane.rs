@@ -60,38 +60,63 @@ pub(super) struct LaneContext {
 #[derive(Debug)]
 pub(super) struct Abandoned;
 
+/// What became of messages that were published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Published {
+    /// The broker confirmed all of them.
+    Confirmed,
+    /// One with this size is too large for the broker, as are all that are not smaller.
+    TooLarge(usize),
+    /// They are to be published again after a wait.
+    Failed,
+}
+
+/// The waits between attempts to publish.
+pub(super) fn publish_backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(200), Duration::from_secs(30))
+}
+
 impl LaneContext {
     /// Publishes messages until all are confirmed. While they cannot be published, the lane waits. The inner error is the size of
     /// a message that is too large for the broker, as are all that are not smaller; some of the messages may be published.
     pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<Result<(), usize>, Abandoned> {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        let mut backoff = publish_backoff();
         loop {
-            let publishing = async {
-                let publishing = self.bus.publish(outgoing.clone());
-                tokio::pin!(publishing);
-                // The first poll hands the messages over: a crash here lies between publishing and the confirm.
-                if let Some(result) = futures_util::FutureExt::now_or_never(publishing.as_mut()) {
-                    return result;
-                }
-                fail_point::pass(FailPoint::AfterPublish);
-                publishing.await
-            };
-            let result = tokio::select! {
-                biased;
-                () = self.abandon.cancelled() => return Err(Abandoned),
-                result = publishing => result,
-            };
-            match result {
-                Ok(()) => return Ok(Ok(())),
-                Err(PublishError::Closed) => return Err(Abandoned),
-                Err(PublishError::TooLarge { size, reason, .. }) => {
-                    tracing::warn!(lane = %self.lane, bytes = size, reason, "a message is too large for the broker");
-                    return Ok(Err(size));
-                }
-                Err(error) => {
-                    tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane waits and tries again");
-                    self.wait(&mut backoff).await?;
-                }
+            match self.publish(outgoing.clone()).await? {
+                Published::Confirmed => return Ok(Ok(())),
+                Published::TooLarge(size) => return Ok(Err(size)),
+                Published::Failed => self.wait(&mut backoff).await?,
+            }
+        }
+    }
+
+    /// Publishes messages once. If they are not all confirmed, some of them may be published.
+    pub(super) async fn publish(&self, outgoing: Vec<Outgoing>) -> Result<Published, Abandoned> {
+        let publishing = async {
+            let publishing = self.bus.publish(outgoing);
+            tokio::pin!(publishing);
+            // The first poll hands the messages over: a crash here lies between publishing and the confirm.
+            if let Some(result) = futures_util::FutureExt::now_or_never(publishing.as_mut()) {
+                return result;
+            }
+            fail_point::pass(FailPoint::AfterPublish);
+            publishing.await
+        };
+        let result = tokio::select! {
+            biased;
+            () = self.abandon.cancelled() => return Err(Abandoned),
+            result = publishing => result,
+        };
+        match result {
+            Ok(()) => Ok(Published::Confirmed),
+            Err(PublishError::Closed) => Err(Abandoned),
+            Err(PublishError::TooLarge { size, reason, .. }) => {
+                tracing::warn!(lane = %self.lane, bytes = size, reason, "a message is too large for the broker");
+                Ok(Published::TooLarge(size))
+            }
+            Err(error) => {
+                tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane waits and tries again");
+                Ok(Published::Failed)
             }
         }
     }
@@ -124,9 +149,9 @@ impl LaneContext {
         if message.follow_up.is_none() {
             return Ok(Settlement::Postpone { delay });
         }
-        let keys = Keys::default();
+        let mut keys = Keys::default();
         let postpone = |facts: &mut Facts| decide::postpone(message, facts, self.now(facts), delay);
-        let postponed = self.in_transaction(&keys, postpone).await?;
+        let postponed = self.in_transaction(&mut keys, postpone).await?;
         Ok(postponed.unwrap_or(Settlement::Postpone { delay }))
     }
 
@@ -160,12 +185,12 @@ impl LaneContext {
         message: &Received,
         complete: impl Fn(&mut Facts, Timestamp) -> Settlement,
     ) -> Result<Settlement, Abandoned> {
-        let keys = Keys {
+        let mut keys = Keys {
             messages: [message.key_and_digest()].into(),
             ..Keys::default()
         };
         let completed = self
-            .in_transaction(&keys, |facts| {
+            .in_transaction(&mut keys, |facts| {
                 let now = self.now(facts);
                 decide::settled_before(message, facts, now).unwrap_or_else(|| complete(facts, now))
             })
@@ -184,10 +209,11 @@ impl LaneContext {
         facts.now().unwrap_or_else(|| self.clock.now())
     }
 
-    /// Runs a decision in a transaction. Repeats it after failures that the message did not cause.
+    /// Runs a decision in a transaction. Repeats it after failures that the message did not cause, and then no longer takes messages
+    /// for new.
     pub(super) async fn in_transaction<T>(
         &self,
-        keys: &Keys,
+        keys: &mut Keys,
         decide: impl Fn(&mut Facts) -> T,
     ) -> Result<Result<T, ProcessingError>, Abandoned> {
         self.with_store(self.repeat_transaction(keys, decide)).await
@@ -212,7 +238,7 @@ impl LaneContext {
 
     async fn repeat_transaction<T>(
         &self,
-        keys: &Keys,
+        keys: &mut Keys,
         decide: impl Fn(&mut Facts) -> T,
     ) -> Result<Result<T, ProcessingError>, Abandoned> {
         let mut retry = TransactionRetry::of(self.lane);
@@ -231,8 +257,11 @@ impl LaneContext {
                 // What follows is a wait, an attempt at each message by itself, or an end without a crash.
                 give_back(&*self.delivery_attempts, &keys.starts).await;
             }
+            let assumed_new = result.is_err() && std::mem::take(&mut keys.assume_new);
             match result {
                 Ok(decided) => return Ok(decided),
+                // One of the messages has an inbox row: nobody has to be waited for.
+                Err(error) if assumed_new && error.is_conflict() => {}
                 Err(error) => match retry.after(error) {
                     Ok(pause) => self.pause(pause).await?,
                     Err(error) => return Ok(Err(error.into())),

@@ -14,6 +14,7 @@
 //! 5. [`lane`]: publish all of it, confirmed; then, and only then, acknowledge. [`too_large`]: what the broker refuses for its
 //!    size.
 //!
+//! [`recent_duplicates`] decides whether a batch reads which of its messages were processed before.
 //! [`processing_error`] decides what a failure means, [`refusal`] which rejections leave a dead letter. [`consuming`] gives messages
 //! back while the store does not answer this worker. [`dead_letter_consumer`] reads what the broker dead-lettered.
 //! [`periodic_task`] runs what one process of all does now and then.
@@ -41,6 +42,7 @@ mod leased_run;
 mod periodic_task;
 mod poison;
 mod processing_error;
+mod recent_duplicates;
 mod refusal;
 mod retry;
 mod run;

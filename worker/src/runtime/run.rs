@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lockstep_bus::{Batch, Consumer, Receipt};
 use lockstep_store::{AttemptStart, Keys};
@@ -110,7 +109,7 @@ impl RunLane {
                     tracing::error!(lane = %lane.context.lane, %error, "a run of the lane crashed");
                     break;
                 }
-                batch = consumer.take(1, Duration::ZERO) => batch,
+                batch = consumer.take(1) => batch,
             };
             let Some(batch) = batch else { break };
             fail_point::pass(FailPoint::AfterReceived);
@@ -270,13 +269,13 @@ impl RunLane {
 
     /// Settles messages that were processed before and messages that cannot be read.
     async fn screen(&self, messages: &[Received]) -> Result<Vec<Option<Settlement>>, Abandoned> {
-        let keys = Keys {
+        let mut keys = Keys {
             messages: messages.iter().map(Received::key_and_digest).collect(),
             ..Keys::default()
         };
         let screened = self
             .context
-            .in_transaction(&keys, |facts| {
+            .in_transaction(&mut keys, |facts| {
                 let now = self.context.now(facts);
                 messages
                     .iter()

@@ -63,8 +63,6 @@ pub struct WorkerOptions {
     pub prefetch: u16,
     /// The maximum number of messages in one transaction.
     pub batch_size: usize,
-    /// How long a batch waits for more messages.
-    pub linger: Duration,
     /// The options of run lanes; lanes that are missing here have the default options.
     pub run_lanes: BTreeMap<Lane, RunLaneOptions>,
     /// How long a published follow-up may stay unprocessed before it is published again.
@@ -81,7 +79,6 @@ impl Default for WorkerOptions {
             lanes: Vec::new(),
             prefetch: 2000,
             batch_size: 500,
-            linger: Duration::from_millis(2),
             run_lanes: BTreeMap::new(),
             republish_after: REPUBLISH_AFTER,
             trusted_users: TrustedUsers::default(),
@@ -164,13 +161,13 @@ pub async fn run(
                 Queue::Lane(_) | Queue::Results | Queue::Reply(_) => Work::Handle(context.handlers.clone()),
             };
             let metrics = Arc::new(LaneMetrics::of_batches(lane));
-            let (batch_size, linger) = (options.batch_size, options.linger);
+            let batch_size = options.batch_size;
             let batches = move |context| BatchLane {
                 context,
                 work: work.clone(),
                 metrics: metrics.clone(),
                 batch_size,
-                linger,
+                duplicates: Arc::default(),
             };
             if let Some(claimant) = claimant.cloned() {
                 let consuming = (lane_context, queue, consume_options, consumer);

@@ -62,19 +62,4 @@ impl Keys {
         }
         reuses
     }
-
-    /// Adds the keys of another message.
-    pub fn extend(&mut self, other: Self) {
-        self.messages.extend(other.messages);
-        self.assume_new |= other.assume_new;
-        self.hostnames.extend(other.hostnames);
-        self.macs.extend(other.macs);
-        self.serials.extend(other.serials);
-        self.links_of.extend(other.links_of);
-        self.causes_of.extend(other.causes_of);
-        self.dead_letters.extend(other.dead_letters);
-        self.repositories.extend(other.repositories);
-        self.flag = self.flag.take().or(other.flag);
-        self.starts.extend(other.starts);
-    }
 }

@@ -257,10 +257,7 @@ async fn messages_of_stages_that_are_lost_are_published_again(ground: Ground) ->
     let mut thief = scene.bus.consume(Queue::Lane(Lane::Devices), options).await?;
     scene.cycle.open_gate();
     // A message of the stage that begins then.
-    let batch = thief
-        .take(100, Duration::ZERO)
-        .await
-        .context("the bus was closed")?;
+    let batch = thief.take(100).await.context("the bus was closed")?;
     batch.receipt.ack().await;
     thief.close().await;
     let row = scene.ended(id).await?;

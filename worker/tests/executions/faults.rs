@@ -132,10 +132,7 @@ async fn messages_that_are_lost_are_published_again(ground: Ground) -> Result<()
         .await?;
     let mut stolen = 0;
     while stolen < 40 {
-        let batch = thief
-            .take(100, Duration::ZERO)
-            .await
-            .context("the bus was closed")?;
+        let batch = thief.take(100).await.context("the bus was closed")?;
         stolen += batch.deliveries.len();
         batch.receipt.ack().await;
     }
@@ -162,10 +159,7 @@ async fn each_message_twice_runs_each_element_once(ground: Ground) -> Result<()>
     let mut consumer = scene.bus.consume(Queue::Lane(Lane::Devices), options).await?;
     let mut taken = Vec::new();
     while taken.len() < 50 {
-        let batch = consumer
-            .take(100, Duration::ZERO)
-            .await
-            .context("the bus was closed")?;
+        let batch = consumer.take(100).await.context("the bus was closed")?;
         taken.extend(batch.deliveries.iter().map(|delivery| Outgoing {
             destination: Destination::Lane(Lane::Devices),
             properties: Properties {

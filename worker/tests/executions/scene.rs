@@ -124,7 +124,7 @@ impl Scene {
         let mut consumer = self.bus.consume(Queue::Results, options).await?;
         let results = self.results.clone();
         tokio::spawn(async move {
-            while let Some(batch) = consumer.take(100, Duration::ZERO).await {
+            while let Some(batch) = consumer.take(100).await {
                 let decoded = batch
                     .deliveries
                     .iter()

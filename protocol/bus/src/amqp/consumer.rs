@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
 use lockstep_protocol::topology::Queue;
 use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -23,9 +23,6 @@ use crate::{Batch, BusError, ConsumeOptions, Consumer, Delivery, Receipt};
 
 /// How often the supervisor checks the channel.
 const WATCHDOG: Duration = Duration::from_secs(5);
-/// How often a lingering batch collects new deliveries. Waking up for each delivery instead competes with lapin's thread and
-/// costs a fifth more processor time.
-const GATHER_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What to consume, and how. The same for every session of a consumer.
 pub(super) struct ConsumerConfig {
@@ -101,7 +98,7 @@ pub(super) struct AmqpConsumer {
 
 #[async_trait]
 impl Consumer for AmqpConsumer {
-    async fn take(&mut self, max: usize, linger: Duration) -> Option<Batch> {
+    async fn take(&mut self, max: usize) -> Option<Batch> {
         let max = max.max(1);
         loop {
             while self.buffer.is_empty() {
@@ -111,16 +108,7 @@ impl Consumer for AmqpConsumer {
                 return None;
             }
             self.fill(max);
-            let deadline = Instant::now() + linger;
-            while !self.buffer.is_empty() && self.buffer.len() < max {
-                let now = Instant::now();
-                if now >= deadline {
-                    break;
-                }
-                sleep_until(deadline.min(now + GATHER_INTERVAL)).await;
-                self.fill(max);
-            }
-            // The buffer is empty if the session ended meanwhile; the broker delivers those messages again.
+            // The buffer is empty if the session ended; the broker delivers those messages again.
             if let Some(batch) = self.cut(max) {
                 return Some(batch);
             }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -65,19 +63,10 @@ impl EmbeddedConsumer {
 
 #[async_trait]
 impl Consumer for EmbeddedConsumer {
-    async fn take(&mut self, max: usize, linger: Duration) -> Option<Batch> {
+    async fn take(&mut self, max: usize) -> Option<Batch> {
         let max = max.max(1);
         if self.closing.is_cancelled() || (self.taken.is_empty() && !self.more(max).await) {
             return None;
-        }
-        let linger = tokio::time::sleep(linger);
-        tokio::pin!(linger);
-        while self.taken.len() < max {
-            tokio::select! {
-                biased;
-                open = self.more(max) => if !open { return None },
-                () = &mut linger => break,
-            }
         }
         Some(self.batch(max))
     }

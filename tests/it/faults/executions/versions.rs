@@ -63,7 +63,7 @@ async fn elements_run_beside_a_worker_of_the_next_version() -> Result<()> {
         .bus
         .consume(Queue::Lane(Lane::Devices), options)
         .await?;
-    let batch = tokio::time::timeout(PATIENCE, lane.take(10, Duration::ZERO)).await?;
+    let batch = tokio::time::timeout(PATIENCE, lane.take(10)).await?;
     let batch = batch.context("the bus was closed")?;
     let [delivery] = &batch.deliveries[..] else {
         anyhow::bail!("not one message: {batch:?}");

@@ -50,10 +50,7 @@ pub(super) async fn read_results(bus: Arc<dyn Bus>, end: CancellationToken) -> R
     };
     let mut consumer = bus.consume(Queue::Results, options).await?;
     let mut read = BTreeSet::new();
-    while let Some(batch) = end
-        .run_until_cancelled(consumer.take(500, Duration::from_millis(100)))
-        .await
-    {
+    while let Some(batch) = end.run_until_cancelled(consumer.take(500)).await {
         let batch = batch.context("the bus was closed")?;
         for delivery in &batch.deliveries {
             read.insert(cause(&Envelope::decode(&delivery.body)?.envelope)?);

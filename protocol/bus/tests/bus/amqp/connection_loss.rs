@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::fixture::{InOrder, consumer, declared, options};
 use super::log::LogCounter;
-use crate::contract::{BOUND, Fixture, LANE, LINGER, numbers, take, take_and_ack, texts, work};
+use crate::contract::{BOUND, Fixture, LANE, numbers, take, take_and_ack, texts, work};
 
 /// Longer than [`BOUND`], since a broker has to start.
 const RESTART: Duration = Duration::from_secs(90);
@@ -79,7 +79,7 @@ async fn a_consumer_resumes_after_its_queue_was_deleted_and_declared_again() {
     // Declares the queue again only after the consumer noticed the deletion (docs/rabbitmq.md, "Redeclaring a deleted queue").
     let lost = LogCounter::listen("a consumer lost its channel");
     vhost.delete_queue(LANE.name()).await.unwrap();
-    let (batch, ()) = tokio::join!(timeout(BOUND, consumer.take(10, LINGER)), async {
+    let (batch, ()) = tokio::join!(timeout(BOUND, consumer.take(10)), async {
         wait::until("the consumer to notice the deletion", BOUND, async || {
             lost.count() > 0
         })
@@ -256,7 +256,7 @@ async fn assert_all_come(consumer: &mut Box<dyn Consumer>, count: usize) {
 /// Takes and acknowledges while more than `left` numbers are missing.
 async fn take_while(consumer: &mut Box<dyn Consumer>, missing: &mut BTreeSet<String>, left: usize) {
     while missing.len() > left {
-        let batch = timeout(RESTART, consumer.take(100, LINGER))
+        let batch = timeout(RESTART, consumer.take(100))
             .await
             .unwrap_or_else(|_| panic!("{} messages never arrived", missing.len()))
             .expect("the bus is open");

@@ -1,7 +1,5 @@
 //! Permission checks have no side effects, and each role has exactly the permissions it needs.
 
-use std::time::Duration;
-
 use lockstep_bus::amqp::{Access, AmqpOptions, AmqpProbe, ProbeError};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions};
 use lockstep_protocol::Kind;
@@ -162,10 +160,7 @@ async fn permission_checks_move_no_message() {
     probe.close().await;
     // The message was never delivered.
     let mut consumer = owner.consume(Queue::Lane(Lane::Devices), OPTIONS).await.unwrap();
-    let batch = timeout(BOUND, consumer.take(1, Duration::ZERO))
-        .await
-        .unwrap()
-        .unwrap();
+    let batch = timeout(BOUND, consumer.take(1)).await.unwrap().unwrap();
     assert!(!batch.deliveries[0].redelivered);
     batch.receipt.ack().await;
     owner.close().await;

@@ -1,7 +1,7 @@
 use lockstep_bus::{Acknowledge, BusError, BusStatus, ConsumeOptions, PublishError};
 use tokio::time::timeout;
 
-use super::{BOUND, Fixture, LANE, LINGER, consume, publish, take_and_keep, work};
+use super::{BOUND, Fixture, LANE, consume, publish, take_and_keep, work};
 
 pub(crate) async fn a_waiting_consumer_ends<F: Fixture>() {
     let fixture = F::new().await;
@@ -9,15 +9,13 @@ pub(crate) async fn a_waiting_consumer_ends<F: Fixture>() {
     publish(&bus, vec![work("kept")]).await;
     let mut consumer = consume(&bus, LANE, 10).await;
     let kept = take_and_keep(&mut consumer, 1).await;
-    let (batch, ()) = timeout(BOUND, async {
-        tokio::join!(consumer.take(10, LINGER), bus.close())
-    })
-    .await
-    .expect("the consumer ends within its bound");
+    let (batch, ()) = timeout(BOUND, async { tokio::join!(consumer.take(10), bus.close()) })
+        .await
+        .expect("the consumer ends within its bound");
     assert!(batch.is_none(), "{batch:?}");
 
     // It stays ended; acknowledging, closing and dropping still return.
-    let again = timeout(BOUND, consumer.take(10, LINGER))
+    let again = timeout(BOUND, consumer.take(10))
         .await
         .expect("an ended consumer returns at once");
     assert!(again.is_none(), "{again:?}");

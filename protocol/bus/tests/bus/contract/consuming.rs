@@ -18,7 +18,7 @@ pub(crate) async fn a_batch_is_never_empty_and_never_above_its_maximum<F: Fixtur
     let mut consumer = consume(&bus, LANE, 100).await;
     let mut seen = Vec::new();
     while seen.len() < 10 {
-        let batch = timeout(BOUND, consumer.take(3, Duration::ZERO))
+        let batch = timeout(BOUND, consumer.take(3))
             .await
             .expect("a batch arrives within its bound")
             .expect("the bus is open");
@@ -32,36 +32,30 @@ pub(crate) async fn a_batch_is_never_empty_and_never_above_its_maximum<F: Fixtur
     bus.close().await;
 }
 
-pub(crate) async fn a_full_batch_does_not_linger<F: Fixture>() {
+pub(crate) async fn a_batch_is_what_has_arrived<F: Fixture>() {
     let fixture = F::new().await;
     let bus = fixture.declared().await;
-    publish(&bus, numbers(0..5).into_iter().map(work).collect()).await;
-    let mut consumer = consume(&bus, LANE, 100).await;
-    let batch = timeout(BOUND, consumer.take(5, BOUND * 10))
-        .await
-        .expect("a full batch returns long before its linger is over")
-        .expect("the bus is open");
-    assert_eq!(batch.deliveries.len(), 5);
-    bus.close().await;
-}
-
-pub(crate) async fn a_batch_lingers_for_more<F: Fixture>() {
-    let fixture = F::new().await;
-    let bus = fixture.declared().await;
-    let mut consumer = consume(&bus, LANE, 100).await;
+    let mut consumer = consume(&bus, LANE, 1000).await;
     publish(&bus, vec![work("first")]).await;
-    let linger = Duration::from_millis(500);
-    let started = Instant::now();
-    let (batch, ()) = tokio::join!(timeout(BOUND, consumer.take(100, linger)), async {
-        publish(&bus, vec![work("second")]).await;
+    // The batch has room for more, and nothing else comes: it is not waited for.
+    assert_eq!(texts(&take(&mut consumer, 100).await.deliveries), ["first"]);
+
+    let several = wait::until("a batch of several messages", BOUND, async || {
+        publish(&bus, numbers(0..50).into_iter().map(work).collect()).await;
+        let mut batches = Vec::new();
+        while batches.iter().map(Vec::len).sum::<usize>() < 50 {
+            batches.push(texts(&take(&mut consumer, 100).await.deliveries));
+        }
+        assert_eq!(batches.concat(), numbers(0..50));
+        if batches.len() < 50 {
+            Ok(())
+        } else {
+            Err("each batch has one message")
+        }
     });
-    let batch = batch.expect("linger ends").expect("the bus is open");
-    assert_eq!(texts(&batch.deliveries), ["first", "second"]);
-    assert!(
-        started.elapsed() >= linger,
-        "the batch was not full, yet it came after {:?}",
-        started.elapsed()
-    );
+    several
+        .await
+        .expect("messages that arrived together are one batch");
     bus.close().await;
 }
 
@@ -103,8 +97,8 @@ pub(crate) async fn two_consumers_share_the_work<F: Fixture>() {
     while seen.len() < 100 {
         let batch = timeout(BOUND, async {
             tokio::select! {
-                batch = left.take(10, Duration::ZERO) => batch,
-                batch = right.take(10, Duration::ZERO) => batch,
+                batch = left.take(10) => batch,
+                batch = right.take(10) => batch,
             }
         })
         .await
@@ -145,9 +139,9 @@ pub(crate) async fn dropping_take_under_load_loses_nothing<F: Fixture>() {
             "{} of {COUNT} came within the bound",
             seen.len()
         );
-        // With different timeouts the future is dropped before it starts, while it waits, and while it lingers.
+        // With different timeouts the future is dropped before it starts and while it waits.
         let patience = Duration::from_micros(round % 7 * 300);
-        let taken = timeout(patience, consumer.take(50, Duration::from_millis(1))).await;
+        let taken = timeout(patience, consumer.take(50)).await;
         if let Ok(batch) = taken {
             let batch = batch.expect("the bus is open");
             seen.extend(texts(&batch.deliveries));
@@ -199,7 +193,7 @@ pub(crate) async fn waiting_messages_and_consumers_are_counted<F: Fixture>() {
     publish(&bus, numbers(0..5).into_iter().map(work).collect()).await;
     reach(5, 0).await;
     let mut consumer = consume(&bus, LANE, 3).await;
-    let batch = consumer.take(3, BOUND).await.expect("a batch");
+    let batch = consumer.take(3).await.expect("a batch");
     reach(2, 1).await;
     batch.receipt.ack().await;
     consumer.close().await;

@@ -26,8 +26,6 @@ use tokio::time::timeout;
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
 /// How long to wait for a message that must not arrive.
 pub(crate) const SILENCE: Duration = Duration::from_millis(250);
-/// The linger of tests for which it does not matter.
-pub(crate) const LINGER: Duration = Duration::from_millis(20);
 
 /// Where the bus of one test keeps its messages: a virtual host or a folder. Removed when dropped.
 #[async_trait]
@@ -72,8 +70,7 @@ macro_rules! contract {
             }
             consuming {
                 a_batch_is_never_empty_and_never_above_its_maximum
-                a_full_batch_does_not_linger
-                a_batch_lingers_for_more
+                a_batch_is_what_has_arrived
                 prefetch_is_never_exceeded
                 two_consumers_share_the_work
                 dropping_take_under_load_loses_nothing
@@ -181,7 +178,7 @@ pub(crate) async fn consume(bus: &Arc<dyn Bus>, queue: Queue, prefetch: u16) -> 
 
 /// Takes a batch within [`BOUND`].
 pub(crate) async fn take(consumer: &mut Box<dyn Consumer>, max: usize) -> Batch {
-    let batch = timeout(BOUND, consumer.take(max, LINGER))
+    let batch = timeout(BOUND, consumer.take(max))
         .await
         .expect("a batch arrives within its bound")
         .expect("the bus is open");
@@ -218,7 +215,7 @@ pub(crate) async fn take_and_keep(consumer: &mut Box<dyn Consumer>, count: usize
 
 /// Asserts that no message arrives.
 pub(crate) async fn assert_silent(consumer: &mut Box<dyn Consumer>) {
-    if let Ok(unexpected) = timeout(SILENCE, consumer.take(1, Duration::ZERO)).await {
+    if let Ok(unexpected) = timeout(SILENCE, consumer.take(1)).await {
         panic!("no message was expected, but {unexpected:?} arrived");
     }
 }

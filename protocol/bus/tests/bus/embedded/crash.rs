@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use super::open;
 use crate::contract::{LANE, consume, number_of, publish, take_and_ack, work};
@@ -94,7 +93,7 @@ async fn victim_takes() {
     let mut consumer = consume(&bus, LANE, 10).await;
     let mut held = Vec::new();
     loop {
-        let batch = consumer.take(10, Duration::ZERO).await.unwrap();
+        let batch = consumer.take(10).await.unwrap();
         for delivery in &batch.deliveries {
             say(TAKEN, number_of(&String::from_utf8_lossy(&delivery.body)));
         }
