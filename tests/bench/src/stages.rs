@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -162,11 +161,11 @@ impl Memory {
 
 fn delivery(event: messages::Event) -> Delivery {
     let Outgoing { properties, body, .. } = event.outgoing();
-    let routing_key = properties.kind.clone().unwrap_or_default();
+    let routing_key = properties.kind.as_deref().unwrap_or_default().to_owned();
     Delivery {
         body,
         properties: lockstep_bus::Properties {
-            user_id: Some("netbox".to_owned()),
+            user_id: Some("netbox".into()),
             ..properties
         },
         exchange: topology::EVENTS.to_owned(),
@@ -218,7 +217,7 @@ struct Events(Arc<Memory>);
 
 #[async_trait]
 impl Consumer for Events {
-    async fn take(&mut self, _: usize, _: Duration) -> Option<Batch> {
+    async fn take(&mut self, _: usize) -> Option<Batch> {
         self.0.acknowledged.notified().await;
         let Some(deliveries) = self.0.next() else {
             self.0.done.cancel();
@@ -248,7 +247,7 @@ struct Empty;
 
 #[async_trait]
 impl Consumer for Empty {
-    async fn take(&mut self, _: usize, _: Duration) -> Option<Batch> {
+    async fn take(&mut self, _: usize) -> Option<Batch> {
         std::future::pending().await
     }
 
