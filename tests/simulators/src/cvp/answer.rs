@@ -33,7 +33,11 @@ impl SimulatedResponse {
 
     /// A page of rows, and the number of rows in all pages.
     pub(crate) fn page_of(total: usize, rows: impl Iterator<Item = Value>) -> Self {
-        Self::new(200, JSON, format!(r#"{{"data":{},"total":{total}}}"#, array(rows)))
+        Self::new(
+            200,
+            JSON,
+            format!(r#"{{"data":{},"total":{total}}}"#, array(rows)),
+        )
     }
 
     /// An error of CloudVision: status 200 with an error object in the body.

@@ -93,7 +93,11 @@ pub async fn run(context: SweepContext, options: SweepOptions) -> Result<Summary
             in_flight.div_ceil(4)
         };
         let next = candidates.len().min(places.saturating_sub(begun));
-        second.extend(candidates.drain(..next).map(|candidate| sweep.read_second(candidate)));
+        second.extend(
+            candidates
+                .drain(..next)
+                .map(|candidate| sweep.read_second(candidate)),
+        );
         tokio::select! {
             task = listed.next(), if !all_listed && first.len() < in_flight => match task {
                 Some(task) => first.push(sweep.read_first(task?)),
