@@ -177,7 +177,7 @@ async fn take(place: &Place, lease: &Lease, id: &str, revision: i64, step: &Step
     Ok(Flagged::default())
 }
 
-async fn seen(place: &Place) -> Result<(Vec<Seen>, Vec<DevicesInState>, usize)> {
+async fn seen(place: &Place) -> Result<(Vec<Seen>, Vec<DevicesInState>)> {
     let all = DeviceQuery {
         limit: 100,
         ..DeviceQuery::default()
@@ -201,7 +201,7 @@ async fn seen(place: &Place) -> Result<(Vec<Seen>, Vec<DevicesInState>, usize)> 
         });
     }
     let summary = place.store.summary().await?;
-    Ok((devices, summary.devices, place.store.open_causes().await?.len()))
+    Ok((devices, summary.devices))
 }
 
 #[tokio::test]
@@ -225,12 +225,21 @@ async fn random_events_and_changes_are_the_same_on_both_databases() -> Result<()
         ensure!(one == other, "{}: {one:?}, not {other:?}", context());
         revision += i64::from(matches!(step, Step::Change(..)));
         let (one, other) = (seen(&postgres).await?, seen(&sqlite).await?);
-        ensure!(one == other, "{}: {one:#?}, not {other:#?}", context());
-        let devices = one.0.iter();
-        let same = devices
-            .clone()
-            .all(|device| device.in_facts == (Some(device.sync), device.causes.clone()));
-        ensure!(same, "{}: {one:#?}", context());
+        ensure!(one.0.len() == other.0.len(), "{}", context());
+        for (one, other) in one.0.iter().zip(&other.0) {
+            ensure!(one == other, "{}: {one:?}, not {other:?}", context());
+        }
+        ensure!(one.1 == other.1, "{}: {:?}, not {:?}", context(), one.1, other.1);
+        for device in &one.0 {
+            let known = (Some(device.sync), device.causes.clone());
+            ensure!(device.in_facts == known, "{}: {device:?}", context());
+        }
+        // PostgreSQL also keeps causes of a device that broad ones have pushed off its list.
+        let (one, other) = (
+            postgres.store.open_causes().await?,
+            sqlite.store.open_causes().await?,
+        );
+        ensure!(one.len() >= other.len(), "{}: {one:?}, not {other:?}", context());
     }
     Ok(())
 }
