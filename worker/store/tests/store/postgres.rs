@@ -85,6 +85,7 @@ impl Probe for Client {
                     "DROP TABLE broad_cause",
                     "ALTER TABLE inbox DROP COLUMN cause_id, DROP COLUMN cause, DROP COLUMN note",
                     "ALTER TABLE device DROP COLUMN broad_seen",
+                    "ALTER TABLE repository ALTER COLUMN listing SET STORAGE EXTENDED",
                     "UPDATE schema_compatibility SET oldest = 6",
                 ],
             ),
