@@ -75,19 +75,15 @@ impl BodyLimiter {
         let mut place: Option<Place<'_>> = None;
         let mut asked = false;
         while !body.is_end_stream() {
-            let next = match &place {
-                Some(place) => {
-                    let pause = end.min(Instant::now() + PAUSE);
-                    let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
-                    place.wait(pause, frame).await?
-                }
-                None => match arrived(&mut body, &mut asked).await {
-                    Some(next) => next,
-                    None => {
-                        place = Some(Place::of(self, bytes.capacity()));
-                        continue;
-                    }
-                },
+            let next = if let Some(place) = &place {
+                let pause = end.min(Instant::now() + PAUSE);
+                let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+                place.wait(pause, frame).await?
+            } else if let Some(next) = arrived(&mut body, &mut asked).await {
+                next
+            } else {
+                place = Some(Place::of(self, bytes.capacity()));
+                continue;
             };
             let data = match next {
                 Some(Ok(frame)) => frame.into_data(),
@@ -104,12 +100,11 @@ impl BodyLimiter {
                 let capacity = (bytes.len() * 2).min(largest).max(needed);
                 let held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
                 let permits = permits(capacity, held);
-                let more = match Arc::clone(&self.memory).try_acquire_many_owned(permits) {
-                    Ok(more) => more,
-                    Err(_) => {
-                        let place = place.get_or_insert_with(|| Place::of(self, bytes.capacity()));
-                        self.make_room(permits, capacity, place, end).await?
-                    }
+                let more = if let Ok(more) = Arc::clone(&self.memory).try_acquire_many_owned(permits) {
+                    more
+                } else {
+                    let place = place.get_or_insert_with(|| Place::of(self, bytes.capacity()));
+                    self.make_room(permits, capacity, place, end).await?
                 };
                 match &mut memory {
                     Some(memory) => memory.merge(more),
