@@ -116,6 +116,24 @@ const COUNT: &str = "SELECT count(*) FROM broad_cause";
 
 const DELETE: &str = "DELETE FROM broad_cause";
 
+const LAST_DEVICE: &str = "SELECT max(id) FROM device";
+
+/// How many ids of devices are in a range: about a second of work for 31 causes.
+const RANGE: i64 = 50_000;
+
+/// Takes the open broad causes into the columns of the devices in a range.
+const KEEP: &str = concat!(
+    "UPDATE device SET broad_seen = ",
+    seen!(),
+    ", unsynchronized_since = ",
+    since!(),
+    ", open_causes = ",
+    open_causes!(),
+    " WHERE device.id >= $1 AND device.id < $2 AND EXISTS (SELECT FROM broad_cause WHERE ",
+    is_open!(),
+    ")"
+);
+
 const INSERT: &str = "\
     INSERT INTO broad_cause (device_types, whole_platforms, type_platforms, cause_id, at) VALUES ($1, $2, $3, $4, $5)";
 
@@ -165,8 +183,17 @@ pub(super) async fn are_most(operation: &'static str, session: &Session) -> Resu
     Ok(count >= OPEN_CAUSES as u64 - 1)
 }
 
-/// Deletes the broad causes, after they were taken into the columns of all devices.
-pub(super) async fn delete(operation: &'static str, session: &Session) -> Result<(), StoreError> {
+/// Takes the open broad causes into the columns of all devices, and deletes them. Range by range of ids, so that no statement reaches its
+/// time limit in a large fleet. The table of devices is locked.
+pub(super) async fn close_all(operation: &'static str, session: &Session) -> Result<(), StoreError> {
+    let last = session.rows_for(operation, LAST_DEVICE, &[]).await?;
+    let last: Option<i64> = last.first().and_then(|row| row.get(0));
+    let mut first = 0;
+    while last.is_some_and(|last| first <= last) {
+        let end = first.saturating_add(RANGE);
+        session.execute_one(operation, KEEP, &[&first, &end]).await?;
+        first = end;
+    }
     session.execute_one(operation, DELETE, &[]).await?;
     Ok(())
 }

@@ -90,27 +90,11 @@ const FLAG_NAMED: &str = flag_each!(only_named!());
 
 const SELECT_CONCERNED: &str = select_first!(concerned!());
 const COUNT_CONCERNED: &str = count_flipped!(concerned!());
-const FLAG_CONCERNED: &str = flag_each!(concerned!());
 
 /// The time and the cause are in the row of the broad cause.
 const FLAG_MATCHING: &str = concat!(
     "UPDATE device SET desired_generation = desired_generation + 1 WHERE ",
     broad::matches!("$1", "$2", "$3")
-);
-
-/// Takes the open broad causes into the columns of the devices that are not concerned.
-const KEEP_BROAD: &str = concat!(
-    "UPDATE device SET broad_seen = ",
-    broad::seen!(),
-    ", unsynchronized_since = ",
-    broad::since!(),
-    ", open_causes = ",
-    broad::open_causes!(),
-    " WHERE ",
-    concerned!(),
-    " IS NOT TRUE AND EXISTS (SELECT FROM broad_cause WHERE ",
-    broad::is_open!(),
-    ")"
 );
 
 /// The names may be half the fleet. A custom plan looks them up in a hash. The generic plan, which the server uses after a few
@@ -245,12 +229,10 @@ impl Selected {
         };
         let concerned = if kinds.are_none() {
             change(FLAG_NAMED, &each).await?
-        } else if broad::are_most(OPERATION, session).await? {
-            change(KEEP_BROAD, &concerned).await?;
-            let concerned = change(FLAG_CONCERNED, &each).await?;
-            broad::delete(OPERATION, session).await?;
-            concerned
         } else {
+            if broad::are_most(OPERATION, session).await? {
+                broad::close_all(OPERATION, session).await?;
+            }
             let named = if hostnames.is_empty() {
                 0
             } else {
