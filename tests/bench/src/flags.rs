@@ -43,7 +43,7 @@ pub(crate) async fn measure(host: &Host, devices: u32, rounds: u32, table: &mut 
     let other = ("bare update", median(bare));
     table
         .rows
-        .push(Row::new(what, "ms", median(ours), other, Goal::AtMost(1.1)));
+        .push(Row::new(what, "ms", median(ours), other, Goal::AtMost(1.15)));
     Ok(())
 }
 
