@@ -7,13 +7,16 @@ use serde_json::Value;
 
 use crate::json::{self, Json, Text};
 use crate::kind::UnknownKind;
-use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent, bounds};
+use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent, WorkResult, bounds};
 
 /// The content type of every message.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
 
 /// The largest body accepted anywhere: 4 MiB. Inventories are imported in chunks that are much smaller.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// The size of most bodies, in bytes.
+const USUAL_BYTES: usize = 512;
 
 /// The most characters of an error's place, reason and quoted type. Without a limit a quoted text could be as long as the
 /// message.
@@ -40,24 +43,85 @@ pub struct Envelope {
 
 /// The encoded form of an envelope.
 #[derive(Serialize)]
-struct Wire<'a> {
+struct Wire<'a, T> {
     specversion: &'static str,
     id: &'a MessageId,
     source: &'a Source,
     #[serde(rename = "type")]
     kind: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subject: &'a Option<String>,
+    subject: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<Timestamp>,
     datacontenttype: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: &'a Option<TraceParent>,
+    traceparent: Option<&'a TraceParent>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    causationid: &'a Option<String>,
+    causationid: Option<Cause<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    actor: &'a Option<String>,
-    data: &'a Message,
+    actor: Option<&'a str>,
+    data: &'a T,
+}
+
+/// The identity of the message that caused this one.
+enum Cause<'a> {
+    Text(&'a str),
+    Identity(&'a Identity),
+}
+
+impl Serialize for Cause<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Identity(identity) => serializer.collect_str(identity),
+        }
+    }
+}
+
+impl<T: Serialize> Wire<'_, T> {
+    fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut body, self)
+            .expect("envelopes have string keys and no failing serializers");
+        body
+    }
+}
+
+/// The result of a message: encoded as an [`Envelope`], without the copies that an envelope would need.
+#[derive(Clone, Copy, Debug)]
+pub struct ResultEnvelope<'a> {
+    /// The id of the result, derived from its cause.
+    pub id: &'a MessageId,
+    /// The subject of the message.
+    pub subject: Option<&'a str>,
+    /// When the message was decided.
+    pub time: Timestamp,
+    /// The trace context of the message, if any.
+    pub traceparent: Option<&'a TraceParent>,
+    /// The identity of the message.
+    pub cause: &'a Identity,
+    /// What is reported.
+    pub result: &'a WorkResult,
+}
+
+impl ResultEnvelope<'_> {
+    /// Encodes the result as structured CloudEvents JSON, from the source of the workers.
+    pub fn encode(&self) -> Vec<u8> {
+        let wire = Wire {
+            specversion: "1.0",
+            id: self.id,
+            source: &Source::worker(),
+            kind: self.result.kind(),
+            subject: self.subject,
+            time: Some(self.time),
+            datacontenttype: "application/json",
+            traceparent: self.traceparent,
+            causationid: Some(Cause::Identity(self.cause)),
+            actor: None,
+            data: self.result,
+        };
+        wire.encode()
+    }
 }
 
 /// The attributes before validation; unknown attributes are ignored.
@@ -147,25 +211,21 @@ impl Envelope {
     }
 
     /// Encodes the message as structured CloudEvents JSON.
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "unreachable; the message of `expect` gives the reason"
-    )]
     pub fn encode(&self) -> Vec<u8> {
         let wire = Wire {
             specversion: "1.0",
             id: &self.identity.id,
             source: &self.identity.source,
             kind: self.message.kind(),
-            subject: &self.subject,
+            subject: self.subject.as_deref(),
             time: self.time,
             datacontenttype: "application/json",
-            traceparent: &self.traceparent,
-            causationid: &self.causationid,
-            actor: &self.actor,
+            traceparent: self.traceparent.as_ref(),
+            causationid: self.causationid.as_deref().map(Cause::Text),
+            actor: self.actor.as_deref(),
             data: &self.message,
         };
-        serde_json::to_vec(&wire).expect("envelopes have string keys and no failing serializers")
+        wire.encode()
     }
 
     /// Decodes a message.

@@ -161,7 +161,15 @@ impl Identity {
     /// The id of the `index`-th follow-up message of a kind. It depends only on its arguments and this identity, so a message
     /// processed twice produces follow-up messages with the same ids.
     pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
-        derive(self, kind, index, None)
+        self.derive_for(None, kind, index)
+    }
+
+    /// Like [`Identity::derive`], and different for each sender.
+    pub fn derive_for(&self, actor: Option<&str>, kind: Kind, index: u64) -> MessageId {
+        let Self { source, id } = self;
+        let (separator, actor) = actor.map_or(("", ""), |actor| ("\0", actor));
+        let name = format!("{source}\0{id}\0{}\0{index}{separator}{actor}", kind.as_str());
+        Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()
     }
 }
 
@@ -187,14 +195,8 @@ impl MessageKey {
 
     /// The id of the `index`-th follow-up message of a kind, like [`Identity::derive`], and different for each sender.
     pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
-        derive(&self.identity, kind, index, self.actor.as_deref())
+        self.identity.derive_for(self.actor.as_deref(), kind, index)
     }
-}
-
-fn derive(Identity { source, id }: &Identity, kind: Kind, index: u64, actor: Option<&str>) -> MessageId {
-    let (separator, actor) = actor.map_or(("", ""), |actor| ("\0", actor));
-    let name = format!("{source}\0{id}\0{}\0{index}{separator}{actor}", kind.as_str());
-    Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()
 }
 
 impl fmt::Display for Identity {

@@ -152,6 +152,14 @@ macro_rules! messages {
                 }
             }
 
+            impl Serialize for $set {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    match self {
+                        $(Self::$variant(body) => body.serialize(serializer),)*
+                    }
+                }
+            }
+
             $(
                 impl From<$module::$body> for Message {
                     fn from(body: $module::$body) -> Self {
@@ -178,17 +186,14 @@ macro_rules! messages {
 
             /// The body of this message as `data`.
             pub fn to_data(&self) -> Value {
-                let data = match self {
-                    $($(Self::$class($set::$variant(body)) => serde_json::to_value(body),)*)*
-                };
-                data.expect("message bodies have string keys and no failing serializers")
+                serde_json::to_value(self).expect("message bodies have string keys and no failing serializers")
             }
         }
 
         impl Serialize for Message {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self {
-                    $($(Self::$class($set::$variant(body)) => body.serialize(serializer),)*)*
+                    $(Self::$class(set) => set.serialize(serializer),)*
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! Builds the result of a message from its inbox row, so that every publication is the same message.
 
 use lockstep_bus::{Outgoing, Properties};
-use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
+use lockstep_protocol::WorkResult;
+use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES, ResultEnvelope};
 use lockstep_protocol::topology::Destination;
-use lockstep_protocol::{Envelope, Identity, Message, Source, WorkResult};
 
 use super::intake::Received;
 use lockstep_store::InboxRow;
@@ -14,7 +14,7 @@ const SHORT_SUBJECT: usize = 255;
 /// The result message. It goes to the reply queue of the message, or to the results exchange if there is none. It is never
 /// larger than a body may be.
 pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
-    let whole = render(received, row, row.result.clone(), row.subject.clone());
+    let whole = render(received, row, &row.result, row.subject.as_deref());
     if whole.body.len() > MAX_BODY_BYTES {
         return short(received, row);
     }
@@ -23,31 +23,24 @@ pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
 
 /// The result message without long texts and lists.
 pub(super) fn short(received: &Received, row: &InboxRow) -> Outgoing {
-    let subject = row
-        .subject
-        .clone()
-        .filter(|subject| subject.len() <= SHORT_SUBJECT);
-    render(received, row, row.result.clone().shortened(), subject)
+    let subject = row.subject.as_deref();
+    let subject = subject.filter(|subject| subject.len() <= SHORT_SUBJECT);
+    render(received, row, &row.result.clone().shortened(), subject)
 }
 
-fn render(received: &Received, row: &InboxRow, result: WorkResult, subject: Option<String>) -> Outgoing {
+fn render(received: &Received, row: &InboxRow, result: &WorkResult, subject: Option<&str>) -> Outgoing {
     let kind = result.kind();
-    let envelope = Envelope {
-        identity: Identity {
-            source: Source::worker(),
-            id: row.key().derive(kind, 0),
-        },
+    let id = row.derive(kind, 0);
+    let decoded = received.decoded.as_ref().ok();
+    let envelope = ResultEnvelope {
+        id: &id,
         subject,
-        time: Some(row.at),
-        traceparent: received
-            .decoded
-            .as_ref()
-            .ok()
-            .and_then(|envelope| envelope.traceparent.clone()),
-        causationid: Some(row.identity.to_string()),
-        actor: None,
-        message: Message::Result(result),
+        time: row.at,
+        traceparent: decoded.and_then(|envelope| envelope.traceparent.as_ref()),
+        cause: &row.identity,
+        result,
     };
+    let body = envelope.encode().into();
     let destination = match &received.reply_to {
         Some(queue) => Destination::Reply(queue.clone()),
         None => Destination::Results(kind),
@@ -55,13 +48,13 @@ fn render(received: &Received, row: &InboxRow, result: WorkResult, subject: Opti
     Outgoing {
         destination,
         properties: Properties {
-            message_id: Some(envelope.identity.id.to_string()),
+            message_id: Some(id.into()),
             kind: Some(kind.as_str().to_owned()),
             content_type: Some(CONTENT_TYPE.to_owned()),
             correlation_id: Some(received.correlation_id()),
             timestamp: Some(row.at),
             ..Properties::default()
         },
-        body: envelope.encode().into(),
+        body,
     }
 }

@@ -9,7 +9,7 @@ use lockstep_protocol::{Code, DecodeError, Envelope, Kind, MessageKey, WorkResul
 use super::intake::Received;
 use super::{Settlement, dead, refusal};
 use crate::handlers::{Handlers, Rejection};
-use lockstep_store::{Facts, InboxRow, InboxState, Keys, Origin};
+use lockstep_store::{Completion, Facts, InboxRow, InboxState, Keys, Origin};
 
 /// How long an internal message of an unknown type waits: during an upgrade, a newer worker processes it.
 const NEWER_WORKER: RetryDelay = RetryDelay::Seconds30;
@@ -112,7 +112,11 @@ pub(super) fn applied(
         follow_ups,
         ..row(received, &received.key, InboxState::Applied, result, now)
     };
-    Settlement::Applied(facts.record(dead::completion(row, &received.delivery_metadata())))
+    Settlement::Applied(facts.record(Completion {
+        row,
+        dead_letter: None,
+        follow_up: received.follow_up,
+    }))
 }
 
 /// Whether a message still has to be processed.

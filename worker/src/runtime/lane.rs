@@ -60,38 +60,63 @@ pub(super) struct LaneContext {
 #[derive(Debug)]
 pub(super) struct Abandoned;
 
+/// What became of messages that were published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Published {
+    /// The broker confirmed all of them.
+    Confirmed,
+    /// One with this size is too large for the broker, as are all that are not smaller.
+    TooLarge(usize),
+    /// They are to be published again after a wait.
+    Failed,
+}
+
+/// The waits between attempts to publish.
+pub(super) fn publish_backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(200), Duration::from_secs(30))
+}
+
 impl LaneContext {
     /// Publishes messages until all are confirmed. While they cannot be published, the lane waits. The inner error is the size of
     /// a message that is too large for the broker, as are all that are not smaller; some of the messages may be published.
     pub(super) async fn confirm(&self, outgoing: Vec<Outgoing>) -> Result<Result<(), usize>, Abandoned> {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        let mut backoff = publish_backoff();
         loop {
-            let publishing = async {
-                let publishing = self.bus.publish(outgoing.clone());
-                tokio::pin!(publishing);
-                // The first poll hands the messages over: a crash here lies between publishing and the confirm.
-                if let Some(result) = futures_util::FutureExt::now_or_never(publishing.as_mut()) {
-                    return result;
-                }
-                fail_point::pass(FailPoint::AfterPublish);
-                publishing.await
-            };
-            let result = tokio::select! {
-                biased;
-                () = self.abandon.cancelled() => return Err(Abandoned),
-                result = publishing => result,
-            };
-            match result {
-                Ok(()) => return Ok(Ok(())),
-                Err(PublishError::Closed) => return Err(Abandoned),
-                Err(PublishError::TooLarge { size, reason, .. }) => {
-                    tracing::warn!(lane = %self.lane, bytes = size, reason, "a message is too large for the broker");
-                    return Ok(Err(size));
-                }
-                Err(error) => {
-                    tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane waits and tries again");
-                    self.wait(&mut backoff).await?;
-                }
+            match self.publish(outgoing.clone()).await? {
+                Published::Confirmed => return Ok(Ok(())),
+                Published::TooLarge(size) => return Ok(Err(size)),
+                Published::Failed => self.wait(&mut backoff).await?,
+            }
+        }
+    }
+
+    /// Publishes messages once. If they are not all confirmed, some of them may be published.
+    pub(super) async fn publish(&self, outgoing: Vec<Outgoing>) -> Result<Published, Abandoned> {
+        let publishing = async {
+            let publishing = self.bus.publish(outgoing);
+            tokio::pin!(publishing);
+            // The first poll hands the messages over: a crash here lies between publishing and the confirm.
+            if let Some(result) = futures_util::FutureExt::now_or_never(publishing.as_mut()) {
+                return result;
+            }
+            fail_point::pass(FailPoint::AfterPublish);
+            publishing.await
+        };
+        let result = tokio::select! {
+            biased;
+            () = self.abandon.cancelled() => return Err(Abandoned),
+            result = publishing => result,
+        };
+        match result {
+            Ok(()) => Ok(Published::Confirmed),
+            Err(PublishError::Closed) => Err(Abandoned),
+            Err(PublishError::TooLarge { size, reason, .. }) => {
+                tracing::warn!(lane = %self.lane, bytes = size, reason, "a message is too large for the broker");
+                Ok(Published::TooLarge(size))
+            }
+            Err(error) => {
+                tracing::error!(lane = %self.lane, %error, "results cannot be published; the lane waits and tries again");
+                Ok(Published::Failed)
             }
         }
     }

@@ -15,7 +15,7 @@ use lockstep_store::{FollowUp, Keys, StoreError, UnitOfWork};
 use super::authority::{Authority, Route};
 use super::backoff::Backoff;
 use super::intake::{Received, read};
-use super::lane::{Abandoned, LaneContext, consequences, log};
+use super::lane::{Abandoned, LaneContext, Published, consequences, log, publish_backoff};
 use super::{Settlement, answer, decide};
 use crate::handlers::Rejection;
 
@@ -41,41 +41,41 @@ impl LaneContext {
         messages: &[Received],
         settlements: &mut [Settlement],
     ) -> Result<(), Abandoned> {
-        let all = messages.iter().zip(&*settlements);
-        let mut outgoing: Vec<Option<Outgoing>> = all
-            .map(|(message, settlement)| consequences(message, settlement, self.lane))
-            .collect();
         // Our own bound is known without asking the broker.
         let mut size = MAX_BODY_BYTES + 1;
+        let mut backoff = publish_backoff();
         loop {
-            for ((message, settlement), outgoing) in messages.iter().zip(&mut *settlements).zip(&mut outgoing)
-            {
-                let refused = outgoing
-                    .as_ref()
-                    .map(|outgoing| whole(message, settlement, outgoing));
-                if let Some(refused) = refused.filter(|refused| *refused >= size) {
-                    *outgoing = self.instead(message, settlement, refused).await?;
-                }
+            // Built again for each attempt, so that the first one, which is usually the last, copies nothing.
+            let mut outgoing = Vec::with_capacity(messages.len());
+            for (message, settlement) in messages.iter().zip(&mut *settlements) {
+                let built = consequences(message, settlement, self.lane);
+                let refused = built.as_ref().map(|built| whole(message, settlement, built));
+                outgoing.extend(match refused.filter(|refused| *refused >= size) {
+                    Some(refused) => self.instead(message, settlement, refused, size).await?,
+                    None => built,
+                });
             }
-            match self.confirm(outgoing.iter().flatten().cloned().collect()).await? {
-                Ok(()) => return Ok(()),
-                Err(refused) => size = refused,
+            match self.publish(outgoing).await? {
+                Published::Confirmed => return Ok(()),
+                Published::TooLarge(refused) => size = refused,
+                Published::Failed => self.wait(&mut backoff).await?,
             }
         }
     }
 
-    /// What is published instead of something that is too large.
+    /// What is published instead of something of this size, where the broker takes only what is smaller than `most`.
     async fn instead(
         &self,
         message: &Received,
         settlement: &mut Settlement,
         refused: usize,
+        most: usize,
     ) -> Result<Option<Outgoing>, Abandoned> {
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
             match settlement {
                 Settlement::Applied(row) | Settlement::Dead(row) | Settlement::Refused(row) => {
-                    return Ok(smaller(answer::short(message, row), refused));
+                    return Ok(smaller(answer::short(message, row), most));
                 }
                 Settlement::Waiting | Settlement::Claimed => return Ok(None),
                 Settlement::Retry { .. } | Settlement::Postpone { .. } | Settlement::Forward { .. } => {}

@@ -134,8 +134,7 @@ pub(super) const fn dead_letter_state(action: DeadLetterAction) -> &'static str 
 
 /// The body of a result as JSON.
 pub(super) fn result(result: &WorkResult) -> String {
-    serde_json::to_string(&Message::Result(result.clone()))
-        .expect("bodies of results have string keys and no failing serializers")
+    serde_json::to_string(result).expect("bodies of results have string keys and no failing serializers")
 }
 
 pub(super) fn read_result(kind: &str, body: &str) -> Result<WorkResult, StoreError> {

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 pub use lockstep_protocol::InboxState;
-use lockstep_protocol::{Digest, Identity, MessageKey, WorkResult};
+use lockstep_protocol::{Digest, Identity, Kind, MessageId, MessageKey, WorkResult};
 
 use super::{FollowUpKey, NewDeadLetter, column};
 
@@ -38,6 +38,11 @@ impl InboxRow {
             identity: self.identity.clone(),
             actor: self.actor.clone(),
         }
+    }
+
+    /// The id of the `index`-th follow-up message of a kind; see [`MessageKey::derive`].
+    pub fn derive(&self, kind: Kind, index: u64) -> MessageId {
+        self.identity.derive_for(self.actor.as_deref(), kind, index)
     }
 
     /// The row as a store gives it back: times in microseconds, and texts without U+0000.

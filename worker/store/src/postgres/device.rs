@@ -22,12 +22,27 @@ macro_rules! columns {
 pub(super) use columns;
 
 /// Locks rows in the order of their ids, so that two batches cannot deadlock. Inserts of rows that refer to a device
-/// (an interface, a member) do not wait, because the key of the device does not change.
+/// (an interface, a member) do not wait, because the key of the device does not change. `+ 0` keeps the planner from reading the whole
+/// index of the ids, which it would do for a table that was small, and then keep to.
 pub(super) const LOCK: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE"
+    " FROM device WHERE hostname = ANY($1) ORDER BY id + 0 FOR NO KEY UPDATE"
 );
+
+/// The place of the row that has a value in a column, in an `UPDATE` that joins a list of rows as `new`. `OFFSET 0` prevents a join with
+/// the whole table: each row is looked up by the index, however small the table was when the statement was planned.
+macro_rules! stored_by {
+    ($column:literal) => {
+        concat!(
+            " CROSS JOIN LATERAL (SELECT ctid FROM device AS stored WHERE stored.",
+            $column,
+            " = new.",
+            $column,
+            " OFFSET 0) AS stored (place)"
+        )
+    };
+}
 
 /// `$7` is the array of the causes of all devices; each device takes a slice. Only the newest 32 are kept.
 pub(super) const FLAG: &str = concat!(
@@ -39,8 +54,9 @@ pub(super) const FLAG: &str = concat!(
     broad::open_causes!("($7::bigint[])[new.first:new.last]"),
     " END \
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::boolean[], $6::integer[], $8::integer[]) \
-        AS new (id, desired, synced, since, forgets, first, last) \
-    WHERE device.id = new.id"
+        AS new (id, desired, synced, since, forgets, first, last)",
+    stored_by!("id"),
+    " WHERE device.ctid = stored.place"
 );
 
 /// A change of the type or the platform neither closes broad causes nor opens earlier ones.
@@ -59,8 +75,9 @@ pub(super) const DESCRIBE: &str = concat!(
             $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], \
             $15::timestamptz[], $16::text[], $17::text[]) \
         AS new (id, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-            state, note, until, version_time, version_id, marked_at, marked_by, marked_note) \
-    WHERE device.id = new.id"
+            state, note, until, version_time, version_id, marked_at, marked_by, marked_note)",
+    stored_by!("id"),
+    " WHERE device.ctid = stored.place"
 );
 
 /// Earlier broad causes do not concern a new device.
@@ -83,10 +100,12 @@ pub(super) const INSERT: &str = concat!(
 );
 
 /// The controller of a device may be one that the same transaction creates, so this comes after all devices are written.
-pub(super) const CONTROL: &str = "\
-    UPDATE device SET controller_id = controller.id \
-    FROM unnest($1::text[], $2::text[]) AS new (hostname, controller) JOIN device controller ON controller.hostname = new.controller \
-    WHERE device.hostname = new.hostname AND device.controller_id IS DISTINCT FROM controller.id";
+pub(super) const CONTROL: &str = concat!(
+    "UPDATE device SET controller_id = controller.id FROM unnest($1::text[], $2::text[]) AS new (hostname, controller)",
+    stored_by!("hostname"),
+    " CROSS JOIN LATERAL (SELECT id FROM device AS named WHERE named.hostname = new.controller OFFSET 0) AS controller \
+    WHERE device.ctid = stored.place AND device.controller_id IS DISTINCT FROM controller.id"
+);
 
 /// Reads a row whose first columns are those of `columns!`.
 pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {

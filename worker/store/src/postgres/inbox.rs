@@ -41,7 +41,9 @@ pub(super) const INSERT_ALIKE: &str = insert!(
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
 pub(super) const DELETE_REQUEUED: &str = "\
     DELETE FROM inbox USING unnest($1::text[], $2::text[], $3::text[], $4::integer[]) AS again (source, id, actor, redrive_count) \
-    WHERE inbox.source = again.source AND inbox.id = again.id AND inbox.actor = again.actor AND inbox.state = 'dead' AND inbox.redrive_count < again.redrive_count";
+        CROSS JOIN LATERAL (SELECT ctid FROM inbox AS stored \
+            WHERE stored.source = again.source AND stored.id = again.id AND stored.actor = again.actor OFFSET 0) AS stored (place) \
+    WHERE inbox.ctid = stored.place AND inbox.state = 'dead' AND inbox.redrive_count < again.redrive_count";
 
 #[async_trait]
 impl Inbox for PostgresStore {

@@ -43,8 +43,7 @@ pub(super) const UPSERT_GROUPS: &str = "\
         WHERE excluded.location IS NOT NULL AND device_group.location IS DISTINCT FROM excluded.location";
 
 pub(super) const DELETE_MEMBERS: &str = "\
-    DELETE FROM group_member USING device \
-    WHERE device.hostname = ANY($1) AND group_member.device_id = device.id";
+    DELETE FROM group_member WHERE device_id = ANY (ARRAY(SELECT id FROM device WHERE hostname = ANY($1)))";
 
 pub(super) const INSERT_MEMBERS: &str = "\
     INSERT INTO group_member (device_id, group_id) \
