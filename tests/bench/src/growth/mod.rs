@@ -239,7 +239,8 @@ fn add(of: Sizes, runs: &Rounds<Contender, Turn>, alone: &Deletion, table: &mut 
     else {
         return;
     };
-    for ((name, size), (_, small)) in last.sizes.iter().zip(&small.sizes) {
+    let grown = last.sizes.iter().zip(&small.sizes);
+    for ((name, size), (_, small)) in grown.filter(|((_, size), _)| *size >= 1.0) {
         let what = format!("size of {name}");
         table
             .rows
