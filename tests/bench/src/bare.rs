@@ -73,10 +73,10 @@ pub(crate) async fn run(bare: Bare) -> anyhow::Result<Measured> {
     // Batches are acknowledged in their order.
     let mut flying = FuturesOrdered::new();
     while settled < bare.messages {
-        let takes = taken < bare.messages && flying.len() < bare.ahead;
+        let has_place = taken < bare.messages && flying.len() < bare.ahead;
         // Only the first delivery is awaited beside the confirms, so nothing is lost when those come first.
         tokio::select! {
-            first = deliveries.next(), if takes => {
+            first = deliveries.next(), if has_place => {
                 let batch = fill(first, &mut deliveries, &bare, bare.messages - taken).await?;
                 let last = batch.last().expect("a batch has a message").delivery_tag;
                 let count = u32::try_from(batch.len())?;

@@ -24,14 +24,14 @@ pub(crate) struct CountingBus {
 
 #[derive(Debug)]
 enum Count {
-    Here(Expected),
+    Here(Box<Expected>),
     /// Each count is a line of the standard output.
     Reported,
 }
 
 #[derive(Debug)]
 struct Expected {
-    expected: u32,
+    wanted: u32,
     servers: Servers,
     meter: OnceLock<Meter>,
     messages: AtomicU32,
@@ -44,7 +44,7 @@ impl CountingBus {
     /// Cancels `done` when this number of messages is acknowledged.
     pub(crate) fn new(bus: Arc<dyn Bus>, expected: u32, servers: Servers, done: CancellationToken) -> Self {
         let count = Expected {
-            expected,
+            wanted: expected,
             servers,
             meter: OnceLock::new(),
             messages: AtomicU32::new(0),
@@ -54,7 +54,7 @@ impl CountingBus {
         };
         Self {
             bus,
-            count: Arc::new(Count::Here(count)),
+            count: Arc::new(Count::Here(Box::new(count))),
         }
     }
 
@@ -99,11 +99,11 @@ impl Expected {
     fn add(&self, messages: u32) {
         let batches = self.batches.fetch_add(1, Ordering::Relaxed) + 1;
         let before = self.messages.fetch_add(messages, Ordering::Relaxed);
-        let reached = before < self.expected && before + messages >= self.expected;
+        let reached = before < self.wanted && before + messages >= self.wanted;
         let Some(meter) = self.meter.get().filter(|_| reached) else {
             return;
         };
-        if let Ok(measured) = meter.stop(self.expected, batches) {
+        if let Ok(measured) = meter.stop(self.wanted, batches) {
             let _ = self.measured.set(measured);
         }
         self.done.cancel();

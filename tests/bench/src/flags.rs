@@ -126,7 +126,7 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
     facts.release(lease);
     transaction.commit(&facts).await?;
     let took = began.elapsed();
-    check(scene, &*store, devices).await?;
+    check(scene, &store, devices).await?;
     Ok(took)
 }
 

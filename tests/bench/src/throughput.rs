@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::celery::Celery;
 use crate::meter::Measured;
 use crate::other_build::OtherBuild;
-use crate::rounds::alternate;
+use crate::rounds::{Rounds, alternate};
 use crate::scene::{Host, Role, Scene};
 use crate::table::{CpuRow, Goal, Row, Table};
 use crate::wal;
@@ -96,6 +96,15 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
         }
     })
     .await?;
+    add_rates(&runs, table);
+    add_costs(runs.of(Contender::Lockstep), table);
+    for contender in contenders {
+        table.cpu.push(CpuRow::new(contender.name(), runs.of(contender)));
+    }
+    Ok(())
+}
+
+fn add_rates(runs: &Rounds<Contender, Measured>, table: &mut Table) {
     let ours = runs.each(Contender::Lockstep, Measured::rate);
     for (what, contender, goal) in [
         (
@@ -111,44 +120,41 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
         ("events → flags → results", Contender::OtherBuild, Goal::None),
         ("the same work by Celery", Contender::Celery, Goal::Times(20.0)),
     ] {
-        if contenders.contains(&contender) {
-            let others = runs.each(contender, Measured::rate);
+        let others = runs.each(contender, Measured::rate);
+        if !others.is_empty() {
             let other = (contender.name(), &others[..]);
             table.rows.push(Row::new(what, "msg/s", &ours, other, goal));
         }
     }
+}
+
+/// Adds what an event costs Lockstep, against goals of our own.
+fn add_costs(ours: &[Measured], table: &mut Table) {
+    let each = |of: &dyn Fn(&Measured) -> f64| -> Vec<f64> { ours.iter().map(of).collect() };
     let allocated = Measured::allocated_per_message;
     for (what, unit, figures, goal) in [
         (
             "CPU time of worker and database per event",
             "µs",
-            runs.each(Contender::Lockstep, |run| {
-                run.per_message(|cpu| cpu.worker + cpu.database)
-            }),
+            each(&|run| run.per_message(|cpu| cpu.worker + cpu.database)),
             MOST_CPU,
         ),
         (
             "write-ahead log per event",
             "B",
-            runs.each(Contender::Lockstep, |run| {
-                run.wal_per_message().unwrap_or(f64::NAN)
-            }),
+            each(&|run| run.wal_per_message().unwrap_or(f64::NAN)),
             MOST_WAL,
         ),
         (
             "allocations of the worker per event",
             "",
-            runs.each(Contender::Lockstep, |run| {
-                allocated(run).map_or(f64::NAN, |(count, _)| count)
-            }),
+            each(&|run| allocated(run).map_or(f64::NAN, |(count, _)| count)),
             MOST_ALLOCATIONS,
         ),
         (
             "bytes that these ask for",
             "B",
-            runs.each(Contender::Lockstep, |run| {
-                allocated(run).map_or(f64::NAN, |(_, bytes)| bytes)
-            }),
+            each(&|run| allocated(run).map_or(f64::NAN, |(_, bytes)| bytes)),
             MOST_ALLOCATED,
         ),
     ] {
@@ -161,10 +167,6 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
             .rows
             .push(Row::new(what, unit, &figures, goal, Goal::AtMost(1.0)));
     }
-    for contender in contenders {
-        table.cpu.push(CpuRow::new(contender.name(), runs.of(contender)));
-    }
-    Ok(())
 }
 
 async fn run(scene: &Scene, role: Role, events: u32) -> anyhow::Result<Measured> {

@@ -123,7 +123,7 @@ async fn run(
     };
     scene.publish((first..first + events).map(event)).await?;
     let generations_before = generations(scene).await?;
-    let accesses = Accesses::of(scene).await?;
+    let before = Accesses::of(scene).await?;
     let position = wal::position(scene).await?;
     let worker = scene.start(Role::Lockstep, events)?;
     let (mut measured, deletion) = match contender {
@@ -132,7 +132,7 @@ async fn run(
     };
     let written = wal::written_since(scene, &position).await?;
     measured.wal = Some(written.bytes);
-    let (read, accessed) = Accesses::of(scene).await?.since(accesses, events);
+    let (read, accessed) = Accesses::of(scene).await?.since(before, events);
     let bumps = generations(scene).await? - generations_before;
     ensure!(bumps == i64::from(events), "{bumps} bumps for {events} events");
     #[expect(clippy::cast_precision_loss, reason = "a run writes less")]
