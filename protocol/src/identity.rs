@@ -236,7 +236,7 @@ mod tests {
     fn derived_ids_depend_on_the_sender_too() {
         let key = |actor: Option<&str>| MessageKey {
             identity: identity("urn:a", "1"),
-            actor: actor.map(str::to_owned),
+            actor: actor.map(SmolStr::new),
         };
         let derive = |actor| key(actor).derive(Kind::EventApplied, 0);
         assert_eq!(derive(None), identity("urn:a", "1").derive(Kind::EventApplied, 0));

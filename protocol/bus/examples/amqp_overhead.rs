@@ -100,10 +100,10 @@ fn outgoing(number: usize) -> Outgoing {
     Outgoing {
         destination: Destination::Lane(Lane::Devices),
         properties: Properties {
-            message_id: Some(format!("01938d2e-0000-7000-8000-{number:012}")),
-            kind: Some("lockstep.interface.updated".to_owned()),
-            content_type: Some("application/cloudevents+json".to_owned()),
-            correlation_id: Some(format!("01938d2e-0000-7000-8000-{number:012}")),
+            message_id: Some(format!("01938d2e-0000-7000-8000-{number:012}").into()),
+            kind: Some("lockstep.interface.updated".into()),
+            content_type: Some("application/cloudevents+json".into()),
+            correlation_id: Some(format!("01938d2e-0000-7000-8000-{number:012}").into()),
             timestamp: Some(jiff::Timestamp::UNIX_EPOCH),
             headers: Headers::from([("lockstep-attempt".to_owned(), "1".to_owned())]),
             ..Properties::default()

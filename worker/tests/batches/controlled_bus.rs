@@ -80,7 +80,14 @@ impl Bus for ControlledBus {
             let mut state = self.control.lock();
             state.holds.then(|| {
                 let (sender, answer) = oneshot::channel();
-                let id = |message: &Outgoing| message.properties.correlation_id.clone().unwrap_or_default();
+                let id = |message: &Outgoing| {
+                    message
+                        .properties
+                        .correlation_id
+                        .as_deref()
+                        .unwrap_or_default()
+                        .to_owned()
+                };
                 state.held.push((messages.iter().map(id).collect(), Some(sender)));
                 answer
             })
@@ -128,7 +135,9 @@ struct RecordedConsumer {
 impl Consumer for RecordedConsumer {
     async fn take(&mut self, max: usize) -> Option<Batch> {
         let Batch { deliveries, receipt } = self.consumer.take(max).await?;
-        let id = |properties: &lockstep_bus::Properties| properties.message_id.clone().unwrap_or_default();
+        let id = |properties: &lockstep_bus::Properties| {
+            properties.message_id.as_deref().unwrap_or_default().to_owned()
+        };
         let recorded = RecordedReceipt {
             ids: deliveries
                 .iter()

@@ -145,7 +145,7 @@ impl Scene {
                 .context("the bus was closed")?;
             taken += batch.deliveries.len();
             for delivery in batch.deliveries {
-                let cause = delivery.properties.correlation_id.unwrap_or_default();
+                let cause = delivery.properties.correlation_id.unwrap_or_default().into();
                 results.entry(cause).or_default().push(delivery.body.to_vec());
             }
             batch.receipt.ack().await;
@@ -233,8 +233,8 @@ fn outgoing(envelope: &Envelope) -> Outgoing {
     Outgoing {
         destination: Destination::Ingress(kind),
         properties: Properties {
-            message_id: Some(id(envelope)),
-            kind: Some(kind.as_str().to_owned()),
+            message_id: Some(id(envelope).into()),
+            kind: Some(kind.as_str().into()),
             ..Properties::default()
         },
         body: envelope.encode().into(),
