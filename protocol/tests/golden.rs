@@ -2,7 +2,8 @@
 
 mod support;
 
-use lockstep_protocol::{Envelope, Kind};
+use lockstep_protocol::envelope::ResultEnvelope;
+use lockstep_protocol::{Envelope, Identity, Kind, Message, Source};
 use serde_json::Value;
 use support::goldens;
 
@@ -15,6 +16,64 @@ fn every_golden_file_is_decoded_and_encoded_unchanged() {
         assert_eq!(written, golden.json(), "{}", golden.name);
         assert_eq!(decoded.digest, decoded.envelope.digest(), "{}", golden.name);
     }
+}
+
+/// Workers encode results without making an envelope first.
+#[test]
+fn a_result_has_the_bytes_of_its_envelope() {
+    let cause = Identity {
+        source: Source::try_from("urn:example:netbox".to_owned()).unwrap(),
+        id: "7".to_owned().try_into().unwrap(),
+    };
+    let mut results = 0;
+    for golden in goldens() {
+        let decoded = Envelope::decode(golden.text.as_bytes()).unwrap().envelope;
+        let Message::Result(result) = &decoded.message else {
+            continue;
+        };
+        for (subject, traceparent) in [
+            (None, None),
+            (Some("sw1 \"ä\""), decoded.traceparent.clone()),
+            (
+                Some("sw1"),
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+                    .to_owned()
+                    .try_into()
+                    .ok(),
+            ),
+        ] {
+            let time = decoded.time.unwrap_or_default();
+            let short = ResultEnvelope {
+                id: &decoded.identity.id,
+                subject,
+                time,
+                traceparent: traceparent.as_ref(),
+                cause: &cause,
+                result,
+            };
+            let envelope = Envelope {
+                identity: Identity {
+                    source: Source::worker(),
+                    id: decoded.identity.id.clone(),
+                },
+                subject: subject.map(str::to_owned),
+                time: Some(time),
+                traceparent: traceparent.clone(),
+                causationid: Some(cause.to_string()),
+                actor: None,
+                message: decoded.message.clone(),
+            };
+            let (short, whole) = (short.encode(), envelope.encode());
+            assert_eq!(
+                String::from_utf8(short).unwrap(),
+                String::from_utf8(whole).unwrap(),
+                "{}",
+                golden.name
+            );
+        }
+        results += 1;
+    }
+    assert!(results > 5, "{results}");
 }
 
 #[test]
