@@ -130,11 +130,11 @@ impl Producer {
         let outgoing = Outgoing {
             destination: Destination::Ingress(kind),
             properties: Properties {
-                message_id: Some(envelope.identity.id.to_string()),
-                kind: Some(kind.as_str().to_owned()),
-                content_type: Some(CONTENT_TYPE.to_owned()),
-                correlation_id: Some(envelope.identity.id.to_string()),
-                reply_to: reply_to.map(str::to_owned),
+                message_id: Some(envelope.identity.id.clone().into()),
+                kind: Some(kind.as_str().into()),
+                content_type: Some(CONTENT_TYPE.into()),
+                correlation_id: Some(envelope.identity.id.clone().into()),
+                reply_to: reply_to.map(Into::into),
                 timestamp: envelope.time,
                 ..Properties::default()
             },

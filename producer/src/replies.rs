@@ -108,14 +108,14 @@ async fn read(mut consumer: Box<dyn Consumer>, waiters: Waiters) {
         for delivery in batch.deliveries {
             let Ok(decoded) = Envelope::decode(&delivery.body) else {
                 let id = delivery.properties.message_id.unwrap_or_default();
-                tracing::warn!(message.id = id, "cannot decode a result");
+                tracing::warn!(message.id = %id, "cannot decode a result");
                 continue;
             };
             let request = delivery.properties.correlation_id.unwrap_or_default();
             let waiter = waiters
                 .lock()
                 .expect("no holder of the lock panics")
-                .remove(&request);
+                .remove(request.as_str());
             if let Some(waiter) = waiter {
                 let _ = waiter.send(decoded.envelope);
             }

@@ -180,7 +180,7 @@ pub struct MessageKey {
     /// The identity of the message.
     pub identity: Identity,
     /// The sender, as authenticated. `None` for senders that the broker did not validate.
-    pub actor: Option<String>,
+    pub actor: Option<SmolStr>,
 }
 
 impl MessageKey {

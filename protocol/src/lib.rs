@@ -47,6 +47,8 @@ pub use names::{
     CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,
 };
 pub use run_cycle::{EntityType, Level, Stage};
+pub use smol_str::SmolStr;
+
 pub use secret_url::{SecretUrl, mask_url, mask_urls};
 pub use source_pattern::{SourcePattern, SourcePatternError};
 pub use trace::TraceParent;

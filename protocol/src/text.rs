@@ -22,6 +22,12 @@ macro_rules! validated_text {
             }
         }
 
+        impl From<$name> for smol_str::SmolStr {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
         impl $name {
             /// It as text.
             pub fn as_str(&self) -> &str {

@@ -176,11 +176,14 @@ async fn results(bus: &dyn Bus, count: usize, found: &mut Published) -> Result<(
         let batch = batch.context("the bus was closed")?;
         for delivery in &batch.deliveries {
             let properties = &delivery.properties;
-            found.entry(properties.message_id.clone()).or_default().push((
-                delivery.body.to_vec(),
-                properties.timestamp,
-                properties.correlation_id.clone(),
-            ));
+            found
+                .entry(properties.message_id.clone().map(Into::into))
+                .or_default()
+                .push((
+                    delivery.body.to_vec(),
+                    properties.timestamp,
+                    properties.correlation_id.clone().map(Into::into),
+                ));
         }
         read += batch.deliveries.len();
         batch.receipt.ack().await;

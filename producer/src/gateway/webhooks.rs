@@ -151,9 +151,9 @@ fn outgoing(mut message: Envelope, trace: &TraceParent, now: Timestamp) -> Outgo
     Outgoing {
         destination: Destination::Ingress(kind),
         properties: Properties {
-            message_id: Some(message.identity.id.to_string()),
-            kind: Some(kind.as_str().to_owned()),
-            content_type: Some(CONTENT_TYPE.to_owned()),
+            message_id: Some(message.identity.id.clone().into()),
+            kind: Some(kind.as_str().into()),
+            content_type: Some(CONTENT_TYPE.into()),
             timestamp: Timestamp::from_second(now.as_second()).ok(),
             ..Properties::default()
         },

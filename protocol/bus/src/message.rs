@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use lockstep_protocol::SmolStr;
 #[cfg(any(feature = "amqp", feature = "embedded"))]
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::topology::Destination;
@@ -17,17 +18,17 @@ pub type Headers = BTreeMap<String, String>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
     /// The id of the message, equal to the `id` of its envelope.
-    pub message_id: Option<String>,
+    pub message_id: Option<SmolStr>,
     /// The type of the message, equal to the `type` of its envelope.
-    pub kind: Option<String>,
+    pub kind: Option<SmolStr>,
     /// The media type of the body.
-    pub content_type: Option<String>,
+    pub content_type: Option<SmolStr>,
     /// On replies, the id of the message they reply to.
-    pub correlation_id: Option<String>,
+    pub correlation_id: Option<SmolStr>,
     /// The reply queue for results.
-    pub reply_to: Option<String>,
+    pub reply_to: Option<SmolStr>,
     /// The publisher, as validated by the broker. The bus sets it when publishing.
-    pub user_id: Option<String>,
+    pub user_id: Option<SmolStr>,
     /// The sender's timestamp, in whole seconds.
     pub timestamp: Option<Timestamp>,
     /// The headers.

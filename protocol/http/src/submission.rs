@@ -166,8 +166,8 @@ fn outgoing(
         destination: Destination::Ingress(kind),
         properties: Properties {
             message_id: Some(envelope.identity.id.into()),
-            kind: Some(kind.as_str().to_owned()),
-            content_type: Some(CONTENT_TYPE.to_owned()),
+            kind: Some(kind.as_str().into()),
+            content_type: Some(CONTENT_TYPE.into()),
             timestamp: Timestamp::from_second(now.as_second()).ok(),
             ..Properties::default()
         },

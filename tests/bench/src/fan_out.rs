@@ -123,9 +123,9 @@ fn command() -> anyhow::Result<Outgoing> {
     Ok(Outgoing {
         destination: Destination::Ingress(Kind::DeadLetterRequeueRequested),
         properties: Properties {
-            message_id: Some(envelope.identity.id.to_string()),
-            kind: Some(Kind::DeadLetterRequeueRequested.as_str().to_owned()),
-            content_type: Some(lockstep_protocol::envelope::CONTENT_TYPE.to_owned()),
+            message_id: Some(envelope.identity.id.clone().into()),
+            kind: Some(Kind::DeadLetterRequeueRequested.as_str().into()),
+            content_type: Some(lockstep_protocol::envelope::CONTENT_TYPE.into()),
             ..Properties::default()
         },
         body: envelope.encode().into(),

@@ -85,7 +85,7 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         cause: Cause::RefreshSettings,
         identity: identity(),
         kind: Kind::RepositoryChanged,
-        actor: Some("gitlab".to_owned()),
+        actor: Some("gitlab".into()),
         at,
         note: None,
     };
@@ -181,11 +181,11 @@ fn completion(result: EventApplied) -> Completion {
     let row = InboxRow {
         identity: identity(),
         redrive_count: 0,
-        kind: kind.to_owned(),
+        kind: kind.into(),
         digest: Digest::of(kind, None, &serde_json::json!({})),
         state: InboxState::Applied,
         at: SystemClock.now(),
-        actor: Some("gitlab".to_owned()),
+        actor: Some("gitlab".into()),
         subject: None,
         result: WorkResult::EventApplied(result),
         follow_ups: false,

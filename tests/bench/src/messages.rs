@@ -55,9 +55,9 @@ impl Event {
         Outgoing {
             destination: Destination::Ingress(Kind::InterfaceUpdated),
             properties: Properties {
-                message_id: Some(self.id),
-                kind: Some(Kind::InterfaceUpdated.as_str().to_owned()),
-                content_type: Some(CONTENT_TYPE.to_owned()),
+                message_id: Some(self.id.into()),
+                kind: Some(Kind::InterfaceUpdated.as_str().into()),
+                content_type: Some(CONTENT_TYPE.into()),
                 timestamp: Some(self.at),
                 ..Properties::default()
             },

@@ -161,11 +161,11 @@ impl Memory {
 
 fn delivery(event: messages::Event) -> Delivery {
     let Outgoing { properties, body, .. } = event.outgoing();
-    let routing_key = properties.kind.clone().unwrap_or_default();
+    let routing_key = properties.kind.as_deref().unwrap_or_default().to_owned();
     Delivery {
         body,
         properties: lockstep_bus::Properties {
-            user_id: Some("netbox".to_owned()),
+            user_id: Some("netbox".into()),
             ..properties
         },
         exchange: topology::EVENTS.to_owned(),

@@ -128,7 +128,7 @@ fn expect(sent: &mut Sent, updates: &[Envelope]) {
 fn asking(updates: &[Envelope], queue: &ReplyQueue) -> Vec<Outgoing> {
     let asking = updates.iter().map(|envelope| {
         let mut request = outgoing(envelope);
-        request.properties.reply_to = Some(queue.as_str().to_owned());
+        request.properties.reply_to = Some(queue.as_str().into());
         request
     });
     asking.collect()

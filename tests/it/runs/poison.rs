@@ -23,7 +23,7 @@ fn attempt(place: &Place, message: &Envelope) -> DeliveryAttempt {
     DeliveryAttempt {
         message: MessageKey {
             identity: message.identity.clone(),
-            actor: Some(place.bus.user().to_owned()),
+            actor: Some(place.bus.user().into()),
         },
         redrive_count: 0,
     }

@@ -119,9 +119,9 @@ pub(crate) fn raw(kind: Kind, id: &str, body: impl Into<Bytes>) -> Outgoing {
     Outgoing {
         destination: Destination::Ingress(kind),
         properties: Properties {
-            message_id: Some(id.to_owned()),
-            kind: Some(kind.as_str().to_owned()),
-            content_type: Some(CONTENT_TYPE.to_owned()),
+            message_id: Some(id.into()),
+            kind: Some(kind.as_str().into()),
+            content_type: Some(CONTENT_TYPE.into()),
             ..Properties::default()
         },
         body: body.into(),

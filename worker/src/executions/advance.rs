@@ -199,7 +199,7 @@ pub(super) fn log_end(row: &ExecutionRow) {
 pub(super) fn request_key(row: &ExecutionRow) -> MessageKey {
     MessageKey {
         identity: row.request.identity.clone(),
-        actor: row.request.actor.clone(),
+        actor: row.request.actor.as_deref().map(Into::into),
     }
 }
 

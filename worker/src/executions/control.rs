@@ -11,7 +11,7 @@ use super::runner::{Command, Decided, Done, Rest};
 use crate::handlers::Rejection;
 
 pub(super) async fn cancel(mut command: Command<'_>, request: &ExecutionCancelRequested) -> Decided {
-    let by = command.attempt.key.actor.clone();
+    let by = command.attempt.key.actor.as_deref().map(str::to_owned);
     let Some(mut row) = command.executions.lock(request.execution).await? else {
         let now = command.now;
         command
@@ -82,7 +82,7 @@ pub(super) async fn resume(mut command: Command<'_>, execution: Uuid) -> Decided
 pub(super) async fn stop_all(command: Command<'_>, request: &ExecutionsStopRequested) -> Decided {
     let stop = StopRow {
         at: command.now,
-        by: command.attempt.key.actor.clone(),
+        by: command.attempt.key.actor.as_deref().map(str::to_owned),
         note: request.note.clone(),
     };
     let changed = command.executions.set_stop(Some(&stop)).await?;

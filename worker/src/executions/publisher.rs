@@ -116,9 +116,9 @@ fn queued(queued: QueuedElement, now: Timestamp) -> Outgoing {
     Outgoing {
         destination: Destination::Lane(lane),
         properties: Properties {
-            message_id: Some(envelope.identity.id.to_string()),
-            kind: Some(kind.as_str().to_owned()),
-            content_type: Some(CONTENT_TYPE.to_owned()),
+            message_id: Some(envelope.identity.id.clone().into()),
+            kind: Some(kind.as_str().into()),
+            content_type: Some(CONTENT_TYPE.into()),
             timestamp: Some(now),
             ..Properties::default()
         },
@@ -190,10 +190,10 @@ fn of_execution(
     Outgoing {
         destination: queue.map_or(Destination::Results(kind), Destination::Reply),
         properties: Properties {
-            message_id: Some(envelope.identity.id.to_string()),
-            kind: Some(kind.as_str().to_owned()),
-            content_type: Some(CONTENT_TYPE.to_owned()),
-            correlation_id: reply.correlation_id.clone(),
+            message_id: Some(envelope.identity.id.clone().into()),
+            kind: Some(kind.as_str().into()),
+            content_type: Some(CONTENT_TYPE.into()),
+            correlation_id: reply.correlation_id.as_deref().map(Into::into),
             timestamp: time,
             ..Properties::default()
         },

@@ -51,7 +51,7 @@ pub(super) async fn save(command: Command<'_>, request: &ScheduleSaveRequested) 
             enabled: request.enabled,
             next_at: schedule.next(command.now),
             at: command.now,
-            by: command.attempt.key.actor.clone(),
+            by: command.attempt.key.actor.as_deref().map(str::to_owned),
         })
         .await?;
     let what = match (saved.created, saved.changed) {
@@ -108,7 +108,7 @@ pub(super) async fn fire(
             tracing::info!(schedule = row.name, %instant, "schedule fires");
             let cause = MessageKey {
                 identity: fired(&row.name, instant),
-                actor: row.saved_by.clone(),
+                actor: row.saved_by.as_deref().map(Into::into),
             };
             facts.absorb(request(&row), &origin(&cause, now));
             causes.push(cause);

@@ -91,7 +91,7 @@ impl Command<'_> {
             relaunch_of: None,
             identity: attempt.key.identity.clone(),
             kind: attempt.envelope.message.kind(),
-            actor: attempt.key.actor.clone(),
+            actor: attempt.key.actor.as_deref().map(str::to_owned),
             reply: attempt.reply().clone(),
             at: self.now,
             deadline_at: deadline(limits, self.now),

@@ -32,7 +32,7 @@ pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> D
         pre_tasks: request.pre_tasks.clone(),
         post_tasks: request.post_tasks.clone(),
         at: command.now,
-        by: command.attempt.key.actor.clone(),
+        by: command.attempt.key.actor.as_deref().map(str::to_owned),
     };
     let saved = command.executions.save_task(&task).await?;
     let what = match (saved.created, saved.changed) {

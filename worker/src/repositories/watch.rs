@@ -149,9 +149,9 @@ fn tip_moved(row: &RepositoryRow, tip: CommitId, identity: Identity, now: Timest
     Outgoing {
         destination: Destination::Lane(Lane::Repositories),
         properties: Properties {
-            message_id: Some(envelope.identity.id.to_string()),
-            kind: Some(Kind::RepositoryTipMoved.as_str().to_owned()),
-            content_type: Some(CONTENT_TYPE.to_owned()),
+            message_id: Some(envelope.identity.id.clone().into()),
+            kind: Some(Kind::RepositoryTipMoved.as_str().into()),
+            content_type: Some(CONTENT_TYPE.into()),
             timestamp: Some(now),
             ..Properties::default()
         },

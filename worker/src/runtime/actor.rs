@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use lockstep_bus::Delivery;
+use lockstep_protocol::SmolStr;
 
 use super::headers;
 
@@ -28,14 +29,18 @@ pub(super) fn actor(
     from_worker: bool,
     claimed: Option<&str>,
     trusted: &TrustedUsers,
-) -> Option<String> {
+) -> Option<SmolStr> {
     if from_worker {
-        return delivery.properties.headers.get(headers::ACTOR).cloned();
+        return delivery.properties.headers.get(headers::ACTOR).map(SmolStr::from);
     }
-    let user = delivery.properties.user_id.as_deref()?;
+    let user = delivery.properties.user_id.as_ref()?;
     let accepted = claimed.filter(|_| trusted.contains(user));
+    let actor = accepted.map_or_else(|| user.clone(), SmolStr::from);
     // PostgreSQL cannot store U+0000 in texts.
-    Some(accepted.unwrap_or(user).replace('\0', "\u{fffd}"))
+    if actor.contains('\0') {
+        return Some(actor.replace('\0', "\u{fffd}").into());
+    }
+    Some(actor)
 }
 
 #[cfg(test)]
@@ -51,7 +56,7 @@ mod tests {
         Delivery {
             body: Bytes::new(),
             properties: Properties {
-                user_id: user.map(str::to_owned),
+                user_id: user.map(SmolStr::from),
                 headers: headers.into_iter().collect(),
                 ..Properties::default()
             },

@@ -1,9 +1,9 @@
 //! Builds the result of a message from its inbox row, so that every publication is the same message.
 
 use lockstep_bus::{Outgoing, Properties};
-use lockstep_protocol::WorkResult;
 use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES, ResultEnvelope};
 use lockstep_protocol::topology::Destination;
+use lockstep_protocol::{SmolStr, WorkResult};
 
 use super::intake::Received;
 use lockstep_store::InboxRow;
@@ -49,8 +49,8 @@ fn render(received: &Received, row: &InboxRow, result: &WorkResult, subject: Opt
         destination,
         properties: Properties {
             message_id: Some(id.into()),
-            kind: Some(kind.as_str().to_owned()),
-            content_type: Some(CONTENT_TYPE.to_owned()),
+            kind: Some(SmolStr::new_static(kind.as_str())),
+            content_type: Some(SmolStr::new_static(CONTENT_TYPE)),
             correlation_id: Some(received.correlation_id()),
             timestamp: Some(row.at),
             ..Properties::default()

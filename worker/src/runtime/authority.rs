@@ -207,8 +207,8 @@ mod tests {
         let delivery = Delivery {
             body: Bytes::new(),
             properties: Properties {
-                user_id: published.user.map(str::to_owned),
-                reply_to: published.reply_to.map(str::to_owned),
+                user_id: published.user.map(Into::into),
+                reply_to: published.reply_to.map(Into::into),
                 ..Properties::default()
             },
             exchange: published.exchange.to_owned(),

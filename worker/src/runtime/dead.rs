@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_bus::Properties;
-use lockstep_protocol::WorkResult;
 use lockstep_protocol::topology::Lane;
+use lockstep_protocol::{SmolStr, WorkResult};
 
 use lockstep_store::{Completion, FollowUpKey, InboxRow, InboxState, MessageProperties, NewDeadLetter};
 
@@ -47,9 +47,9 @@ pub(super) fn dead_letter(row: &InboxRow, delivery_metadata: &DeliveryMetadata) 
         identity: row.identity.clone(),
         redrive_count: row.redrive_count,
         lane: delivery_metadata.lane,
-        kind: row.kind.clone(),
+        kind: row.kind.to_string(),
         subject: row.subject.clone(),
-        actor: row.actor.clone(),
+        actor: row.actor.as_deref().map(str::to_owned),
         code: rejected.code,
         reason: rejected.reason.clone(),
         place: rejected.place.clone(),
@@ -64,12 +64,13 @@ pub(super) fn dead_letter(row: &InboxRow, delivery_metadata: &DeliveryMetadata) 
 
 /// The AMQP properties that a dead letter keeps.
 pub(super) fn kept(properties: &Properties) -> MessageProperties {
+    let text = |text: &Option<SmolStr>| text.as_deref().map(str::to_owned);
     MessageProperties {
-        message_id: properties.message_id.clone(),
-        kind: properties.kind.clone(),
-        content_type: properties.content_type.clone(),
-        correlation_id: properties.correlation_id.clone(),
-        reply_to: properties.reply_to.clone(),
+        message_id: text(&properties.message_id),
+        kind: text(&properties.kind),
+        content_type: text(&properties.content_type),
+        correlation_id: text(&properties.correlation_id),
+        reply_to: text(&properties.reply_to),
         timestamp: properties.timestamp,
     }
 }

@@ -131,7 +131,7 @@ mod tests {
         Delivery {
             body: Bytes::from_static(b"{}"),
             properties: Properties {
-                user_id: user.map(str::to_owned),
+                user_id: user.map(Into::into),
                 headers: headers.collect(),
                 ..Properties::default()
             },
@@ -181,16 +181,12 @@ mod tests {
                 (headers::REDRIVE_COUNT, "2"),
             ]
         };
-        let from_worker = (3, Some("anna".to_owned()), 2);
+        let from_worker = (3, Some("anna".into()), 2);
         let table = [
             ("lockstep.work", Some("worker"), from_worker.clone()),
             ("lockstep.delay.30s", Some("worker"), from_worker),
-            (
-                "lockstep.events",
-                Some("worker"),
-                (1, Some("worker".to_owned()), 0),
-            ),
-            ("lockstep.work", Some("netbox"), (1, Some("netbox".to_owned()), 0)),
+            ("lockstep.events", Some("worker"), (1, Some("worker".into()), 0)),
+            ("lockstep.work", Some("netbox"), (1, Some("netbox".into()), 0)),
             ("lockstep.work", None, (1, None, 0)),
         ];
         for (exchange, user, expected) in table {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_protocol::topology::{Lane, RetryDelay};
-use lockstep_protocol::{Code, DecodeError, Envelope, Kind, MessageKey, WorkResult};
+use lockstep_protocol::{Code, DecodeError, Envelope, Kind, MessageKey, SmolStr, WorkResult};
 
 use super::intake::Received;
 use super::{Settlement, dead, refusal};
@@ -244,7 +244,10 @@ fn row(
     InboxRow {
         identity: key.identity.clone(),
         redrive_count: received.redrive_count,
-        kind: kind(received).unwrap_or_default().to_owned(),
+        kind: match &received.decoded {
+            Ok(envelope) => SmolStr::new_static(envelope.message.kind().as_str()),
+            Err(error) => error.kind.as_deref().unwrap_or_default().into(),
+        },
         digest: received.digest,
         state,
         at: now,

@@ -44,11 +44,11 @@ pub(crate) fn outgoing(follow_up: &FollowUp) -> Option<Outgoing> {
     Some(Outgoing {
         destination: destination(follow_up)?,
         properties: Properties {
-            message_id: kept.message_id,
-            kind: kept.kind,
-            content_type: kept.content_type,
-            correlation_id: kept.correlation_id,
-            reply_to: kept.reply_to.filter(|_| !is_result),
+            message_id: kept.message_id.map(Into::into),
+            kind: kept.kind.map(Into::into),
+            content_type: kept.content_type.map(Into::into),
+            correlation_id: kept.correlation_id.map(Into::into),
+            reply_to: kept.reply_to.filter(|_| !is_result).map(Into::into),
             timestamp: kept.timestamp,
             user_id: None,
             headers: ours.into_iter().filter(|_| !is_result).collect(),

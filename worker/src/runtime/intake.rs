@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use lockstep_bus::{Delivery, Properties};
 use lockstep_protocol::envelope::{Decoded, MAX_BODY_BYTES};
 use lockstep_protocol::topology::{self, Lane, ReplyQueue};
-use lockstep_protocol::{Code, DecodeError, Digest, Envelope, Identity, MessageKey};
+use lockstep_protocol::{Code, DecodeError, Digest, Envelope, Identity, MessageKey, SmolStr};
 
 use super::actor::actor;
 use super::authority::{Authority, Route};
@@ -121,7 +121,7 @@ pub(super) fn read(
         .unwrap_or(now);
     // Results of a message that was not allowed do not go where it says.
     let reply_to = delivery.properties.reply_to.clone().filter(|_| denial.is_none());
-    let reply_to = reply_to.and_then(|text| reply_queue(text, &identity));
+    let reply_to = reply_to.and_then(|text| reply_queue(text.into(), &identity));
     let awaited = if from_worker {
         header(headers::AWAITED).is_some()
     } else {
@@ -190,15 +190,15 @@ impl Received {
     pub(super) fn reply(&self) -> ReplyAddress {
         ReplyAddress {
             queue: self.reply_to.as_ref().map(|queue| queue.as_str().to_owned()),
-            correlation_id: Some(self.correlation_id()),
+            correlation_id: Some(self.correlation_id().into()),
         }
     }
 
     /// The correlation id that the requester chose, else the id of the message.
-    pub(super) fn correlation_id(&self) -> String {
+    pub(super) fn correlation_id(&self) -> SmolStr {
         let chosen = self.properties.correlation_id.clone();
         let own = self.decoded.as_ref().ok().map(|envelope| &envelope.identity.id);
-        chosen.unwrap_or_else(|| own.unwrap_or(&self.key.identity.id).to_string())
+        chosen.unwrap_or_else(|| own.unwrap_or(&self.key.identity.id).clone().into())
     }
 
     /// What its completion records about its delivery.
@@ -297,8 +297,8 @@ mod tests {
             let delivery = Delivery {
                 body: body.to_string().into(),
                 properties: Properties {
-                    user_id: user.map(str::to_owned),
-                    reply_to: reply_to.map(str::to_owned),
+                    user_id: user.map(SmolStr::from),
+                    reply_to: reply_to.map(SmolStr::from),
                     headers: headers.into_iter().collect(),
                     ..Properties::default()
                 },

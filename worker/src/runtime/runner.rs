@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{Digest, Envelope, Message, MessageKey, WorkResult};
+use lockstep_protocol::{Digest, Envelope, Message, MessageKey, SmolStr, WorkResult};
 use lockstep_store::{
     Effects, Facts, Flips, InboxRow, InboxState, Keys, MessageProperties, Origin, ReplyAddress,
 };
@@ -93,7 +93,7 @@ impl Attempt {
         Self {
             key: MessageKey {
                 identity: envelope.identity.clone(),
-                actor,
+                actor: actor.map(Into::into),
             },
             digest: envelope.digest(),
             envelope,
@@ -169,7 +169,7 @@ impl Attempt {
         InboxRow {
             identity: self.key.identity.clone(),
             redrive_count: self.metadata.redrive_count,
-            kind: self.envelope.message.kind().as_str().to_owned(),
+            kind: SmolStr::new_static(self.envelope.message.kind().as_str()),
             digest: self.digest,
             state,
             at,

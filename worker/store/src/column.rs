@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
-use lockstep_protocol::{Digest, Identity, Kind, Message, WorkResult};
+use lockstep_protocol::{Digest, Identity, Kind, Message, SmolStr, WorkResult};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -82,8 +82,8 @@ pub(super) fn key_actor(actor: Option<&str>) -> &str {
     actor.unwrap_or_default()
 }
 
-pub(super) fn read_key_actor(actor: String) -> Option<String> {
-    (!actor.is_empty()).then_some(actor)
+pub(super) fn read_key_actor(actor: &str) -> Option<SmolStr> {
+    (!actor.is_empty()).then(|| actor.into())
 }
 
 /// A count, which is never negative.

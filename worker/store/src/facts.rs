@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lockstep_protocol::{Cause, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial};
+use lockstep_protocol::{Cause, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial, SmolStr};
 
 use super::{
     Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow,
@@ -55,7 +55,7 @@ pub struct NewCause {
     /// The type of the message.
     pub kind: Kind,
     /// The authenticated sender of the message.
-    pub actor: Option<String>,
+    pub actor: Option<SmolStr>,
     /// When the message was applied.
     pub at: Timestamp,
     /// The note of the operator who sent it.
@@ -408,7 +408,7 @@ impl Facts {
             cause,
             identity: from.identity.clone(),
             kind: from.kind,
-            actor: from.actor.map(str::to_owned),
+            actor: from.actor.map(SmolStr::from),
             at: from.at,
             note: note.map(str::to_owned),
         });
@@ -434,7 +434,7 @@ impl From<&NewCause> for CauseRow {
             cause: cause.cause.as_str().to_owned(),
             identity: cause.identity.clone(),
             kind: cause.kind.as_str().to_owned(),
-            actor: cause.actor.clone(),
+            actor: cause.actor.as_deref().map(str::to_owned),
             at: cause.at,
             note: cause.note.clone(),
         }

@@ -147,7 +147,7 @@ impl NewFollowUp {
         let kind = request.message.kind();
         let key = MessageKey {
             identity: cause.identity.clone(),
-            actor: cause.actor.map(str::to_owned),
+            actor: cause.actor.map(Into::into),
         };
         let identity = Identity {
             source: Source::worker(),
@@ -172,7 +172,7 @@ impl NewFollowUp {
             kind,
             body: envelope.encode().into(),
             reply: cause.reply.cloned().unwrap_or_default(),
-            actor: key.actor,
+            actor: key.actor.map(Into::into),
             lease: request.lease,
             at: cause.at,
             due_at: cause.at + request.delay.unwrap_or(UNPUBLISHED_GRACE),

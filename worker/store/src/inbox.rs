@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 pub use lockstep_protocol::InboxState;
-use lockstep_protocol::{Digest, Identity, Kind, MessageId, MessageKey, WorkResult};
+use lockstep_protocol::{Digest, Identity, Kind, MessageId, MessageKey, SmolStr, WorkResult};
 
 use super::{FollowUpKey, NewDeadLetter, column};
 
@@ -14,7 +14,7 @@ pub struct InboxRow {
     /// How often its dead letter was requeued. A row with a higher count replaces a dead-lettered one, never an applied one.
     pub redrive_count: u32,
     /// The type that the message names; empty if it could not be decoded.
-    pub kind: String,
+    pub kind: SmolStr,
     /// The digest of its content: detects another message that reuses the identity.
     pub digest: Digest,
     /// Whether it was applied or dead-lettered.
@@ -22,7 +22,7 @@ pub struct InboxRow {
     /// When it was decided.
     pub at: Timestamp,
     /// The authenticated sender.
-    pub actor: Option<String>,
+    pub actor: Option<SmolStr>,
     /// The subject of the message.
     pub subject: Option<String>,
     /// Its result. It is published again, unchanged, whenever the message is redelivered.
@@ -48,10 +48,13 @@ impl InboxRow {
     /// The row as a store gives it back: times in microseconds, and texts without U+0000.
     pub(crate) fn into_stored(mut self) -> Self {
         self.at = Timestamp::from_microsecond(column::microseconds(self.at)).unwrap_or(self.at);
-        for text in self.subject.iter_mut().chain([&mut self.kind]) {
-            if let Cow::Owned(stored) = column::without_nul(text) {
-                *text = stored;
-            }
+        if let Some(subject) = &mut self.subject
+            && let Cow::Owned(stored) = column::without_nul(subject)
+        {
+            *subject = stored;
+        }
+        if let Cow::Owned(stored) = column::without_nul(&self.kind) {
+            self.kind = stored.into();
         }
         self
     }

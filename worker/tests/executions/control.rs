@@ -94,7 +94,7 @@ async fn an_execution_that_was_cancelled_before_it_existed_ends_at_once(ground: 
     let envelope = Envelope::new(source(), now(), request);
     let key = MessageKey {
         identity: envelope.identity.clone(),
-        actor: Some(scene.bus.user().to_owned()),
+        actor: Some(scene.bus.user().into()),
     };
     let id: Uuid = key.derive(Kind::ExecutionAccepted, 0).as_str().parse()?;
     let cancelled = scene.ask(ExecutionCancelRequested { execution: id }).await?;

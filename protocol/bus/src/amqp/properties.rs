@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use lockstep_protocol::envelope::CONTENT_TYPE;
+use lockstep_protocol::kind::UnknownKind;
+use lockstep_protocol::{Kind, SmolStr};
 
 use crate::{Delivery, Headers, Properties};
 
@@ -70,13 +73,13 @@ pub(super) fn from_amqp(delivery: lapin::message::Delivery) -> Delivery {
         data,
         ..
     } = delivery;
-    let text = |short: &Option<ShortString>| short.as_ref().map(|short| short.as_str().to_owned());
+    let text = |short: &Option<ShortString>| short.as_ref().map(|short| SmolStr::new(short.as_str()));
     Delivery {
         body: data.into(),
         properties: Properties {
             message_id: text(properties.message_id()),
-            kind: text(properties.kind()),
-            content_type: text(properties.content_type()),
+            kind: properties.kind().as_ref().map(kind),
+            content_type: properties.content_type().as_ref().map(content_type),
             correlation_id: text(properties.correlation_id()),
             reply_to: text(properties.reply_to()),
             user_id: text(properties.user_id()),
@@ -86,6 +89,21 @@ pub(super) fn from_amqp(delivery: lapin::message::Delivery) -> Delivery {
         exchange: exchange.into(),
         routing_key: routing_key.into(),
         redelivered,
+    }
+}
+
+/// Types that this version knows are not copied.
+fn kind(short: &ShortString) -> SmolStr {
+    match short.as_str().parse::<Kind>() {
+        Ok(kind) => SmolStr::new_static(kind.as_str()),
+        Err(UnknownKind(text)) => text.into(),
+    }
+}
+
+fn content_type(short: &ShortString) -> SmolStr {
+    match short.as_str() {
+        CONTENT_TYPE => SmolStr::new_static(CONTENT_TYPE),
+        other => other.into(),
     }
 }
 
@@ -159,12 +177,12 @@ mod tests {
     #[test]
     fn properties_survive_a_round_trip() {
         let full = Properties {
-            message_id: Some("id".to_owned()),
-            kind: Some("type".to_owned()),
-            content_type: Some("text/plain".to_owned()),
-            correlation_id: Some("cause".to_owned()),
-            reply_to: Some("lockstep.reply.u.1".to_owned()),
-            user_id: Some("forged".to_owned()),
+            message_id: Some("id".into()),
+            kind: Some("type".into()),
+            content_type: Some("text/plain".into()),
+            correlation_id: Some("cause".into()),
+            reply_to: Some("lockstep.reply.u.1".into()),
+            user_id: Some("forged".into()),
             timestamp: Some(Timestamp::from_second(1_790_000_000).unwrap()),
             headers: Headers::from([
                 ("a".to_owned(), "räksmörgås".to_owned()),
@@ -178,7 +196,7 @@ mod tests {
             assert_eq!(delivery.properties.delivery_mode(), &Some(2));
             let came = from_amqp(delivery);
             let expected = Properties {
-                user_id: Some("user".to_owned()),
+                user_id: Some("user".into()),
                 ..properties
             };
             assert_eq!(came.properties, expected);
@@ -193,14 +211,14 @@ mod tests {
         let table = [
             (
                 Properties {
-                    message_id: Some(long.clone()),
+                    message_id: Some(long.as_str().into()),
                     ..Properties::default()
                 },
                 "message_id",
             ),
             (
                 Properties {
-                    correlation_id: Some(long.clone()),
+                    correlation_id: Some(long.as_str().into()),
                     ..Properties::default()
                 },
                 "correlation_id",

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use lockstep_protocol::SmolStr;
+
 use super::USER;
 use crate::{BusError, Delivery, Headers, Outgoing, Properties};
 
@@ -149,11 +151,11 @@ pub(super) fn insert(
         due,
         message.destination.exchange(),
         message.destination.routing_key(),
-        properties.message_id,
-        properties.kind,
-        properties.content_type,
-        properties.correlation_id,
-        properties.reply_to,
+        properties.message_id.as_deref(),
+        properties.kind.as_deref(),
+        properties.content_type.as_deref(),
+        properties.correlation_id.as_deref(),
+        properties.reply_to.as_deref(),
         properties.timestamp.map(Timestamp::as_second),
         headers_to_text(&properties.headers),
         &message.body[..],
@@ -264,12 +266,12 @@ fn to_delivery(row: &Row<'_>) -> rusqlite::Result<(i64, Delivery)> {
         exchange: row.get(1)?,
         routing_key: row.get(2)?,
         properties: Properties {
-            message_id: row.get(3)?,
-            kind: row.get(4)?,
-            content_type: row.get(5)?,
-            correlation_id: row.get(6)?,
-            reply_to: row.get(7)?,
-            user_id: Some(USER.to_owned()),
+            message_id: text(row, 3)?,
+            kind: text(row, 4)?,
+            content_type: text(row, 5)?,
+            correlation_id: text(row, 6)?,
+            reply_to: text(row, 7)?,
+            user_id: Some(SmolStr::new_static(USER)),
             timestamp: timestamp.and_then(|second| Timestamp::from_second(second).ok()),
             headers: headers_from_text(headers.as_deref())?,
         },
@@ -277,6 +279,10 @@ fn to_delivery(row: &Row<'_>) -> rusqlite::Result<(i64, Delivery)> {
         redelivered: false,
     };
     Ok((row.get(0)?, delivery))
+}
+
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SmolStr>> {
+    Ok(row.get::<_, Option<String>>(column)?.map(SmolStr::from))
 }
 
 fn headers_to_text(headers: &Headers) -> Option<String> {

@@ -337,9 +337,9 @@ async fn publish(scene: &Scene, message: Message) -> anyhow::Result<()> {
     let message = Outgoing {
         destination: Destination::Ingress(kind),
         properties: Properties {
-            message_id: Some(envelope.identity.id.to_string()),
-            kind: Some(kind.as_str().to_owned()),
-            content_type: Some(lockstep_protocol::envelope::CONTENT_TYPE.to_owned()),
+            message_id: Some(envelope.identity.id.clone().into()),
+            kind: Some(kind.as_str().into()),
+            content_type: Some(lockstep_protocol::envelope::CONTENT_TYPE.into()),
             ..Properties::default()
         },
         body: envelope.encode().into(),

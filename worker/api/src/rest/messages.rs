@@ -103,7 +103,7 @@ impl OutcomeQuery {
         Ok(Self {
             message: MessageKey {
                 identity: Identity { source, id },
-                actor,
+                actor: actor.map(Into::into),
             },
             digest,
             wait,
@@ -137,10 +137,10 @@ fn view(row: InboxRow) -> MessageView {
     MessageView {
         source: row.identity.source.into(),
         id: row.identity.id.into(),
-        kind: row.kind,
+        kind: row.kind.into(),
         state: row.state,
         at: row.at,
-        by: row.actor,
+        by: row.actor.map(Into::into),
         result_type: row.result.kind().as_str().to_owned(),
         result: Message::Result(row.result).to_data(),
     }

@@ -18,7 +18,7 @@ fn received_through(exchange: &str, body: &[u8]) -> Received {
     let delivery = Delivery {
         body: Bytes::copy_from_slice(body),
         properties: Properties {
-            user_id: Some("netbox".to_owned()),
+            user_id: Some("netbox".into()),
             ..Properties::default()
         },
         exchange: exchange.to_owned(),

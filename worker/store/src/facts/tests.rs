@@ -228,7 +228,7 @@ fn record(facts: &mut Facts, second: i64, kind: &str) {
             id: MessageId::try_from(second.to_string()).unwrap(),
         },
         redrive_count: 0,
-        kind: kind.to_owned(),
+        kind: kind.into(),
         digest: Digest::of_bytes(b""),
         state: InboxState::Applied,
         at: at(second),

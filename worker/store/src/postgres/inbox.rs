@@ -66,7 +66,7 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
     let result = column::read_result(row.get(8), row.get(9))?;
     Ok(InboxRow {
         identity: column::identity(row.get(0), row.get(1))?,
-        kind: row.get(2),
+        kind: row.get::<_, &str>(2).into(),
         digest: column::digest(row.get(3))?,
         state: column::read_inbox_state(row.get(4), &result)?,
         at: row.get::<_, Microseconds>(5).0,

@@ -15,7 +15,7 @@ pub(super) fn insert(connection: &Connection, causes: &[NewCause]) -> Result<Vec
             cause.identity.source.as_str(),
             cause.identity.id.as_str(),
             cause.kind.as_str(),
-            cause.actor,
+            cause.actor.as_deref(),
             column::microseconds(cause.at),
             cause.note,
         ])

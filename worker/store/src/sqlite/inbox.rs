@@ -48,11 +48,11 @@ fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
     let result = column::read_result(&row.get::<_, String>(8)?, &row.get::<_, String>(9)?)?;
     Ok(InboxRow {
         identity: column::identity(row.get(0)?, row.get(1)?)?,
-        kind: row.get(2)?,
+        kind: row.get::<_, String>(2)?.into(),
         digest: column::digest(&row.get::<_, Vec<u8>>(3)?)?,
         state: column::read_inbox_state(&row.get::<_, String>(4)?, &result)?,
         at: column::read_microseconds("inbox.at", row.get(5)?)?,
-        actor: column::read_key_actor(row.get(6)?),
+        actor: column::read_key_actor(&row.get::<_, String>(6)?),
         subject: row.get(7)?,
         result,
         redrive_count: row.get(10)?,
@@ -75,7 +75,7 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
         insert.execute(params![
             row.identity.source.as_str(),
             row.identity.id.as_str(),
-            row.kind,
+            row.kind.as_str(),
             &row.digest.as_bytes()[..],
             column::inbox_state(row.state),
             column::microseconds(row.at),

@@ -131,7 +131,7 @@ async fn replies_bypass_a_full_reply_queue() {
     let mut published = 0;
     wait::until("a bypass", BOUND, async || {
         let mut answer = message(Destination::Reply(reply.clone()), published);
-        answer.properties.kind = Some(Kind::ElementFinished.as_str().to_owned());
+        answer.properties.kind = Some(Kind::ElementFinished.as_str().into());
         bus.publish(vec![answer]).await.unwrap();
         published += 1;
         bus.bypassed() > 0

@@ -149,7 +149,7 @@ pub(crate) fn message(destination: Destination, text: impl Display) -> Outgoing 
     Outgoing {
         destination,
         properties: Properties {
-            message_id: Some(text.clone()),
+            message_id: Some(text.as_str().into()),
             ..Properties::default()
         },
         body: Bytes::from(text),

@@ -10,11 +10,11 @@ pub(crate) async fn messages_arrive_in_order_and_intact<F: Fixture>() {
     let fixture = F::new().await;
     let bus = fixture.declared().await;
     let full = Properties {
-        message_id: Some("0193-full".to_owned()),
-        kind: Some("lockstep.sync.requested".to_owned()),
-        content_type: Some("application/cloudevents+json; charset=utf-8".to_owned()),
-        correlation_id: Some("0193-cause".to_owned()),
-        reply_to: Some(format!("lockstep.reply.{}.1", bus.user())),
+        message_id: Some("0193-full".into()),
+        kind: Some("lockstep.sync.requested".into()),
+        content_type: Some("application/cloudevents+json; charset=utf-8".into()),
+        correlation_id: Some("0193-cause".into()),
+        reply_to: Some(format!("lockstep.reply.{}.1", bus.user()).into()),
         user_id: None,
         timestamp: Some(Timestamp::from_second(1_790_000_000).expect("the instant is in range")),
         headers: Headers::from([
@@ -42,7 +42,7 @@ pub(crate) async fn messages_arrive_in_order_and_intact<F: Fixture>() {
         assert_eq!(texts(&deliveries)[1..], ["second", "third"]);
         let first = &deliveries[0];
         let expected = Properties {
-            user_id: Some(bus.user().to_owned()),
+            user_id: Some(bus.user().into()),
             ..properties
         };
         assert_eq!(first.properties, expected);

@@ -15,7 +15,7 @@ pub(crate) async fn a_delayed_message_arrives_in_its_lane_and_never_early<F: Fix
     ] {
         let mut consumer = consume(&bus, Queue::Lane(lane), 10).await;
         let mut retry = message(Destination::Delay(delay, lane), format!("{delay:?}"));
-        retry.properties.kind = Some("lockstep.sync.requested".to_owned());
+        retry.properties.kind = Some("lockstep.sync.requested".into());
         retry.properties.headers = Headers::from([("lockstep-attempt".to_owned(), "2".to_owned())]);
 
         let started = Instant::now();

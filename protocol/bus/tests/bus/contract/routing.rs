@@ -121,10 +121,10 @@ pub(crate) async fn the_bus_sets_the_user_id<F: Fixture>() {
     ] {
         let mut consumer = consume(&bus, queue, 10).await;
         let mut forged = message(destination, "who");
-        forged.properties.user_id = Some("mallory".to_owned());
+        forged.properties.user_id = Some("mallory".into());
         publish(&bus, vec![forged]).await;
         let delivery = take_and_ack(&mut consumer, 1).await.remove(0);
-        assert_eq!(delivery.properties.user_id.as_ref(), Some(&user));
+        assert_eq!(delivery.properties.user_id.as_deref(), Some(user.as_str()));
         consumer.close().await;
     }
     bus.close().await;

@@ -171,11 +171,11 @@ fn applied(id: &str) -> InboxRow {
     InboxRow {
         identity: identity(id),
         redrive_count: 0,
-        kind: "lockstep.device.removed".to_owned(),
+        kind: "lockstep.device.removed".into(),
         digest: Digest::of_bytes(b""),
         state: InboxState::Applied,
         at: "2026-02-03T04:05:06Z".parse().unwrap(),
-        actor: Some("ztp".to_owned()),
+        actor: Some("ztp".into()),
         subject: None,
         result: WorkResult::EventApplied(EventApplied {
             outcome: Outcome::Applied,

@@ -55,7 +55,7 @@ async fn a_device_has_its_groups_and_its_open_causes_in_order() {
         cause: "interface_updated".to_owned(),
         identity: identity(id),
         kind: "lockstep.interface.updated".to_owned(),
-        actor: Some("netbox".to_owned()),
+        actor: Some("netbox".into()),
         at: "2026-02-03T04:05:06Z".parse().unwrap(),
         note: Some("by hand".to_owned()),
     };
@@ -156,7 +156,7 @@ async fn a_message_is_looked_up_among_those_of_its_sender() {
 
     let webhook = InboxRow {
         identity: serde_json::from_value(json!({"source": "/webhooks/github/settings", "id": "1"})).unwrap(),
-        actor: Some("webhook:github".to_owned()),
+        actor: Some("webhook:github".into()),
         ..applied("1")
     };
     scene.store.rows.lock().unwrap().insert(webhook.key(), webhook);
@@ -170,7 +170,7 @@ async fn a_message_is_looked_up_among_those_of_its_sender() {
 async fn a_token_reads_what_its_scopes_name_and_its_own_messages() {
     let scene = scene();
     let row = InboxRow {
-        actor: Some("events".to_owned()),
+        actor: Some("events".into()),
         ..applied("1")
     };
     scene.store.rows.lock().unwrap().insert(row.key(), row);
@@ -199,7 +199,7 @@ async fn a_token_reads_what_its_scopes_name_and_its_own_messages() {
 async fn with_its_digest_a_message_never_has_the_outcome_of_another_with_its_identity() {
     let scene = scene();
     let first = InboxRow {
-        actor: Some("root".to_owned()),
+        actor: Some("root".into()),
         digest: Digest::of_bytes(b"first"),
         ..applied("1")
     };

@@ -98,7 +98,7 @@ pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place:
 /// Two senders use the same identity: neither message stands for the other.
 pub(crate) async fn each_sender_has_its_own_messages(place: &Place) -> Result<()> {
     let by = |actor: Option<&str>, state| InboxRow {
-        actor: actor.map(str::to_owned),
+        actor: actor.map(Into::into),
         state,
         ..rejected(message("1"))
     };
@@ -237,7 +237,7 @@ pub(crate) async fn one_of_two_that_take_the_same_message_for_new_commits(place:
 pub(crate) async fn what_is_recorded_is_what_is_read_again(place: &Place) -> Result<()> {
     let odd = InboxRow {
         at: "2026-02-03T04:05:06.123456789Z".parse()?,
-        kind: "a\0b".to_owned(),
+        kind: "a\0b".into(),
         subject: Some("sw1\0".to_owned()),
         ..row(message("1"))
     };

@@ -443,7 +443,7 @@ pub(crate) fn message(id: &str) -> Identity {
 pub(crate) fn key(id: &str) -> MessageKey {
     MessageKey {
         identity: message(id),
-        actor: Some("netbox".to_owned()),
+        actor: Some("netbox".into()),
     }
 }
 
@@ -483,10 +483,10 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         ),
         identity,
         redrive_count: 0,
-        kind: "lockstep.interface.updated".to_owned(),
+        kind: "lockstep.interface.updated".into(),
         state: InboxState::Applied,
         at: at(),
-        actor: Some("netbox".to_owned()),
+        actor: Some("netbox".into()),
         subject: None,
         result,
         follow_ups: false,

@@ -110,7 +110,7 @@ fn cause(id: &str, at: Timestamp) -> NewCause {
         cause: Cause::RefreshSettings,
         identity: message(id),
         kind: Kind::RepositoryChanged,
-        actor: Some("gitlab".to_owned()),
+        actor: Some("gitlab".into()),
         at,
         note: None,
     }

@@ -35,7 +35,7 @@ pub(crate) async fn texts_come_back_as_they_were(place: &Place) -> Result<()> {
 
 pub(crate) async fn a_message_with_nul_can_be_remembered(place: &Place) -> Result<()> {
     let odd = InboxRow {
-        kind: "a\0b".to_owned(),
+        kind: "a\0b".into(),
         subject: Some(format!("{ODD}\0")),
         ..row(message("1"))
     };
