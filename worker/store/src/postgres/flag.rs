@@ -48,16 +48,22 @@ macro_rules! only_named {
     };
 }
 
-/// Counts the devices that are changed, and those of them that were synchronized.
-macro_rules! flag {
-    ($set:expr, $condition:expr) => {
+macro_rules! select_first {
+    ($condition:expr) => {
         concat!(
-            "WITH flagged AS (UPDATE device SET desired_generation = desired_generation + 1",
-            $set,
-            " WHERE ",
+            "SELECT hostname FROM device WHERE ",
             $condition,
-            " RETURNING desired_generation = synced_generation + 1 AS flipped) \
-             SELECT count(*), count(*) FILTER (WHERE flipped) FROM flagged"
+            " ORDER BY hostname LIMIT $5"
+        )
+    };
+}
+
+/// Counts before the update: another scan costs less than a row from each update.
+macro_rules! count_flipped {
+    ($condition:expr) => {
+        concat!(
+            "SELECT count(*) FROM device WHERE desired_generation = synced_generation AND ",
+            $condition
         )
     };
 }
@@ -65,24 +71,32 @@ macro_rules! flag {
 /// Writes the time `$5` and the cause `$6` to each device.
 macro_rules! flag_each {
     ($condition:expr) => {
-        flag!(
-            concat!(
-                ", broad_seen = ",
-                broad::seen!(),
-                ", unsynchronized_since = least($5, ",
-                broad::since!(),
-                "), open_causes = ",
-                broad::open_causes!("ARRAY[$6::bigint]")
-            ),
+        concat!(
+            "UPDATE device SET desired_generation = desired_generation + 1, broad_seen = ",
+            broad::seen!(),
+            ", unsynchronized_since = least($5, ",
+            broad::since!(),
+            "), open_causes = ",
+            broad::open_causes!("ARRAY[$6::bigint]"),
+            " WHERE ",
             $condition
         )
     };
 }
 
+const SELECT_NAMED: &str = select_first!(only_named!());
+const COUNT_NAMED: &str = count_flipped!(only_named!());
 const FLAG_NAMED: &str = flag_each!(only_named!());
-const FLAG_ALL: &str = flag_each!(concerned!());
+
+const SELECT_CONCERNED: &str = select_first!(concerned!());
+const COUNT_CONCERNED: &str = count_flipped!(concerned!());
+const FLAG_CONCERNED: &str = flag_each!(concerned!());
+
 /// The time and the cause are in the row of the broad cause.
-const FLAG_MATCHING: &str = flag!("", broad::matches!("$1", "$2", "$3"));
+const FLAG_MATCHING: &str = concat!(
+    "UPDATE device SET desired_generation = desired_generation + 1 WHERE ",
+    broad::matches!("$1", "$2", "$3")
+);
 
 /// Takes the open broad causes into the columns of the devices that are not concerned.
 const KEEP_BROAD: &str = concat!(
@@ -98,13 +112,6 @@ const KEEP_BROAD: &str = concat!(
     broad::is_open!(),
     ")"
 );
-
-const SELECT_CONCERNED: &str = concat!(
-    "SELECT hostname FROM device WHERE ",
-    concerned!(),
-    " ORDER BY hostname LIMIT $5"
-);
-const SELECT_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY ($1) ORDER BY hostname LIMIT $2";
 
 /// The names may be half the fleet. A custom plan looks them up in a hash. The generic plan, which the server uses after a few
 /// executions, would compare each device with each name.
@@ -221,59 +228,46 @@ impl Selected {
     async fn update(&self, session: &Session, cause: &NewCause, id: i64) -> Result<Flagged, StoreError> {
         let hostnames: Vec<&str> = self.hostnames.iter().map(Hostname::as_str).collect();
         let most = i64::try_from(MAX_DEVICES).unwrap_or(i64::MAX);
+        let at = Microseconds(cause.at);
         let kinds = Kinds::of(&self.selector);
-        let devices = if kinds.are_none() {
-            session
-                .rows_for(OPERATION, SELECT_NAMED, &[&hostnames, &most])
-                .await?
+        let concerned = kinds.parameters([&hostnames as _]);
+        let each = kinds.parameters([&hostnames as _, &at, &id]);
+        let (select, count) = if kinds.are_none() {
+            (SELECT_NAMED, COUNT_NAMED)
         } else {
-            let concerned = kinds.parameters([&hostnames, &most]);
-            session.rows_for(OPERATION, SELECT_CONCERNED, &concerned).await?
+            (SELECT_CONCERNED, COUNT_CONCERNED)
         };
-        let mut flagged = Flagged {
+        let first = kinds.parameters([&hostnames as _, &most]);
+        let devices = session.rows_for(OPERATION, select, &first).await?;
+        let flipped = session.rows_for(OPERATION, count, &concerned).await?;
+        let change = async |statement: &str, parameters: &[&(dyn ToSql + Sync)]| {
+            session.execute_one(OPERATION, statement, parameters).await
+        };
+        let concerned = if kinds.are_none() {
+            change(FLAG_NAMED, &each).await?
+        } else if broad::are_most(OPERATION, session).await? {
+            change(KEEP_BROAD, &concerned).await?;
+            let concerned = change(FLAG_CONCERNED, &each).await?;
+            broad::delete(OPERATION, session).await?;
+            concerned
+        } else {
+            let named = if hostnames.is_empty() {
+                0
+            } else {
+                change(FLAG_NAMED, &each).await?
+            };
+            let matching = change(FLAG_MATCHING, &kinds.parameters([])).await?;
+            if matching > 0 {
+                broad::insert(OPERATION, session, &kinds, at, id).await?;
+            }
+            named + matching
+        };
+        Ok(Flagged {
+            concerned,
+            flipped: flipped.first().map_or(0, |row| column::count(row.get(0))),
             devices: devices.iter().map(hostname).collect::<Result<_, _>>()?,
             unknown_hostnames: self.unknown.clone(),
-            ..Flagged::default()
-        };
-        let at = Microseconds(cause.at);
-        let each = kinds.parameters([&hostnames as _, &at, &id]);
-        if kinds.are_none() {
-            flagged.count(session, FLAG_NAMED, &each).await?;
-            return Ok(flagged);
-        }
-        if broad::are_most(OPERATION, session).await? {
-            let concerned = kinds.parameters([&hostnames as _]);
-            session.execute_one(OPERATION, KEEP_BROAD, &concerned).await?;
-            flagged.count(session, FLAG_ALL, &each).await?;
-            broad::delete(OPERATION, session).await?;
-            return Ok(flagged);
-        }
-        if !hostnames.is_empty() {
-            flagged.count(session, FLAG_NAMED, &each).await?;
-        }
-        let matching = flagged
-            .count(session, FLAG_MATCHING, &kinds.parameters([]))
-            .await?;
-        if matching > 0 {
-            broad::insert(OPERATION, session, &kinds, at, id).await?;
-        }
-        Ok(flagged)
-    }
-}
-
-impl Flagged {
-    /// Runs a statement that flags devices, adds its counts, and returns how many devices it concerned.
-    async fn count(
-        &mut self,
-        session: &Session,
-        statement: &str,
-        parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<u64, StoreError> {
-        let counts = session.rows_for(OPERATION, statement, parameters).await?;
-        let count = |index| counts.first().map_or(0, |row| column::count(row.get(index)));
-        self.concerned += count(0);
-        self.flipped += count(1);
-        Ok(count(0))
+        })
     }
 }
 

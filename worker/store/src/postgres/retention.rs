@@ -55,6 +55,7 @@ const OPEN_BROAD_CAUSES: &str = concat!(
     ")"
 );
 
+/// Also those that open broad causes have pushed off the list of the device.
 const OPEN_CAUSES: &str = "\
     SELECT id, open_causes FROM device WHERE id > $1 ORDER BY id LIMIT $2";
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod blocked_migration;
+mod broad_model;
 #[macro_use]
 mod contract;
 mod postgres;

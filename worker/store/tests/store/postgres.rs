@@ -89,6 +89,7 @@ impl Probe for Client {
                     "DROP TABLE broad_cause",
                     "ALTER TABLE inbox DROP COLUMN cause_id, DROP COLUMN cause, DROP COLUMN note",
                     "ALTER TABLE device DROP COLUMN broad_seen",
+                    "ALTER TABLE repository ALTER COLUMN listing SET STORAGE EXTENDED",
                     "UPDATE schema_compatibility SET oldest = 6",
                 ],
             ),
@@ -380,7 +381,7 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
     // Opens the sessions and prepares the statements, so that the cuts hit the transaction.
     repositories::flag(&*store, repositories::flags(&lease, 0, "first", all())).await?;
     let (mut revision, mut outcomes) = (1, [0, 0]);
-    for cut in (0..6000).step_by(250) {
+    for cut in (0..9000).step_by(250) {
         let id = format!("cut {cut}");
         store.ping().await?;
         proxy.set(Mode::CutAfter(cut)).await?;

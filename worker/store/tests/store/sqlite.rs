@@ -14,7 +14,7 @@ use crate::contract::{Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, create_all}
 
 contract!(crate::sqlite::open);
 
-async fn open() -> Result<Place> {
+pub(crate) async fn open() -> Result<Place> {
     open_with(Duration::from_secs(10)).await
 }
 

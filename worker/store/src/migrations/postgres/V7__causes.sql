@@ -27,3 +27,6 @@ CREATE TABLE broad_cause (
 
 -- The newest broad cause whose effect on this device is part of its own columns, whether it concerned the device or not.
 ALTER TABLE device ADD COLUMN broad_seen bigint NOT NULL DEFAULT 0;
+
+-- A listing is hardly compressible, as it consists of hashes. Compressing it would take a sixth of the time of a change of the whole fleet.
+ALTER TABLE repository ALTER COLUMN listing SET STORAGE EXTERNAL;

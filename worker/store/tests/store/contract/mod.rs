@@ -1,6 +1,7 @@
 //! The contract of every store. Each test has a new store with the schema of this program.
 
 pub(crate) mod broad;
+pub(crate) mod broad_causes;
 pub(crate) mod controller_leases;
 pub(crate) mod dead_letter_writing;
 pub(crate) mod dead_letters;
@@ -191,6 +192,18 @@ macro_rules! contract {
             broad {
                 changes_and_batches_at_once_never_deadlock_and_add_up,
                 a_broad_change_waits_for_a_batch_and_sees_what_it_did,
+            }
+            broad_causes {
+                they_are_listed_in_order_among_those_of_the_device,
+                a_device_that_becomes_another_type_keeps_its_causes,
+                a_new_device_has_no_earlier_ones,
+                closed_ones_do_not_become_open_again,
+                a_return_to_managed_restarts_their_clock,
+                of_a_hundred_the_newest_32_are_listed,
+                a_device_that_is_named_and_matched_has_one,
+                open_ones_are_kept_and_closed_ones_expire,
+                the_fleet_is_unsynchronized_since_the_first,
+                a_batch_at_the_same_time_is_before_or_after,
             }
             dead_letters {
                 a_dead_letter_comes_back_as_it_was,

@@ -13,7 +13,7 @@ use super::{
     Place, at, create_all, devices, hostname, keys, messages, messages_with_causes, unsynchronize, work,
 };
 
-fn of_kind(name: &str, device_type: DeviceType, platform: Option<&str>) -> DeviceEffect {
+pub(crate) fn of_kind(name: &str, device_type: DeviceType, platform: Option<&str>) -> DeviceEffect {
     DeviceEffect::Create {
         hostname: hostname(name),
         attributes: Attributes {
@@ -137,7 +137,13 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
     Ok(())
 }
 
-async fn flag_as(place: &Place, lease: &Lease, id: &str, selector: DeviceSelector, hours: u64) -> Result<()> {
+pub(crate) async fn flag_as(
+    place: &Place,
+    lease: &Lease,
+    id: &str,
+    selector: DeviceSelector,
+    hours: u64,
+) -> Result<()> {
     let revision = revision(&*place.store).await?;
     let mut refresh = flags(lease, revision, id, selector);
     refresh.change.at = at() + Duration::from_hours(hours);
