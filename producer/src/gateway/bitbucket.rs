@@ -1,6 +1,7 @@
 //! Bitbucket Cloud: `X-Hub-Signature` contains an HMAC-SHA256 of the body (at other forges a header of this name contains
 //! SHA-1). One push may change several refs; the payload lists no files.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use lockstep_protocol::{Code, CommitId};
@@ -17,32 +18,36 @@ use super::secrets::Secrets;
 pub(super) const DELIVERY: &[&str] = &["x-request-uuid"];
 
 #[derive(Deserialize)]
-struct Payload {
-    push: PushedRefs,
+struct Payload<'a> {
+    #[serde(borrow)]
+    push: PushedRefs<'a>,
 }
 
 /// The most changes of a push; each is a message.
 const MAX_CHANGES: usize = 256;
 
 #[derive(Deserialize)]
-struct PushedRefs {
-    #[serde(deserialize_with = "changes")]
-    changes: Vec<RefChange>,
+struct PushedRefs<'a> {
+    #[serde(borrow, deserialize_with = "changes")]
+    changes: Vec<RefChange<'a>>,
 }
 
 #[derive(Deserialize)]
-struct RefChange {
-    old: Option<Reference>,
-    new: Option<Reference>,
+struct RefChange<'a> {
+    #[serde(borrow)]
+    old: Option<Reference<'a>>,
+    #[serde(borrow)]
+    new: Option<Reference<'a>>,
     #[serde(default)]
     forced: bool,
 }
 
 #[derive(Deserialize)]
-struct Reference {
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
+struct Reference<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
     target: Target,
 }
 
@@ -71,7 +76,7 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, W
         "diagnostics:ping" => return Ok(ParsedWebhook::Ignored("a ping: the webhook works".to_owned())),
         _ => return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned())),
     }
-    let payload: Payload = payload::read(body)?;
+    let payload: Payload<'_> = payload::read(body)?;
     let mut changes = Vec::new();
     let mut ignored = "the push contains no changes".to_owned();
     for (index, change) in (0_u64..).zip(payload.push.changes) {
@@ -88,16 +93,16 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, W
 
 /// Reads a list that is not longer than `MAX_CHANGES`. A longer one is refused before it is read: a part of it would leave out
 /// branches in silence.
-fn changes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RefChange>, D::Error> {
+fn changes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RefChange<'de>>, D::Error> {
     struct List;
     impl<'de> Visitor<'de> for List {
-        type Value = Vec<RefChange>;
+        type Value = Vec<RefChange<'de>>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "a list of at most {MAX_CHANGES} changes")
         }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<RefChange>, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<RefChange<'de>>, A::Error> {
             let mut changes = Vec::new();
             while let Some(change) = list.next_element()? {
                 if changes.len() == MAX_CHANGES {
@@ -112,7 +117,7 @@ fn changes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RefChange>,
 }
 
 /// The change of a branch, or why the change is ignored.
-fn of_branch(index: u64, change: RefChange) -> Result<Result<Change, String>, WebhookRejection> {
+fn of_branch(index: u64, change: RefChange<'_>) -> Result<Result<Change, String>, WebhookRejection> {
     let RefChange { old, new, forced } = change;
     let Some(reference) = new.as_ref().or(old.as_ref()) else {
         let place = format!("$.push.changes[{index}]");
@@ -127,7 +132,7 @@ fn of_branch(index: u64, change: RefChange) -> Result<Result<Change, String>, We
         Ok(branch) => branch,
         Err(why) => return Ok(Err(why)),
     };
-    let commit = |reference: Option<Reference>| reference.map(|reference| reference.target.hash);
+    let commit = |reference: Option<Reference<'_>>| reference.map(|reference| reference.target.hash);
     Ok(Ok(Change {
         index,
         branch,

@@ -32,7 +32,7 @@ pub(super) struct Push<'a> {
     pub(super) before: CommitId,
     pub(super) after: CommitId,
     pub(super) forced: bool,
-    pub(super) commits: Commits,
+    pub(super) commits: Commits<'a>,
     /// Whether the payload lists all commits and files of the push.
     pub(super) complete: bool,
 }

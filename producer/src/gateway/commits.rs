@@ -1,6 +1,7 @@
 //! The commits of a push. A payload may list millions within the limit of bodies, so they are not kept: only what is asked about
 //! them is, while they are read.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -13,35 +14,39 @@ const MAX_HINT_BYTES: usize = 512 * 1024;
 
 /// The commits in the payloads of GitHub, GitLab, Gitea and Forgejo.
 #[derive(Debug, Default)]
-pub(super) struct Commits {
+pub(super) struct Commits<'a> {
     count: u64,
     most_files: usize,
     /// `None` if the paths do not fit into a message, since an incomplete list would mislead.
-    paths: Option<BTreeSet<String>>,
+    paths: Option<BTreeSet<Cow<'a, str>>>,
     bytes: usize,
 }
 
 /// A list that is absent where it is empty.
-type Files = Option<Paths>;
+type Files<'a> = Option<Paths<'a>>;
 
 #[derive(Debug, Deserialize)]
-struct Commit {
-    #[serde(default)]
-    added: Files,
-    #[serde(default)]
-    removed: Files,
-    #[serde(default)]
-    modified: Files,
+struct Commit<'a> {
+    #[serde(borrow, default)]
+    added: Files<'a>,
+    #[serde(borrow, default)]
+    removed: Files<'a>,
+    #[serde(borrow, default)]
+    modified: Files<'a>,
 }
 
 /// The first paths of a list, one more than fit into a message, and how many there are.
 #[derive(Debug)]
-struct Paths {
-    first: Vec<String>,
+struct Paths<'a> {
+    first: Vec<Cow<'a, str>>,
     count: usize,
 }
 
-impl Commits {
+/// A text of the payload, copied only if it has escapes. `Cow` alone would always be copied.
+#[derive(Deserialize)]
+struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> Commits<'a> {
     /// How many commits the payload lists.
     pub(super) fn count(&self) -> u64 {
         self.count
@@ -57,10 +62,10 @@ impl Commits {
         if self.count == 0 {
             return Some(Vec::new());
         }
-        Some(self.paths?.into_iter().collect())
+        Some(self.paths?.into_iter().map(Cow::into_owned).collect())
     }
 
-    fn add(&mut self, commit: Commit) {
+    fn add(&mut self, commit: Commit<'a>) {
         let lists = [commit.added, commit.removed, commit.modified];
         let files = lists.iter().flatten().map(|list| list.count).sum();
         self.most_files = self.most_files.max(files);
@@ -89,17 +94,17 @@ impl Commits {
     }
 }
 
-impl<'de> Deserialize<'de> for Commits {
+impl<'de: 'a, 'a> Deserialize<'de> for Commits<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct List;
         impl<'de> Visitor<'de> for List {
-            type Value = Commits;
+            type Value = Commits<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of commits")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Commits, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Commits<'de>, A::Error> {
                 let mut commits = Commits::default();
                 while let Some(commit) = list.next_element()? {
                     commits.add(commit);
@@ -111,21 +116,21 @@ impl<'de> Deserialize<'de> for Commits {
     }
 }
 
-impl<'de> Deserialize<'de> for Paths {
+impl<'de: 'a, 'a> Deserialize<'de> for Paths<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct List;
         impl<'de> Visitor<'de> for List {
-            type Value = Paths;
+            type Value = Paths<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of paths")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Paths, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Paths<'de>, A::Error> {
                 let mut first = Vec::new();
                 while first.len() <= MAX_PATHS {
                     match list.next_element()? {
-                        Some(path) => first.push(path),
+                        Some(BorrowedText(path)) => first.push(path),
                         None => break,
                     }
                 }
@@ -142,14 +147,14 @@ impl<'de> Deserialize<'de> for Paths {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     /// Commits that add these paths, of which each modifies the first again.
-    fn commits(added: &[Vec<String>]) -> Commits {
+    fn commits(added: &[Vec<String>]) -> Commits<'static> {
         let commit = |added: &Vec<String>| json!({"added": added, "removed": null, "modified": added.iter().take(1).collect::<Vec<_>>()});
-        serde_json::from_value(added.iter().map(commit).collect()).unwrap()
+        Commits::deserialize(added.iter().map(commit).collect::<Value>()).unwrap()
     }
 
     #[test]
@@ -179,6 +184,6 @@ mod tests {
         assert_eq!(many.paths, None);
         let many = commits(&vec![vec![String::new()]; 100_000]);
         assert_eq!((many.count(), many.most_files()), (100_000, 2));
-        assert_eq!(many.paths, Some([String::new()].into()));
+        assert_eq!(many.paths(), Some(vec![String::new()]));
     }
 }

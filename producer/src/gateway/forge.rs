@@ -43,14 +43,14 @@ impl Forge {
         Self::ALL.into_iter().find(|forge| forge.as_str() == name)
     }
 
-    /// Whether headers that are specific to this forge are present.
-    fn is_indicated_by(self, headers: Headers<'_>) -> bool {
+    /// Whether a header of this name is specific to this forge.
+    fn is_indicated_by(self, name: &str) -> bool {
         match self {
-            Self::Github => headers.has_any("x-github-"),
-            Self::Gitlab => headers.has_any("x-gitlab-") || headers.has("webhook-signature"),
-            Self::Gitea => headers.has_any("x-gitea-"),
-            Self::Forgejo => headers.has_any("x-forgejo-"),
-            Self::Bitbucket => headers.has("x-event-key") || headers.has("x-hook-uuid"),
+            Self::Github => name.starts_with("x-github-"),
+            Self::Gitlab => name.starts_with("x-gitlab-") || name == "webhook-signature",
+            Self::Gitea => name.starts_with("x-gitea-"),
+            Self::Forgejo => name.starts_with("x-forgejo-"),
+            Self::Bitbucket => matches!(name, "x-event-key" | "x-hook-uuid"),
         }
     }
 
@@ -75,23 +75,29 @@ impl Forge {
     /// Checks that the headers can be from this forge. A mix is refused: one forge's signature must not authenticate a
     /// request that is read by another forge's headers.
     pub(super) fn check(self, headers: Headers<'_>) -> Result<(), WebhookRejection> {
-        let indicated: Vec<Self> = Self::ALL
-            .into_iter()
-            .filter(|forge| forge.is_indicated_by(headers))
-            .collect();
+        let mut found = [false; Self::ALL.len()];
+        for name in headers.names() {
+            for (forge, found) in Self::ALL.into_iter().zip(&mut found) {
+                *found |= forge.is_indicated_by(name);
+            }
+        }
+        let indicated = || {
+            let all = Self::ALL.into_iter().zip(found);
+            all.filter_map(|(forge, found)| found.then_some(forge))
+        };
         let explains = |forge: Self| {
-            let expected = |other: &Self| *other == forge || forge.also_indicates().contains(other);
-            indicated.iter().all(expected)
+            let expected = |other: Self| other == forge || forge.also_indicates().contains(&other);
+            indicated().all(expected)
         };
         if !explains(self) {
-            let sender = indicated.iter().copied().find(|forge| explains(*forge));
+            let sender = indicated().find(|forge| explains(*forge));
             return Err(WebhookRejection::Sender(match sender {
                 Some(sender) => {
                     format!(
                         "the headers are those of {sender}: configure the webhook with /webhooks/{sender}/…, not with /webhooks/{self}/…"
                     )
                 }
-                None => format!("the headers are those of {} at once", list(&indicated)),
+                None => format!("the headers are those of {} at once", list(indicated())),
             }));
         }
         match self.unexpected_signatures().iter().find(|name| headers.has(name)) {
@@ -107,8 +113,8 @@ impl fmt::Display for Forge {
     }
 }
 
-fn list(forges: &[Forge]) -> String {
-    let names: Vec<&str> = forges.iter().map(|forge| forge.as_str()).collect();
+fn list(forges: impl Iterator<Item = Forge>) -> String {
+    let names: Vec<&str> = forges.map(Forge::as_str).collect();
     names.join(" and ")
 }
 

@@ -1,6 +1,8 @@
 //! Gitea: `X-Gitea-Signature` contains an HMAC of the body in hexadecimal digits without a prefix. Gitea's copies of GitHub's
 //! and Gogs' headers are ignored.
 
+use std::borrow::Cow;
+
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
 
@@ -15,13 +17,13 @@ use super::secrets::Secrets;
 pub(super) const DELIVERY: &[&str] = &["x-gitea-delivery"];
 
 #[derive(Deserialize)]
-struct Payload {
-    #[serde(rename = "ref")]
-    reference: String,
+struct Payload<'a> {
+    #[serde(borrow, rename = "ref")]
+    reference: Cow<'a, str>,
     before: CommitId,
     after: CommitId,
-    #[serde(default)]
-    commits: Option<Commits>,
+    #[serde(borrow, default)]
+    commits: Option<Commits<'a>>,
     /// The number of commits in the push; the payload lists only the newest few.
     #[serde(default)]
     total_commits: Option<u64>,
@@ -58,7 +60,7 @@ pub(super) fn read_event(event: &str, body: &[u8]) -> Result<ParsedWebhook, Webh
     if event != "push" {
         return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned()));
     }
-    let push: Payload = payload::read(body)?;
+    let push: Payload<'_> = payload::read(body)?;
     let commits = push.commits.unwrap_or_default();
     let listed = commits.count();
     Ok(Push {

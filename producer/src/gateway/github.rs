@@ -1,5 +1,7 @@
 //! GitHub: `X-Hub-Signature-256` contains an HMAC of the body. `X-Hub-Signature`, which uses SHA-1, is ignored.
 
+use std::borrow::Cow;
+
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
 
@@ -19,15 +21,15 @@ const MAX_COMMITS: u64 = 2048;
 const MAX_FILES: usize = 3000;
 
 #[derive(Deserialize)]
-struct Payload {
-    #[serde(rename = "ref")]
-    reference: String,
+struct Payload<'a> {
+    #[serde(borrow, rename = "ref")]
+    reference: Cow<'a, str>,
     before: CommitId,
     after: CommitId,
     #[serde(default)]
     forced: bool,
-    #[serde(default)]
-    commits: Commits,
+    #[serde(borrow, default)]
+    commits: Commits<'a>,
 }
 
 pub(super) fn authenticate(
@@ -50,7 +52,7 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, W
         "ping" => return Ok(ParsedWebhook::Ignored("a ping: the webhook works".to_owned())),
         _ => return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned())),
     }
-    let push: Payload = payload::read(body)?;
+    let push: Payload<'_> = payload::read(body)?;
     let complete = push.commits.count() < MAX_COMMITS && push.commits.most_files() < MAX_FILES;
     Ok(Push {
         reference: &push.reference,

@@ -1,6 +1,8 @@
 //! GitLab: the secret token itself (`X-Gitlab-Token`), or a Standard Webhooks signature with a signing token (`whsec_…`). A
 //! webhook may be configured with both in GitLab; then both must be valid.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use lockstep_protocol::CommitId;
 use serde::Deserialize;
@@ -26,13 +28,13 @@ const TOKEN: &str = "x-gitlab-token";
 pub(super) const DELIVERY: &[&str] = &[ID, "idempotency-key", "x-gitlab-event-uuid"];
 
 #[derive(Deserialize)]
-struct Payload {
-    #[serde(rename = "ref")]
-    reference: String,
+struct Payload<'a> {
+    #[serde(borrow, rename = "ref")]
+    reference: Cow<'a, str>,
     before: CommitId,
     after: CommitId,
-    #[serde(default)]
-    commits: Commits,
+    #[serde(borrow, default)]
+    commits: Commits<'a>,
     /// The number of commits in the push; the payload lists at most twenty.
     #[serde(default)]
     total_commits_count: Option<u64>,
@@ -91,7 +93,7 @@ pub(super) fn read(headers: Headers<'_>, body: &[u8]) -> Result<ParsedWebhook, W
         }
         _ => return Ok(ParsedWebhook::Ignored("the event is not a push".to_owned())),
     }
-    let push: Payload = payload::read(body)?;
+    let push: Payload<'_> = payload::read(body)?;
     let listed = push.commits.count();
     Ok(Push {
         reference: &push.reference,

@@ -1,4 +1,4 @@
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 
 use super::rejection::WebhookRejection;
 
@@ -46,6 +46,11 @@ impl<'a> Headers<'a> {
 
     /// Whether a header with this prefix is present.
     pub(super) fn has_any(self, prefix: &str) -> bool {
-        self.0.keys().any(|name| name.as_str().starts_with(prefix))
+        self.names().any(|name| name.starts_with(prefix))
+    }
+
+    /// The names of all headers, in lower case.
+    pub(super) fn names(self) -> impl Iterator<Item = &'a str> {
+        self.0.keys().map(HeaderName::as_str)
     }
 }

@@ -101,7 +101,10 @@ fn cause(
         digest.update([0]);
     }
     digest.update(body);
-    let id = MessageId::try_from(hex::encode(digest.finalize())).expect("a digest is a valid id");
+    let mut digits = vec![0; 64];
+    hex::encode_to_slice(digest.finalize(), &mut digits).expect("there is room for its digits");
+    let id = String::from_utf8(digits).expect("digits are ASCII");
+    let id = MessageId::try_from(id).expect("a digest is a valid id");
     let source = Source::try_from(format!("/webhooks/{forge}/{}", repository.name)).map_err(|error| {
         WebhookRejection::Sender(format!(
             "the repository's name cannot be part of a message source: it {error}"

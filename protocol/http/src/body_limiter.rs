@@ -3,13 +3,15 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::CONNECTION;
+use hyper::body::Frame;
 use lockstep_protocol::rest::Problem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::ProblemResponse;
@@ -31,7 +33,7 @@ pub struct BodyLimiter {
 }
 
 /// A body that has not arrived completely.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Arriving {
     bytes: usize,
     refuse: CancellationToken,
@@ -60,37 +62,35 @@ impl BodyLimiter {
     ///
     /// # Errors
     /// The problem to respond with: the body is too large, arrives too slowly or not at all, or there is no room for it.
-    pub async fn read(&self, body: Body, most: usize) -> Result<BufferedBody, ProblemResponse> {
+    pub async fn read(&self, mut body: Body, most: usize) -> Result<BufferedBody, ProblemResponse> {
         if body.size_hint().lower() > most as u64 {
             return Err(ProblemResponse::too_large(most));
         }
-        let place = Place::of(self);
-        tokio::select! {
-            () = place.refuse.cancelled() => Err(ProblemResponse::busy()),
-            read = timeout(self.timeout, self.collect(body, most, &place)) => read.unwrap_or_else(|_| Err(too_slow())),
-        }
-    }
-
-    async fn collect(
-        &self,
-        mut body: Body,
-        most: usize,
-        place: &Place<'_>,
-    ) -> Result<BufferedBody, ProblemResponse> {
+        let end = Instant::now() + self.timeout;
         let announced = body.size_hint().upper();
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
         let largest = announced.map_or(most, |bytes| bytes.min(most));
         let mut bytes = Vec::new();
         let mut memory: Option<OwnedSemaphorePermit> = None;
-        loop {
-            let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
-            let frame = match timeout(PAUSE, next).await {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(_))) => return Err(unreadable()),
-                Ok(None) => break,
-                Err(_) => return Err(too_slow()),
+        let mut place: Option<Place<'_>> = None;
+        let mut asked = false;
+        while !body.is_end_stream() {
+            let next = if let Some(place) = &place {
+                let pause = end.min(Instant::now() + PAUSE);
+                let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+                place.wait(pause, frame).await?
+            } else if let Some(next) = arrived(&mut body, &mut asked).await {
+                next
+            } else {
+                place = Some(Place::of(self, bytes.capacity()));
+                continue;
             };
-            let Ok(data) = frame.into_data() else { continue };
+            let data = match next {
+                Some(Ok(frame)) => frame.into_data(),
+                Some(Err(_)) => return Err(unreadable()),
+                None => break,
+            };
+            let Ok(data) = data else { continue };
             let needed = bytes.len() + data.len();
             if needed > most {
                 return Err(ProblemResponse::too_large(most));
@@ -99,7 +99,13 @@ impl BodyLimiter {
                 // Twice what has arrived at most, so that the body is not copied for each piece.
                 let capacity = (bytes.len() * 2).min(largest).max(needed);
                 let held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-                let more = self.reserve(capacity, held, place).await?;
+                let permits = permits(capacity, held);
+                let more = if let Ok(more) = Arc::clone(&self.memory).try_acquire_many_owned(permits) {
+                    more
+                } else {
+                    let place = place.get_or_insert_with(|| Place::of(self, bytes.capacity()));
+                    self.make_room(permits, capacity, place, end).await?
+                };
                 match &mut memory {
                     Some(memory) => memory.merge(more),
                     None => memory = Some(more),
@@ -107,7 +113,9 @@ impl BodyLimiter {
                 bytes.reserve_exact(capacity - bytes.len());
             }
             bytes.extend_from_slice(&data);
-            place.holds(bytes.capacity());
+            if let Some(place) = &place {
+                place.holds(bytes.capacity());
+            }
         }
         Ok(BufferedBody {
             bytes: bytes.into(),
@@ -115,24 +123,22 @@ impl BodyLimiter {
         })
     }
 
-    /// Takes more memory for a body, which holds `held` units, so that it has `bytes`. If there is not enough, larger bodies are
-    /// refused until there is.
-    async fn reserve(
+    /// Takes memory that a body of `bytes` lacks, after larger bodies were refused until there is enough.
+    async fn make_room(
         &self,
+        permits: u32,
         bytes: usize,
-        held: usize,
         place: &Place<'_>,
+        end: Instant,
     ) -> Result<OwnedSemaphorePermit, ProblemResponse> {
-        let units = bytes.div_ceil(UNIT).saturating_sub(held);
-        let permits = u32::try_from(units).unwrap_or(u32::MAX);
-        if let Ok(memory) = Arc::clone(&self.memory).try_acquire_many_owned(permits) {
-            return Ok(memory);
-        }
-        if !place.make_room(units * UNIT, bytes) {
+        if !place.make_room(permits as usize * UNIT, bytes) {
             return Err(ProblemResponse::busy());
         }
-        let memory = Arc::clone(&self.memory).acquire_many_owned(permits).await;
-        memory.map_err(|_| ProblemResponse::stopping())
+        let memory = Arc::clone(&self.memory).acquire_many_owned(permits);
+        place
+            .wait(end, memory)
+            .await?
+            .map_err(|_| ProblemResponse::stopping())
     }
 
     fn arriving(&self) -> MutexGuard<'_, HashMap<u64, Arriving>> {
@@ -148,13 +154,28 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn of(limiter: &'a BodyLimiter) -> Self {
+    /// The place of a body that holds this many bytes already.
+    fn of(limiter: &'a BodyLimiter, bytes: usize) -> Self {
         let number = limiter.numbers.fetch_add(1, Ordering::Relaxed);
-        let refuse = limiter.arriving().entry(number).or_default().refuse.clone();
+        let refuse = CancellationToken::new();
+        let arriving = Arriving {
+            bytes,
+            refuse: refuse.clone(),
+        };
+        limiter.arriving().insert(number, arriving);
         Self {
             limiter,
             number,
             refuse,
+        }
+    }
+
+    /// Waits for `work` until `end`, unless the body is refused.
+    async fn wait<T>(&self, end: Instant, work: impl Future<Output = T>) -> Result<T, ProblemResponse> {
+        tokio::select! {
+            biased;
+            () = self.refuse.cancelled() => Err(ProblemResponse::busy()),
+            done = timeout_at(end, work) => done.map_err(|_| too_slow()),
         }
     }
 
@@ -184,6 +205,29 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.limiter.arriving().remove(&self.number);
     }
+}
+
+/// What a body asks for `bytes`, less what it holds.
+fn permits(bytes: usize, held: usize) -> u32 {
+    let units = bytes.div_ceil(UNIT).saturating_sub(held);
+    u32::try_from(units).unwrap_or(u32::MAX)
+}
+
+type NextFrame = Option<Result<Frame<Bytes>, axum::Error>>;
+
+/// The next part of a body, if it is there. Hyper passes on what it has read only after it was asked, so the first question is
+/// repeated: most bodies arrive with their head, and need neither timers nor a place.
+async fn arrived(body: &mut Body, asked: &mut bool) -> Option<NextFrame> {
+    poll_fn(|context| match Pin::new(&mut *body).poll_frame(context) {
+        Poll::Ready(next) => Poll::Ready(Some(next)),
+        Poll::Pending if *asked => Poll::Ready(None),
+        Poll::Pending => {
+            *asked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 fn too_slow() -> ProblemResponse {

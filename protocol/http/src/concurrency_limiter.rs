@@ -55,24 +55,25 @@ pub async fn admit(State(limiter): State<ConcurrencyLimiter>, request: Request, 
         http.route = template,
         actor = tracing::field::Empty,
     );
-    let template = template.to_owned();
-    let traced = !UNTRACED.contains(&template.as_str());
+    let traced = Span::are_made() && !UNTRACED.contains(&template);
     let trace = traced
         .then(|| {
             Span::request(
                 request.method().as_str(),
-                &template,
+                template,
                 sent_traceparent(request.headers()).as_ref(),
             )
         })
         .flatten();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let work = async {
         let started = Instant::now();
         let response = within(trace.as_ref(), limiter.respond(request, next)).await;
         let (duration, status) = (started.elapsed(), response.status().as_u16());
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(http.status = status, duration_ms, "request answered");
-        lockstep_telemetry::http::answered(limiter.server, &template, status, duration);
+        let template = matched.as_ref().map_or("", MatchedPath::as_str);
+        lockstep_telemetry::http::answered(limiter.server, template, status, duration);
         if let Some(trace) = &trace {
             trace.answered(status);
         }

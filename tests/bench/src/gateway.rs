@@ -21,7 +21,7 @@ use lockstep_protocol::topology::{self, Lane};
 use lockstep_protocol::{Kind, RepositoryName};
 use serde_json::json;
 use sha2::Sha256;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -196,37 +196,44 @@ fn request(run: &str, number: u32) -> anyhow::Result<Vec<u8>> {
     Ok(request.into_bytes())
 }
 
-/// Sends each request after the response to the previous one.
+/// Sends each request after the response to the previous one, and reads no more of a response than its status and where it ends.
 async fn client(
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
     numbers: Arc<Numbers>,
 ) -> anyhow::Result<()> {
-    let mut stream = BufReader::new(TcpStream::connect(address).await?);
-    stream.get_ref().set_nodelay(true)?;
-    let (mut line, mut body) = (String::new(), Vec::new());
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let mut response = Vec::with_capacity(1024);
     while let Some(number) = numbers.take() {
         stream.write_all(&requests[number]).await?;
-        let mut length = None;
-        let mut first = true;
-        loop {
-            line.clear();
-            stream.read_line(&mut line).await?;
-            if first {
-                ensure!(line.starts_with("HTTP/1.1 202"), "answered {line:?}");
-                first = false;
-            }
-            if line.trim_end().is_empty() {
-                break;
-            }
-            if let Some(text) = line.strip_prefix("content-length: ") {
-                length = Some(text.trim_end().parse()?);
-            }
+        response.clear();
+        while !is_whole(&response)? {
+            ensure!(stream.read_buf(&mut response).await? > 0, "the connection ended");
         }
-        body.resize(length.context("an answer has a length")?, 0);
-        stream.read_exact(&mut body).await?;
+        ensure!(
+            response.starts_with(b"HTTP/1.1 202"),
+            "answered {:?}",
+            String::from_utf8_lossy(&response)
+        );
     }
     Ok(())
+}
+
+/// Whether a response has arrived up to its end, which is where its length says.
+fn is_whole(response: &[u8]) -> anyhow::Result<bool> {
+    const LENGTH: &[u8] = b"content-length: ";
+    let Some(head) = position(response, b"\r\n\r\n") else {
+        return Ok(false);
+    };
+    let at = position(&response[..head], LENGTH).context("an answer has a length")?;
+    let value = response[at + LENGTH.len()..].split(|byte| *byte == b'\r').next();
+    let length: usize = std::str::from_utf8(value.unwrap_or_default())?.parse()?;
+    Ok(response.len() >= head + 4 + length)
+}
+
+fn position(text: &[u8], sought: &[u8]) -> Option<usize> {
+    text.windows(sought.len()).position(|window| window == sought)
 }
 
 /// Checks that this number of messages is in the queue of the lane `repositories`.

@@ -50,11 +50,23 @@ impl Framing {
                         self.place = Place::Head(Vec::new());
                     }
                 }
-                Place::Head(head) => {
-                    if head.is_empty() {
-                        // Empty lines before a request do not belong to it.
-                        bytes = bytes.trim_ascii_start();
+                Place::Head(head) if head.is_empty() => {
+                    // Empty lines before a request do not belong to it.
+                    bytes = bytes.trim_ascii_start();
+                    match end_of_head(bytes, 0) {
+                        Some(end) => {
+                            let (whole, after) = bytes.split_at(end);
+                            self.place = self.after(whole);
+                            bytes = after;
+                        }
+                        None if bytes.len() > self.max_head => self.place = Place::Unfollowed,
+                        None => {
+                            head.extend_from_slice(bytes);
+                            return;
+                        }
                     }
+                }
+                Place::Head(head) => {
                     let before = head.len();
                     head.extend_from_slice(bytes);
                     let Some(end) = end_of_head(head, before) else {
@@ -64,18 +76,23 @@ impl Framing {
                         return;
                     };
                     bytes = &bytes[end - before..];
-                    let head = &head[..end];
-                    self.place = match BodyLength::of(head) {
-                        BodyLength::Bytes(0) => Place::Head(Vec::new()),
-                        BodyLength::Bytes(length) => Place::Body(length),
-                        BodyLength::Ambiguous => {
-                            self.ambiguous.store(true, Ordering::Relaxed);
-                            Place::Unfollowed
-                        }
-                        BodyLength::Coded | BodyLength::Invalid => Place::Unfollowed,
-                    };
+                    let whole = std::mem::take(head);
+                    self.place = self.after(&whole[..end]);
                 }
             }
+        }
+    }
+
+    /// What follows this head.
+    fn after(&self, head: &[u8]) -> Place {
+        match BodyLength::of(head) {
+            BodyLength::Bytes(0) => Place::Head(Vec::new()),
+            BodyLength::Bytes(length) => Place::Body(length),
+            BodyLength::Ambiguous => {
+                self.ambiguous.store(true, Ordering::Relaxed);
+                Place::Unfollowed
+            }
+            BodyLength::Coded | BodyLength::Invalid => Place::Unfollowed,
         }
     }
 }

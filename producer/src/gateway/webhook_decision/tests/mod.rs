@@ -2,6 +2,7 @@
 
 mod accepted;
 mod rejected;
+mod unread;
 
 use axum::http::{HeaderName, HeaderValue};
 use base64::Engine;
