@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use lockstep_clock::SystemClock;
 use lockstep_cvp::sweep::{SweepContext, SweepOptions, run as sweep};
 use lockstep_cvp::{ClientOptions, Credentials, CvpClient, RetryOptions};
-use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
+use lockstep_simulators::cvp::{CvpSimulator, Logged, Options, Scenario};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
@@ -188,6 +188,8 @@ pub(crate) async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swep
     let output = child.await.context("cannot start the sweep")?;
     ensure!(output.status.success(), "the sweep failed: {}", output.status);
     let swept: Swept = serde_json::from_slice(&output.stdout)?;
+    let (in_flight, milliseconds) = in_flight(&simulator.requests());
+    eprintln!("sweep: {in_flight:.1} requests in flight on average, {milliseconds:.1} ms each");
     let requests = u32::try_from(simulator.counts().values().sum::<usize>())?;
     let expected = (tasks, tasks / 10);
     ensure!(
@@ -203,4 +205,19 @@ pub(crate) async fn one(tasks: usize, latency: Duration) -> anyhow::Result<(Swep
         "more at once than allowed"
     );
     Ok((swept, requests))
+}
+
+/// How many requests were in flight on average, and how many milliseconds each took, as the simulator saw them.
+fn in_flight(requests: &[Logged]) -> (f64, f64) {
+    let times = requests
+        .iter()
+        .filter_map(|request| Some((request.at, request.ended_at?)));
+    let (mut first, mut last, mut sum, mut count) = (Duration::MAX, Duration::ZERO, 0.0, 0.0);
+    for (begin, end) in times {
+        first = first.min(begin);
+        last = last.max(end);
+        sum += (end - begin).as_secs_f64();
+        count += 1.0;
+    }
+    (sum / last.saturating_sub(first).as_secs_f64(), 1e3 * sum / count)
 }

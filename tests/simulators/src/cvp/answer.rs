@@ -26,6 +26,20 @@ impl SimulatedResponse {
         Self::new(200, JSON, body.to_string())
     }
 
+    /// A list of rows, which are written one by one: as a tree, a long list takes several times as long.
+    pub(crate) fn list(rows: impl Iterator<Item = Value>) -> Self {
+        Self::new(200, JSON, array(rows))
+    }
+
+    /// A page of rows, and the number of rows in all pages.
+    pub(crate) fn page_of(total: usize, rows: impl Iterator<Item = Value>) -> Self {
+        Self::new(
+            200,
+            JSON,
+            format!(r#"{{"data":{},"total":{total}}}"#, array(rows)),
+        )
+    }
+
     /// An error of CloudVision: status 200 with an error object in the body.
     pub(crate) fn error(code: &str, message: &str) -> Self {
         Self::json(&json!({"errorCode": code, "errorMessage": message}))
@@ -108,6 +122,19 @@ impl SimulatedResponse {
         }
         self.body.truncate(middle);
     }
+}
+
+/// The rows as a JSON array.
+fn array(rows: impl Iterator<Item = Value>) -> String {
+    let mut text = "[".to_owned();
+    for row in rows {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&row.to_string());
+    }
+    text.push(']');
+    text
 }
 
 /// The gRPC code that the resource API sends with an HTTP status.

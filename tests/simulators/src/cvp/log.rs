@@ -24,6 +24,8 @@ pub struct Logged {
     pub credential: Credential,
     /// Time since the start of the simulator.
     pub at: Duration,
+    /// The same of the end of the request: its response, or the end of its connection.
+    pub ended_at: Option<Duration>,
     /// Status of the response; `None` before it, and for good if the request hangs or its connection was closed.
     pub status: Option<u16>,
 }
@@ -64,10 +66,11 @@ impl Log {
         self.forgotten + self.entries.len() - 1
     }
 
-    pub(crate) fn end(&mut self, number: usize, status: Option<u16>) {
+    pub(crate) fn end(&mut self, number: usize, at: Duration, status: Option<u16>) {
         self.under_way -= 1;
         let index = number.checked_sub(self.forgotten);
         if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+            entry.ended_at = Some(at);
             entry.status = status;
         }
     }

@@ -21,11 +21,12 @@ mod task_sweep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 pub use api::Cvp;
 pub use options::{ConfirmOptions, SweepOptions};
@@ -65,7 +66,7 @@ impl fmt::Debug for SweepContext {
 pub async fn run(context: SweepContext, options: SweepOptions) -> Result<Summary, CvpError> {
     let in_flight = options.in_flight.max(1);
     let (survey, listed) = Survey::begin(&context, &options).await?;
-    let sweep = Arc::new(Sweep {
+    let sweep = Sweep {
         tasks: TaskSweep::new(
             &context,
             options,
@@ -75,29 +76,38 @@ pub async fn run(context: SweepContext, options: SweepOptions) -> Result<Summary
         survey,
         observe: context.observe,
         summary: Mutex::default(),
-    });
-    let mut readings = listed
-        .filter_map({
-            let sweep = sweep.clone();
-            move |task| std::future::ready(sweep.admit(task))
-        })
-        .map({
-            let sweep = sweep.clone();
-            move |task| sweep.clone().read_first(task).boxed()
-        })
-        .buffer_unordered(in_flight);
-    let mut candidates = Vec::new();
-    while let Some(candidate) = readings.next().await {
-        candidates.extend(candidate?);
-    }
-    drop(readings);
+    };
+    let mut listed = listed.filter_map(|task| std::future::ready(sweep.admit(task)));
+    let mut all_listed = false;
+    let (mut first, mut second) = (FuturesUnordered::new(), FuturesUnordered::new());
     // In the order of the first readings, so that the second ones are mostly due at once.
-    candidates.sort_by_key(|candidate: &Candidate| candidate.at);
-    let mut outcomes = futures_util::stream::iter(candidates)
-        .map(|candidate| sweep.clone().read_second(candidate).boxed())
-        .buffer_unordered(in_flight);
-    while outcomes.next().await.is_some() {}
-    drop(outcomes);
+    let mut candidates = VecDeque::new();
+    loop {
+        let begun = first.len() + second.len();
+        let places = if !all_listed {
+            0
+        } else if first.is_empty() {
+            in_flight
+        } else {
+            // Second readings go first, so many of them would delay the remaining first ones to the end. So few fill the gaps.
+            in_flight.div_ceil(4)
+        };
+        let next = candidates.len().min(places.saturating_sub(begun));
+        second.extend(
+            candidates
+                .drain(..next)
+                .map(|candidate| sweep.read_second(candidate)),
+        );
+        tokio::select! {
+            task = listed.next(), if !all_listed && first.len() < in_flight => match task {
+                Some(task) => first.push(sweep.read_first(task?)),
+                None => all_listed = true,
+            },
+            Some(candidate) = first.next() => candidates.extend(candidate),
+            Some(()) = second.next() => {}
+            else => break,
+        }
+    }
     Ok(sweep.lock().clone())
 }
 
@@ -130,21 +140,17 @@ impl Sweep {
     }
 
     /// Returns a candidate if only the second reading is missing; otherwise settles the task.
-    async fn read_first(
-        self: Arc<Self>,
-        task: Result<Task, CvpError>,
-    ) -> Result<Option<Candidate>, CvpError> {
-        let task = task?;
+    async fn read_first(&self, task: Task) -> Option<Candidate> {
         match self.tasks.read_first(&task).await {
-            FirstReading::Empty(candidate) => Ok(Some(*candidate)),
+            FirstReading::Empty(candidate) => Some(*candidate),
             FirstReading::Settled(settled) => {
                 self.settle(&task, settled);
-                Ok(None)
+                None
             }
         }
     }
 
-    async fn read_second(self: Arc<Self>, candidate: Candidate) {
+    async fn read_second(&self, candidate: Candidate) {
         let on_device = self.survey.tasks_on_device(&candidate.reading.task);
         let settled = self.tasks.read_second(&candidate, on_device).await;
         self.settle(&candidate.reading.task, settled);

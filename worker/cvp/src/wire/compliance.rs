@@ -1,7 +1,7 @@
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::field::{Field, FromWire};
+use super::field::{Field, FromWire, composite, scalar};
 use crate::ComplianceCode;
 
 /// The longest compliance code, in bytes. The known ones have four digits.
@@ -49,18 +49,18 @@ pub struct TaskOnDevice {
 
 /// An empty code counts as missing, not as unknown.
 impl FromWire for ComplianceCode {
-    fn from_wire(value: Value) -> Field<Self> {
-        match value {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        scalar(deserializer, |value| match value {
             Value::String(code) if code.is_empty() => Field::Missing,
             Value::String(code) if code.len() <= LONGEST_CODE => Field::Is(code.as_str().into()),
             _ => Field::Unreadable,
-        }
+        })
     }
 }
 
 impl FromWire for Vec<TaskOnDevice> {
-    fn from_wire(value: Value) -> Field<Self> {
-        serde_json::from_value(value).ok().into()
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        composite(deserializer)
     }
 }
 

@@ -1,7 +1,7 @@
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::field::{Field, FromWire};
+use super::field::{Field, FromWire, scalar};
 
 /// What a task would change on the device, according to CloudVision's compliance service.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,17 +25,8 @@ pub struct DiffSummary {
 }
 
 impl FromWire for Value {
-    fn from_wire(value: Value) -> Field<Self> {
-        Field::Is(value)
-    }
-}
-
-impl FromWire for DiffSummary {
-    fn from_wire(value: Value) -> Field<Self> {
-        if !value.is_object() {
-            return Field::Unreadable;
-        }
-        serde_json::from_value(value).ok().into()
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        scalar(deserializer, Field::Is)
     }
 }
 
@@ -58,9 +49,8 @@ impl DiffSummary {
                 failure = Some(error);
             }
             if let Some(summary) = message.remove("summary") {
-                let Field::Is(summary) = Self::from_wire(summary) else {
-                    return None;
-                };
+                let summary = Some(summary).filter(Value::is_object)?;
+                let summary = serde_json::from_value(summary).ok()?;
                 if found.replace(summary).is_some() {
                     return None;
                 }

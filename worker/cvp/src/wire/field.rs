@@ -1,5 +1,7 @@
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The longest text, in bytes. CloudVision's own descriptions and notes have a few hundred.
 const LONGEST_TEXT: usize = 16 * 1024;
@@ -18,8 +20,11 @@ pub enum Field<T> {
 
 /// A type that fields can have.
 pub trait FromWire: Sized {
-    /// Reads a value that is not null.
-    fn from_wire(value: Value) -> Field<Self>;
+    /// Reads a value. It fails only if the text is not JSON.
+    ///
+    /// # Errors
+    /// The deserializer's.
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error>;
 
     /// A value that cannot be read: how an unreadable field is written.
     fn unreadable() -> Value {
@@ -55,11 +60,30 @@ impl Field<String> {
 
 impl<'de, T: FromWire> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Value::deserialize(deserializer)? {
-            Value::Null => Self::Missing,
-            value => T::from_wire(value),
-        })
+        T::read(deserializer)
     }
+}
+
+/// Reads a text, a number or a flag: `from` reads a value that is not null.
+pub(super) fn scalar<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    from: impl FnOnce(Value) -> Field<T>,
+) -> Result<Field<T>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => Field::Missing,
+        value => from(value),
+    })
+}
+
+/// Reads an object or a list. Only its type's own fields become values, which are few of many.
+pub(super) fn composite<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Field<T>, D::Error> {
+    let text = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(match text.get() {
+        "null" => Field::Missing,
+        text => serde_json::from_str(text).ok().into(),
+    })
 }
 
 /// It is read again as the same field.
@@ -75,19 +99,19 @@ impl<T: FromWire + Serialize> Serialize for Field<T> {
 
 /// Some releases write identifiers as numbers. A text that is too long is unreadable, since reports repeat texts.
 impl FromWire for String {
-    fn from_wire(value: Value) -> Field<Self> {
-        match value {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        scalar(deserializer, |value| match value {
             Value::String(text) if text.len() <= LONGEST_TEXT => Field::Is(text),
             Value::Number(number) => Field::Is(number.to_string()),
             _ => Field::Unreadable,
-        }
+        })
     }
 }
 
 /// Some endpoints write words.
 impl FromWire for bool {
-    fn from_wire(value: Value) -> Field<Self> {
-        match value {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        scalar(deserializer, |value| match value {
             Value::Bool(flag) => Field::Is(flag),
             Value::String(word) => match word.trim().to_ascii_lowercase().as_str() {
                 "true" | "yes" => Field::Is(true),
@@ -96,7 +120,7 @@ impl FromWire for bool {
                 _ => Field::Unreadable,
             },
             _ => Field::Unreadable,
-        }
+        })
     }
 
     fn unreadable() -> Value {
@@ -106,13 +130,13 @@ impl FromWire for bool {
 
 /// Some releases write counts and times as text or as fractions.
 impl FromWire for i64 {
-    fn from_wire(value: Value) -> Field<Self> {
-        match value {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        scalar(deserializer, |value| match value {
             Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)).into(),
             Value::String(text) if text.trim().is_empty() => Field::Missing,
             Value::String(text) => text.trim().parse().ok().into(),
             _ => Field::Unreadable,
-        }
+        })
     }
 }
 

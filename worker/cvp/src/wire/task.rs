@@ -1,10 +1,9 @@
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::field::{Field, FromWire};
+use super::field::{Field, FromWire, composite};
 
 /// The number of a task (`workOrderId`), kept as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -108,14 +107,14 @@ pub struct TaskData {
 }
 
 impl FromWire for TaskDetails {
-    fn from_wire(value: Value) -> Field<Self> {
-        serde_json::from_value(value).ok().into()
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        composite(deserializer)
     }
 }
 
 impl FromWire for TaskData {
-    fn from_wire(value: Value) -> Field<Self> {
-        serde_json::from_value(value).ok().into()
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        composite(deserializer)
     }
 }
 

@@ -43,12 +43,32 @@ pub(super) fn plain(text: &str, is_key: bool) -> Result<Value, &'static str> {
         _ if !text.starts_with(|c: char| matches!(c, '0'..='9' | '-' | '+' | '.')) => {
             Value::Text(text.to_owned())
         }
-        _ if is(&INTEGER, text) => integer(text),
-        _ if is(&FRACTION, text) => Value::Number,
-        _ if is(&DATE, text) => Value::Date,
-        _ => Value::Text(text.to_owned()),
+        _ => match numeral(text) {
+            Some(Numeral::Integer) => integer(text),
+            Some(Numeral::Fraction) => Value::Number,
+            Some(Numeral::Date) => Value::Date,
+            None => Value::Text(text.to_owned()),
+        },
     };
     Ok(value)
+}
+
+enum Numeral {
+    Integer,
+    Fraction,
+    Date,
+}
+
+/// What a word is that begins like a number. The patterns are costly, and words such as IP addresses are frequent, so a pattern is tried only if
+/// the word has what all words of the pattern have: no point, a point, four digits and a hyphen.
+fn numeral(text: &str) -> Option<Numeral> {
+    let mut points = text.bytes().filter(|byte| *byte == b'.');
+    match (points.next(), points.next()) {
+        (None, _) if is(&INTEGER, text) => Some(Numeral::Integer),
+        (Some(_), None) if is(&FRACTION, text) => Some(Numeral::Fraction),
+        _ if text.as_bytes().get(4) == Some(&b'-') && is(&DATE, text) => Some(Numeral::Date),
+        _ => None,
+    }
 }
 
 fn is(pattern: &Regex, text: &str) -> bool {

@@ -4,7 +4,7 @@ use super::{Call, SimulatedResponse, State};
 use crate::cvp::world::{BASE_TIME_MS, Container, Device};
 
 pub(crate) fn devices(state: &State) -> SimulatedResponse {
-    SimulatedResponse::json(&state.world.devices.iter().map(Device::inventory_row).collect())
+    SimulatedResponse::list(state.world.devices.iter().map(Device::inventory_row))
 }
 
 pub(crate) fn containers(state: &State) -> SimulatedResponse {

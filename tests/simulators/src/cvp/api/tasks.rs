@@ -21,11 +21,8 @@ pub(crate) fn list(state: &State, call: &Call) -> SimulatedResponse {
         end + usize::from(state.knobs.end_index_inclusive)
     };
     let rows = matching.get(start..end.min(matching.len())).unwrap_or_default();
-    let data: Vec<Value> = rows
-        .iter()
-        .map(|task| written(state, task, device(task)))
-        .collect();
-    SimulatedResponse::json(&json!({"total": matching.len(), "data": data}))
+    let rows = rows.iter().map(|task| written(state, task, device(task)));
+    SimulatedResponse::page_of(matching.len(), rows)
 }
 
 /// A full page, whatever is asked for.

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use serde_json::Value;
 use thiserror::Error;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
 use crate::cvp::answer::SimulatedResponse;
@@ -18,6 +18,9 @@ use crate::cvp::log::Logged;
 
 /// Longer bodies are cut off; the longest body of a client has a few hundred bytes.
 const LONGEST_BODY: usize = 4 << 20;
+
+/// By how much Tokio's timer is late on average: it rounds up to the next millisecond twice.
+const TIMER_DELAY: Duration = Duration::from_millis(1);
 
 /// The behaviour of a node that is up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +44,7 @@ pub(crate) async fn respond(
     node: usize,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
+    let arrived = Instant::now();
     let (head, body) = request.into_parts();
     let body = Limited::new(body, LONGEST_BODY).collect().await;
     let body = body.map_err(|_| Dropped)?.to_bytes();
@@ -55,7 +59,9 @@ pub(crate) async fn respond(
         let hold = state.holds.of(call.endpoint, call.subject.as_deref());
         (mode, state.knobs.latency, fault, hold)
     };
-    pause(latency).await;
+    if !latency.is_zero() {
+        sleep_until(arrived + latency.saturating_sub(TIMER_DELAY)).await;
+    }
     if let Some(hold) = hold {
         hold.pass().await;
     }
@@ -127,6 +133,7 @@ impl<'shared> UnderWay<'shared> {
             body,
             credential: call.credential,
             at: Instant::now() - shared.started,
+            ended_at: None,
             status: None,
         };
         let number = shared.state().log.begin(entry);
@@ -140,7 +147,8 @@ impl<'shared> UnderWay<'shared> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.shared.state().log.end(self.number, self.status);
+        let at = Instant::now() - self.shared.started;
+        self.shared.state().log.end(self.number, at, self.status);
     }
 }
 

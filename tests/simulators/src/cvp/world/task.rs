@@ -152,14 +152,13 @@ impl Task {
             return true;
         }
         let text = text.to_lowercase();
-        let description = self.description(device);
+        let has = |value: &str| value.to_lowercase().contains(&text);
         let (host, serial) = device.map_or(("", ""), |device| (&device.hostname, &device.serial));
         let row = [
             &self.id,
             self.status.wire_name(),
             self.status.task_status(),
             "ACTIVE",
-            &description,
             &self.created_by,
             &self.executed_by,
             &self.note,
@@ -167,7 +166,7 @@ impl Task {
             host,
             serial,
         ];
-        row.iter().any(|value| value.to_lowercase().contains(&text))
+        row.into_iter().any(has) || has(&self.description(device))
     }
 
     /// The task object, with its id as text or number.

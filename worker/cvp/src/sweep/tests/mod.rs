@@ -375,3 +375,28 @@ async fn the_allowed_concurrency_is_used_nearly_all_the_time() {
         "{requests} requests, {elapsed:?}, ideal {ideal:?}, {share:.3}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn second_readings_begin_while_a_quarter_of_the_places_has_first_ones() {
+    for (in_flight, overlap) in [(24, true), (4, false)] {
+        let tasks = ["1", "2", "3", "4", "5", "6"].map(|id| (id, EMPTY));
+        let fake = Arc::new(Fake::new(&tasks).limited_to(2));
+        let options = SweepOptions {
+            in_flight,
+            policy: Policy {
+                reading_gap: Duration::ZERO,
+                ..Policy::default()
+            },
+            ..live()
+        };
+        let (summary, _) = fake.sweep(options).await;
+        assert_eq!(summary.unwrap().cancelled, 6);
+        let world = fake.world();
+        let calls = || world.calls.iter().map(|(call, _, _)| *call).enumerate();
+        let first_note = calls().find(|(_, call)| *call == "note").unwrap().0;
+        let diffs_before = calls()
+            .filter(|(index, call)| *call == "diff" && *index < first_note)
+            .count();
+        assert_eq!(diffs_before < 6, overlap, "{in_flight}: {:?}", world.calls);
+    }
+}
