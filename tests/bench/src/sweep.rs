@@ -216,7 +216,7 @@ fn in_flight(requests: &[Logged]) -> (f64, f64) {
     for (begin, end) in times {
         first = first.min(begin);
         last = last.max(end);
-        sum += (end - begin).as_secs_f64();
+        sum += end.saturating_sub(begin).as_secs_f64();
         count += 1.0;
     }
     (sum / last.saturating_sub(first).as_secs_f64(), 1e3 * sum / count)
