@@ -1,6 +1,6 @@
 //! Reads and writes the rows related to devices: groups, interfaces, links and clients. Statements refer to devices and groups
 //! by name, because those that the same transaction creates have no id before. An unknown name yields a null id, which the
-//! table refuses, so that no row is skipped silently.
+//! table refuses, so that no row is skipped silently. `OFFSET 0` keeps the planner from reading the whole table of devices for them.
 
 use lockstep_protocol::{GroupName, Hostname};
 use tokio_postgres::Row;
@@ -48,13 +48,13 @@ pub(super) const DELETE_MEMBERS: &str = "\
 pub(super) const INSERT_MEMBERS: &str = "\
     INSERT INTO group_member (device_id, group_id) \
     SELECT device.id, device_group.id FROM unnest($1::text[], $2::text[]) AS new (hostname, name) \
-    LEFT JOIN device ON device.hostname = new.hostname LEFT JOIN device_group ON device_group.name = new.name";
+    LEFT JOIN LATERAL (SELECT id FROM device WHERE device.hostname = new.hostname OFFSET 0) AS device ON true LEFT JOIN device_group ON device_group.name = new.name";
 
 pub(super) const UPSERT_INTERFACES: &str = "\
     INSERT INTO interface (device_id, name, configuration) \
     SELECT device.id, new.name, new.configuration \
     FROM unnest($1::text[], $2::text[], $3::text[]) AS new (hostname, name, configuration) \
-    LEFT JOIN device ON device.hostname = new.hostname \
+    LEFT JOIN LATERAL (SELECT id FROM device WHERE device.hostname = new.hostname OFFSET 0) AS device ON true \
     ON CONFLICT (device_id, name) DO UPDATE SET configuration = excluded.configuration \
         WHERE excluded.configuration IS NOT NULL AND interface.configuration IS DISTINCT FROM excluded.configuration";
 
@@ -73,7 +73,7 @@ pub(super) const UPSERT_CLIENTS: &str = "\
     SELECT new.mac, new.name, new.ip, interface.id, device_group.id \
     FROM unnest($1::text[], $2::text[], $3::inet[], $4::text[], $5::text[], $6::text[]) \
         AS new (mac, name, ip, hostname, interface, group_name) \
-    LEFT JOIN device ON device.hostname = new.hostname \
+    LEFT JOIN LATERAL (SELECT id FROM device WHERE device.hostname = new.hostname OFFSET 0) AS device ON true \
     LEFT JOIN interface ON interface.device_id = device.id AND interface.name = new.interface \
     LEFT JOIN device_group ON device_group.name = new.group_name \
     ON CONFLICT (mac) DO UPDATE SET \
