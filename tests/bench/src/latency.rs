@@ -152,7 +152,12 @@ impl Requester {
         let publishing = bare::connect(&url).await?;
         let consuming = bare::connect(&url).await?;
         let channel = consuming.create_channel().await?;
-        let name: ShortString = format!("{}bench.{}", topology::REPLY_PREFIX, messages::run()).into();
+        let user = url
+            .strip_prefix("amqp://")
+            .and_then(|rest| rest.split(':').next())
+            .context("an address has a user")?;
+        // Only a queue of the user's own may be named.
+        let name: ShortString = format!("{}{user}.{}", topology::REPLY_PREFIX, messages::run()).into();
         channel
             .queue_declare(
                 name.clone(),
@@ -194,15 +199,12 @@ impl Requester {
                 }
             }
         });
-        let user = url
-            .strip_prefix("amqp://")
-            .and_then(|rest| rest.split(':').next());
         Ok(Self {
             channel: publishing.create_channel().await?,
             publishing,
             consuming,
             reply_queue: name,
-            user: user.context("an address has a user")?.into(),
+            user: user.into(),
             run: messages::run(),
             devices,
             next: 0,
