@@ -290,11 +290,12 @@ mod tests {
     }
 
     /// The command lines with which a line of a shell starts `lockstep`. Other programs are replaced by ones that print a commit.
+    /// Each command line is recorded by one write, because those of a pipe run at the same time.
     fn started(folder: &Path, line: &str) -> Vec<Vec<OsString>> {
         use std::os::unix::ffi::OsStringExt;
 
         let script = "mkdir -p .local/share/bash-completion/completions .zfunc .config/fish/completions
-            lockstep() { printf '%s\\0' lockstep \"$@\" >>started; printf '\\n' >>started; }
+            lockstep() { printf '%s\\0' lockstep \"$@\" $'\\n' >>started; }
             for other in git jq rabbitmqctl; do eval \"$other() { echo 6113728f27ae82c7b1a177c8d03f9e96e0adf246; }\"; done\n";
         let mut command = std::process::Command::new("bash");
         command

@@ -15,9 +15,9 @@ impl Side {
 
 /// What each contender measured, by round.
 #[derive(Debug)]
-pub(crate) struct Rounds<C, T>(Vec<(C, Vec<T>)>);
+pub(crate) struct Runs<C, T>(Vec<(C, Vec<T>)>);
 
-impl<C: Copy + PartialEq, T> Rounds<C, T> {
+impl<C: Copy + PartialEq, T> Runs<C, T> {
     /// The measurements of a contender, in the order of the rounds; none if it did not take part.
     pub(crate) fn of(&self, contender: C) -> &[T] {
         let all = self.0.iter().find(|(other, _)| *other == contender);
@@ -39,7 +39,7 @@ pub(crate) async fn alternate<C: Copy + Debug, T: Debug>(
     rounds: u32,
     contenders: &[C],
     mut measure: impl AsyncFnMut(C) -> anyhow::Result<T>,
-) -> anyhow::Result<Rounds<C, T>> {
+) -> anyhow::Result<Runs<C, T>> {
     let mut all: Vec<(C, Vec<T>)> = contenders
         .iter()
         .map(|contender| (*contender, Vec::new()))
@@ -52,7 +52,7 @@ pub(crate) async fn alternate<C: Copy + Debug, T: Debug>(
             into.push(measured);
         }
     }
-    Ok(Rounds(all))
+    Ok(Runs(all))
 }
 
 /// The order of the contenders in a round.

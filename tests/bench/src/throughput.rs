@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::celery::Celery;
 use crate::meter::Measured;
 use crate::other_build::OtherBuild;
-use crate::rounds::{Rounds, alternate};
+use crate::rounds::{Runs, alternate};
 use crate::scene::{Host, Role, Scene};
 use crate::table::{CpuRow, Goal, Row, Table};
 use crate::wal;
@@ -104,7 +104,7 @@ pub(crate) async fn measure(host: &Host, sizes: Sizes, table: &mut Table) -> any
     Ok(())
 }
 
-fn add_rates(runs: &Rounds<Contender, Measured>, table: &mut Table) {
+fn add_rates(runs: &Runs<Contender, Measured>, table: &mut Table) {
     let ours = runs.each(Contender::Lockstep, Measured::rate);
     for (what, contender, goal) in [
         (

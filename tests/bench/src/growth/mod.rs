@@ -10,7 +10,7 @@ use anyhow::ensure;
 use crate::messages;
 use crate::meter::Measured;
 use crate::retention::{Deletion, deleting};
-use crate::rounds::{Rounds, alternate};
+use crate::rounds::{Runs, alternate};
 use crate::scene::{Host, Role, Scene};
 use crate::table::{CpuRow, Goal, Row, Table, median};
 use crate::wal;
@@ -148,7 +148,7 @@ async fn run(
     })
 }
 
-fn add(of: Sizes, runs: &Rounds<Contender, Turn>, alone: &Deletion, table: &mut Table) {
+fn add(of: Sizes, runs: &Runs<Contender, Turn>, alone: &Deletion, table: &mut Table) {
     let small = "small";
     let at_checkpoint: fn(&Turn) -> &Ran = |turn| &turn.at_checkpoint;
     let later: fn(&Turn) -> &Ran = |turn| &turn.later;
