@@ -306,14 +306,12 @@ mod tests {
         assert!(status.success(), "{line}: {status}");
         let recorded = std::fs::read(folder.join("started")).unwrap_or_default();
         let _ = std::fs::remove_file(folder.join("started"));
-        let lines = recorded
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
-        let words = |line: &[u8]| {
+        let words = |line: &[u8]| -> Vec<OsString> {
             let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
             words.map(|word| OsString::from_vec(word.to_vec())).collect()
         };
-        lines.map(words).collect()
+        let lines = recorded.split(|byte| *byte == b'\n').map(words);
+        lines.filter(|words| !words.is_empty()).collect()
     }
 
     #[test]
