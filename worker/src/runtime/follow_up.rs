@@ -16,11 +16,8 @@ use super::headers;
 use super::lane::{Abandoned, LaneContext};
 use crate::fail_point::{self, FailPoint};
 
-/// How many overdue follow-ups are published at a time.
+/// How many follow-ups are published at a time.
 pub(crate) const PAGE: u32 = 64;
-
-/// How many follow-ups of one message are published at a time, unless their bodies are long. Each page costs a commit.
-const FAN_OUT_PAGE: u32 = 512;
 
 /// How long a published follow-up may stay unprocessed before it is published again. Its queue keeps it for longer; a queue
 /// that was deleted makes its follow-ups due at once.
@@ -87,7 +84,7 @@ impl LaneContext {
     pub(super) async fn publish_follow_ups(&self, cause: &MessageKey) -> Result<(), Abandoned> {
         loop {
             let page = self
-                .ask_store(|| self.follow_ups.unpublished(cause, FAN_OUT_PAGE))
+                .ask_store(|| self.follow_ups.unpublished(cause, PAGE))
                 .await?;
             let page: Vec<(FollowUp, Outgoing)> = page
                 .into_iter()

@@ -6,7 +6,7 @@ use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{Code, Identity};
 
-use super::sql::{Row, SqlDatabase, SqlSession, Value, rows};
+use super::sql::{Row, SqlDatabase, SqlSession, Value};
 use super::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
     DeadLetterSummary, DeadLetterTotals, DeadLetters, Facts, FollowUpKey, Keys, NewDeadLetter, StoreError,
@@ -86,10 +86,9 @@ const PROCESSED: &str =
 
 const POSTPONE: &str = "UPDATE dead_letter SET due_at = $2 WHERE number = $1 AND state = 'requeued'";
 
-/// They are locked already.
 const SETTLE: &str = "\
-    UPDATE dead_letter SET state = $1, settled_at = $2, settled_by = $3, request_source = $4, request_id = $5, due_at = $6 \
-    WHERE state = 'dead' AND number IN (SELECT number FROM {rows $7: number bigint} AS listed)";
+    UPDATE dead_letter SET state = $2, settled_at = $3, settled_by = $4, request_source = $5, request_id = $6, due_at = $7 \
+    WHERE number = $1 AND state = 'dead'";
 
 #[async_trait]
 impl<D: SqlDatabase> DeadLetters for D {
@@ -213,16 +212,18 @@ pub(super) async fn write(session: &dyn SqlSession, facts: &Facts) -> Result<(),
     for settled in facts.settled_dead_letters() {
         let requeued = settled.action == DeadLetterAction::Requeued;
         let due_at = requeued.then(|| settled.at + UNPUBLISHED_GRACE);
-        let parameters = vec![
-            column::dead_letter_state(settled.action).into(),
-            settled.at.into(),
-            settled.by.as_deref().into(),
-            settled.request.source.as_str().into(),
-            settled.request.id.as_str().into(),
-            due_at.into(),
-            rows(settled.numbers.iter().map(|number| vec![(*number).into()])),
-        ];
-        session.execute_each(WRITE, SETTLE, vec![parameters]).await?;
+        let sets = settled.numbers.iter().map(|number| {
+            vec![
+                (*number).into(),
+                column::dead_letter_state(settled.action).into(),
+                settled.at.into(),
+                settled.by.as_deref().into(),
+                settled.request.source.as_str().into(),
+                settled.request.id.as_str().into(),
+                due_at.into(),
+            ]
+        });
+        session.execute_each(WRITE, SETTLE, sets.collect()).await?;
     }
     let mut processed: Vec<u64> = facts.finished_follow_ups().iter().filter_map(number).collect();
     processed.sort_unstable();
@@ -343,12 +344,12 @@ mod tests {
             ),
             (PROCESSED, by_number),
             (POSTPONE, by_number),
+            (SETTLE, by_number),
         ];
         for (statement, expected) in table {
             let expected = format!("SEARCH dead_letter {expected}");
             assert_eq!(query_plan(statement), [expected], "{statement}");
         }
-        assert_eq!(query_plan(SETTLE)[0], format!("SEARCH dead_letter {by_number}"));
         let counts = query_plan(COUNT);
         let search = "SEARCH dead_letter USING INDEX dead_letter_state (state=?)";
         assert!(counts.iter().any(|line| line == search), "{counts:?}");

@@ -110,8 +110,7 @@ pub struct FollowUp {
 /// Reads follow-ups, and writes down that they were published.
 #[async_trait]
 pub trait FollowUps: Debug + Send + Sync + 'static {
-    /// Follow-ups of this cause that the broker has not confirmed and that do not wait for a time, in order: at most `limit`, and fewer
-    /// if their bodies are long. There are none left if it returns none.
+    /// Follow-ups of this cause that the broker has not confirmed and that do not wait for a time, in order, at most `limit`.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -1,6 +1,5 @@
 //! The outbox on both databases: the table of follow-ups, and the dead letters that are requeued.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +8,7 @@ use lockstep_protocol::MessageKey;
 use lockstep_protocol::topology::Lane;
 
 use super::follow_up::due_again;
-use super::sql::{Row, SqlDatabase, SqlSession, Value, rows};
+use super::sql::{Row, SqlDatabase, SqlSession, Value};
 use super::{
     Facts, FollowUp, FollowUpKey, FollowUps, MessageProperties, NewFollowUp, StoreError, UNPUBLISHED_GRACE,
     column,
@@ -36,24 +35,15 @@ macro_rules! dead_letter {
     };
 }
 
-/// The most bytes of the bodies of a page, unless its first body has more.
-const PAGE_BYTES: u64 = 16 << 20;
+const UNPUBLISHED: &str = follow_up!(
+    "cause_source = $1 AND cause_id = $2 AND coalesce(actor, '') = $3 AND published = 0 AND NOT delayed \
+     ORDER BY number LIMIT $4"
+);
 
-/// The database computes the length of a body without reading it.
-const UNPUBLISHED: &str = "\
-    SELECT number, CAST(octet_length(body) AS bigint) FROM follow_up \
-    WHERE cause_source = $1 AND cause_id = $2 AND coalesce(actor, '') = $3 AND published = 0 AND NOT delayed \
-    ORDER BY number LIMIT $4";
-
-const UNPUBLISHED_DEAD_LETTERS: &str = "\
-    SELECT number, CAST(octet_length(body) AS bigint) FROM dead_letter \
-    WHERE state = 'requeued' AND request_source = $1 AND request_id = $2 AND coalesce(settled_by, '') = $3 AND published = 0 \
-    ORDER BY number LIMIT $4";
-
-const LISTED: &str =
-    follow_up!("number IN (SELECT number FROM {rows $1: number bigint} AS listed) ORDER BY number");
-const LISTED_DEAD_LETTERS: &str =
-    dead_letter!("number IN (SELECT number FROM {rows $1: number bigint} AS listed) ORDER BY number");
+const UNPUBLISHED_DEAD_LETTERS: &str = dead_letter!(
+    "state = 'requeued' AND request_source = $1 AND request_id = $2 AND coalesce(settled_by, '') = $3 AND published = 0 \
+     ORDER BY number LIMIT $4"
+);
 
 /// Sorted by time, so that the longest overdue follow-up is first.
 const OVERDUE: &str = follow_up!(
@@ -71,10 +61,8 @@ const CLAIM: &str = "UPDATE follow_up SET due_at = $2 WHERE number = $1";
 const CLAIM_DEAD_LETTER: &str = "UPDATE dead_letter SET due_at = $2 WHERE number = $1 AND state = 'requeued'";
 
 const PUBLISHED: &str = "UPDATE follow_up SET published = published + 1, due_at = $2 WHERE number = $1";
-const PUBLISHED_DEAD_LETTERS: &str = "\
-    UPDATE dead_letter SET published = published + 1, due_at = $1 \
-    WHERE number IN (SELECT number FROM dead_letter WHERE state = 'requeued' \
-        AND number IN (SELECT number FROM {rows $2: number bigint} AS listed) ORDER BY number FOR NO KEY UPDATE)";
+const PUBLISHED_DEAD_LETTER: &str = "\
+    UPDATE dead_letter SET published = published + 1, due_at = $2 WHERE number = $1 AND state = 'requeued'";
 
 const DELETE: &str = "DELETE FROM follow_up WHERE number = $1";
 const POSTPONE: &str = "UPDATE follow_up SET due_at = $2 WHERE number = $1";
@@ -103,24 +91,12 @@ impl<D: SqlDatabase> FollowUps for D {
                 limit.into(),
             ]
         };
-        loop {
-            let mut sizes = self.read(READ, UNPUBLISHED_DEAD_LETTERS, parameters()).await?;
-            let mut listed = LISTED_DEAD_LETTERS;
-            let mut read_row: fn(&Row) -> Result<FollowUp, StoreError> = read_dead_letter;
-            if sizes.is_empty() {
-                sizes = self.read(READ, UNPUBLISHED, parameters()).await?;
-                (listed, read_row) = (LISTED, read);
-            }
-            let page = page(&sizes)?;
-            if page.is_empty() {
-                return Ok(Vec::new());
-            }
-            let rows = self.read(READ, listed, vec![numbers(page)]).await?;
-            // All of them may have been processed and deleted meanwhile.
-            if !rows.is_empty() {
-                return rows.iter().map(read_row).collect();
-            }
+        let rows = self.read(READ, UNPUBLISHED_DEAD_LETTERS, parameters()).await?;
+        if !rows.is_empty() {
+            return rows.iter().map(read_dead_letter).collect();
         }
+        let rows = self.read(READ, UNPUBLISHED, parameters()).await?;
+        rows.iter().map(read).collect()
     }
 
     async fn mark_published(
@@ -132,16 +108,8 @@ impl<D: SqlDatabase> FollowUps for D {
         let now = now(&*transaction).await?;
         let due_again = |follow_up: &FollowUp| due_again(now, republish_after, follow_up.published);
         let due = moved(follow_ups, due_again);
-        let mut dead_letters: BTreeMap<Timestamp, Vec<u64>> = BTreeMap::new();
-        for follow_up in follow_ups {
-            if let FollowUpKey::DeadLetter(number) = follow_up.key {
-                dead_letters.entry(due_again(follow_up)).or_default().push(number);
-            }
-        }
-        let dead_letters = dead_letters.into_iter();
-        let dead_letters = dead_letters.map(|(due_at, of_time)| vec![due_at.into(), numbers(of_time)]);
         transaction
-            .execute_each(WRITE, PUBLISHED_DEAD_LETTERS, dead_letters.collect())
+            .execute_each(WRITE, PUBLISHED_DEAD_LETTER, due.dead_letters)
             .await?;
         transaction.execute_each(WRITE, PUBLISHED, due.messages).await?;
         transaction.execute_each(WRITE, DELETE, due.results).await?;
@@ -185,24 +153,6 @@ impl<D: SqlDatabase> FollowUps for D {
         transaction.commit(WRITE).await?;
         Ok(dead_letters + messages)
     }
-}
-
-/// The numbers of the first rows, of which each has a number and a size: as many as fit into a page.
-fn page(sizes: &[Row]) -> Result<Vec<u64>, StoreError> {
-    let (mut page, mut bytes) = (Vec::with_capacity(sizes.len()), 0);
-    for row in sizes {
-        bytes += row.number::<u64>("the size of a follow-up", 1)?;
-        if bytes > PAGE_BYTES && !page.is_empty() {
-            break;
-        }
-        page.push(row.number("the number of a follow-up", 0)?);
-    }
-    Ok(page)
-}
-
-/// The parameter for a list of numbers.
-fn numbers(numbers: Vec<u64>) -> Value {
-    rows(numbers.into_iter().map(|number| vec![number.into()]))
 }
 
 /// Parameters of the statements that move rows on, by table.
@@ -334,15 +284,6 @@ mod tests {
             (
                 UNPUBLISHED_DEAD_LETTERS,
                 "dead_letter USING INDEX dead_letter_request (request_source=? AND request_id=?)",
-            ),
-            (LISTED, "follow_up USING INTEGER PRIMARY KEY (rowid=?)"),
-            (
-                LISTED_DEAD_LETTERS,
-                "dead_letter USING INTEGER PRIMARY KEY (rowid=?)",
-            ),
-            (
-                PUBLISHED_DEAD_LETTERS,
-                "dead_letter USING INTEGER PRIMARY KEY (rowid=?)",
             ),
             (OVERDUE, "follow_up USING INDEX follow_up_due (due_at<?)"),
             (
