@@ -294,11 +294,11 @@ struct Open(Arc<Memory>);
 #[async_trait]
 impl Transaction for Open {
     async fn flag(&mut self, _: &NewCause) -> Result<Flagged, StoreError> {
-        unimplemented!("events flag no devices by a selector")
+        unreachable!("events flag no devices by a selector")
     }
 
     fn executions(&mut self) -> Box<dyn ExecutionTransaction + '_> {
-        unimplemented!("events change no executions")
+        unreachable!("events change no executions")
     }
 
     async fn commit(self: Box<Self>, _: &Facts) -> Result<(), StoreError> {

@@ -5,5 +5,6 @@ mod blocked_migration;
 mod broad_model;
 #[macro_use]
 mod contract;
+mod plans;
 mod postgres;
 mod sqlite;

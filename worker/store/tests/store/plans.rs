@@ -1,0 +1,176 @@
+//! Statements look up rows one by one, also by plans that were made while the tables were small.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use lockstep_protocol::{DeviceType, GroupName};
+use lockstep_store::postgres::PostgresStore;
+use lockstep_store::{
+    Attributes, DeviceEffect, Fleet as _, Inbox as _, InboxRow, InboxState, UnitOfWork as _,
+};
+use lockstep_testbed::wait;
+
+use crate::contract::{
+    Place, absorb, create_all, devices, execution_life, hostname, key, keys, message, row, unsynchronize,
+};
+use crate::postgres::{open, options, schema, url};
+
+/// Checks how many rows were read of each of two tables, which the query returns as `TABLE ROWS`. Sessions report their statistics
+/// when they end.
+async fn read_at_most(place: &Place, query: &str, most: u64) -> Result<()> {
+    let mut found = Vec::new();
+    wait::until(
+        "the statistics of both tables",
+        Duration::from_secs(30),
+        async || {
+            found = place.probe.texts(query).await.unwrap_or_default();
+            found.len() == 2
+        },
+    )
+    .await?;
+    for line in found {
+        let (table, read) = line.split_once(' ').context("a table")?;
+        ensure!(read.parse::<u64>()? < most, "{table}: {read} rows read");
+    }
+    Ok(())
+}
+
+/// A hundred thousand ended elements, and as many that wait, are queued or run.
+const MANY_ELEMENTS: [&str; 2] = [
+    "INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, source, message_id, kind, at, state, \
+        in_canary, elements, stage_elements, ended_at) \
+     SELECT gen_random_uuid()::text, 7, 'many', 'ping', 'null', '{\"task\": 7, \"execute_on_type\": \"DEVICE\"}', 'DEVICE', 'urn:test', \
+        n::text, 'lockstep.task.requested', now(), 'RUNNING', false, 1000, 1000, CASE WHEN n < 100 THEN now() END \
+     FROM generate_series(0, 199) AS n",
+    "INSERT INTO element (execution, entity_type, entity_id, name, device_id, hostname, state, outcome, waits_for, due_at, owner, \
+        until) \
+     SELECT number, 'DEVICE', n, 'sw' || n, n, 'sw' || n, \
+        CASE WHEN ended_at IS NOT NULL THEN 'SUCCESSFUL' WHEN n = 1007 THEN 'RUNNING' ELSE 'PENDING' END, \
+        CASE WHEN ended_at IS NOT NULL THEN 'done' ELSE 'open' END, \
+        CASE WHEN ended_at IS NULL AND n > 1500 THEN 'overall' END, \
+        CASE WHEN ended_at IS NULL AND n < 1500 AND n <> 1007 THEN now() + interval '1 hour' END, \
+        CASE WHEN n = 1007 THEN 'somebody' END, CASE WHEN n = 1007 THEN now() + interval '1 hour' END \
+     FROM execution CROSS JOIN generate_series(1000, 1999) AS n WHERE task = 'many'",
+];
+
+/// Sessions keep the plans that they made while the tables were small.
+#[tokio::test]
+async fn claims_and_ends_among_many_elements_use_indexes() -> Result<()> {
+    // Enough executions for the server to change from custom plans to a generic plan.
+    const ROUNDS: usize = 8;
+    let place = open().await?;
+    let names: Vec<String> = (0..40).map(|number| format!("sw{number}")).collect();
+    create_all(&place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let store = PostgresStore::connect(options(&url(&place)))?;
+    for many in [false, true] {
+        if many {
+            for statement in MANY_ELEMENTS {
+                place.probe.texts(statement).await?;
+            }
+        }
+        for round in 0..ROUNDS {
+            execution_life::live(&*store, &format!("{many} {round}")).await?;
+        }
+    }
+    // One scan of the elements would read more.
+    drop(store);
+    let scans = "SELECT relname || ' ' || seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables \
+        WHERE relid IN (to_regclass('element'), to_regclass('execution')) AND idx_scan > 0 ORDER BY relname";
+    read_at_most(&place, scans, 100_000).await
+}
+
+/// A hundred thousand messages that were processed, and as many devices.
+const MANY_MESSAGES_AND_DEVICES: [&str; 2] = [
+    "INSERT INTO inbox (source, id, kind, digest, state, at, actor, result_type, result, cause_id, cause) \
+     SELECT 'urn:test', 'many ' || n, 'lockstep.interface.updated', '', 'applied', now(), 'netbox', 'x', '{}', 10000000 + n, \
+        'interface_updated' FROM generate_series(1, 100000) AS n",
+    "INSERT INTO device (hostname, device_type, state, desired_generation, synced_generation) \
+     SELECT 'many-' || n, 'ACCESS', 'MANAGED', 1, 1 FROM generate_series(1, 100000) AS n",
+];
+
+/// What the batches of one round are about: an identity that is new in each, and devices.
+async fn batches(store: &PostgresStore, round: &str) -> Result<()> {
+    let names: Vec<String> = (0..20).map(|number| format!("sw{number}")).collect();
+    let names = || names.iter().map(String::as_str);
+    let id = |what: &str| format!("{what} {round}");
+    // Flags of devices, one cause of which is a row of its own.
+    let (mut facts, transaction) = store.begin(&[], &keys(&id("flag"), names())).await?;
+    absorb(&mut facts, &id("flag"), devices(names().map(unsynchronize)));
+    transaction.commit(&facts).await?;
+    // Attributes, controllers and groups.
+    let (mut facts, transaction) = store.begin(&[], &keys(&id("describe"), names())).await?;
+    let described = names().skip(1).map(|name| DeviceEffect::Describe {
+        hostname: hostname(name),
+        attributes: Attributes {
+            platform: Some(round.to_owned()),
+            controller: Some(hostname("sw0")),
+            ..Attributes::of(DeviceType::Access)
+        },
+    });
+    let joined = names().map(|name| DeviceEffect::Join {
+        hostname: hostname(name),
+        groups: [GroupName::try_from("g".to_owned()).expect("a name")].into(),
+    });
+    absorb(&mut facts, &id("describe"), devices(described.chain(joined)));
+    transaction.commit(&facts).await?;
+    // A message that is dead-lettered, and processed again.
+    for redrive_count in 0..2 {
+        let (mut facts, transaction) = store.begin(&[], &keys(&id("dead"), [])).await?;
+        facts.record(InboxRow {
+            state: if redrive_count == 0 {
+                InboxState::Dead
+            } else {
+                InboxState::Applied
+            },
+            redrive_count,
+            ..row(message(&id("dead")))
+        });
+        transaction.commit(&facts).await?;
+    }
+    let device = store.device(&hostname("sw1")).await?.context("sw1")?;
+    ensure!(store.causes(&device.open_causes).await?.len() == device.open_causes.len());
+    ensure!(device.attributes.platform.as_deref() == Some(round));
+    ensure!(
+        store
+            .outcome(&key(&id("dead")))
+            .await?
+            .is_some_and(|row| row.redrive_count == 1)
+    );
+    Ok(())
+}
+
+/// Sessions keep the plans that they made while the tables were empty or small: those must look up rows one by one, too.
+#[tokio::test]
+async fn batches_among_many_messages_and_devices_use_indexes() -> Result<()> {
+    // Enough executions for the server to change from custom plans to a generic plan.
+    const ROUNDS: usize = 8;
+    let place = open().await?;
+    let names: Vec<String> = (0..20).map(|number| format!("sw{number}")).collect();
+    create_all(&place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let owner = schema(&place).connect().await?;
+    let store = PostgresStore::connect(options(&url(&place)))?;
+    for many in [false, true] {
+        if many {
+            for statement in MANY_MESSAGES_AND_DEVICES {
+                owner.batch_execute(statement).await?;
+            }
+        }
+        for round in 0..ROUNDS {
+            if !many {
+                // An emptied table is planned as such.
+                owner.batch_execute("DELETE FROM inbox").await?;
+                owner
+                    .batch_execute("UPDATE device SET open_causes = '{}'")
+                    .await?;
+                owner.batch_execute("VACUUM (ANALYZE) inbox, device").await?;
+            }
+            batches(&store, &format!("{many} {round}")).await?;
+        }
+    }
+    // One scan of either table would read more.
+    drop((store, owner));
+    let scans = "SELECT relname || ' ' || (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes AS one WHERE one.relid = every.relid) \
+            + seq_tup_read FROM pg_stat_user_tables AS every \
+        WHERE relid IN (to_regclass('inbox'), to_regclass('device')) AND n_tup_ins > 100000 ORDER BY relname";
+    read_at_most(&place, scans, 50_000).await
+}
