@@ -25,6 +25,8 @@ pub enum Code {
     DeviceExists,
     /// The same MAC address or serial number belongs to another device, or a hostname that differs only in upper and lower case.
     IdentityConflict,
+    /// The device type is neither one of CNaaS NMS nor declared by the site.
+    UnknownDeviceType,
     /// The device got newer causes than those that the operator looked at.
     GenerationChanged,
     /// No repository with this name is configured.
@@ -73,7 +75,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::InvalidJson,
         Self::InvalidEnvelope,
         Self::InvalidData,
@@ -83,6 +85,7 @@ impl Code {
         Self::UnknownDevice,
         Self::DeviceExists,
         Self::IdentityConflict,
+        Self::UnknownDeviceType,
         Self::GenerationChanged,
         Self::UnknownRepository,
         Self::UnknownBranch,
@@ -120,6 +123,7 @@ impl Code {
             | Self::UnknownDevice
             | Self::DeviceExists
             | Self::IdentityConflict
+            | Self::UnknownDeviceType
             | Self::GenerationChanged
             | Self::UnknownRepository
             | Self::UnknownCommit
@@ -161,6 +165,7 @@ impl Code {
             Self::UnknownDevice => "unknown-device",
             Self::DeviceExists => "device-exists",
             Self::IdentityConflict => "identity-conflict",
+            Self::UnknownDeviceType => "unknown-device-type",
             Self::GenerationChanged => "generation-changed",
             Self::UnknownRepository => "unknown-repository",
             Self::UnknownBranch => "unknown-branch",

@@ -8,6 +8,7 @@ pub mod code;
 pub mod commands;
 mod counted;
 mod dead_letter_state;
+mod device_type;
 pub mod digest;
 pub mod envelope;
 pub mod events;
@@ -36,6 +37,7 @@ pub use cause::Cause;
 pub use code::Code;
 pub use counted::counted;
 pub use dead_letter_state::DeadLetterState;
+pub use device_type::DeviceType;
 pub use digest::Digest;
 pub use envelope::{DecodeError, Envelope};
 pub use execution::{ElementOutcome, ElementState, ExecutionState, UnknownState};
@@ -44,7 +46,7 @@ pub use inbox_state::InboxState;
 pub use kind::{Class, Command, Event, Internal, Kind, Message, WorkResult};
 pub use message_properties::MessageProperties;
 pub use names::{
-    CommitId, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, RepositoryName, Serial,
+    CommitId, DeviceState, GroupName, Hostname, InterfaceName, Mac, NameError, RepositoryName, Serial,
 };
 pub use run_cycle::{EntityType, Level, Stage};
 pub use smol_str::SmolStr;

@@ -23,6 +23,9 @@ pub enum NameError {
     /// Not a MAC address.
     #[error("{0:?} is not a MAC address: twelve hexadecimal digits, such as 44:4c:a8:00:00:01")]
     Mac(String),
+    /// Not a device type.
+    #[error("{0:?} is not a device type: 1 to 32 upper-case letters, digits and underscores, a letter first")]
+    DeviceType(String),
     /// Empty, too long, or with control characters.
     #[error("{0:?} is not a {1}: 1 to 255 characters, none of them a control character")]
     Text(String, &'static str),
@@ -169,23 +172,6 @@ text_names! {
     Serial = "serial number";
 }
 
-/// The role of a device in the network (see `docs/sync-rules.md`). It selects the settings and templates of the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "UPPERCASE")]
-pub enum DeviceType {
-    /// Not known yet, such as for a discovered device.
-    Unknown,
-    /// An access switch.
-    Access,
-    /// A distribution switch.
-    Dist,
-    /// A core router.
-    Core,
-    /// A firewall.
-    Firewall,
-}
-
 /// The lifecycle state of a device (see `docs/sync-rules.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -242,14 +228,6 @@ macro_rules! words {
         }
     };
 }
-
-words!(DeviceType {
-    Unknown = "UNKNOWN",
-    Access = "ACCESS",
-    Dist = "DIST",
-    Core = "CORE",
-    Firewall = "FIREWALL",
-});
 
 words!(DeviceState {
     Unknown = "UNKNOWN",
@@ -323,12 +301,9 @@ mod tests {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
             assert_eq!(state.as_str().to_lowercase().parse(), Ok(*state));
         }
-        for kind in DeviceType::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-        }
         assert_eq!(
-            "SPINE".parse::<DeviceType>().unwrap_err(),
-            "\"SPINE\" is not one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL"
+            "STARTED".parse::<DeviceState>().unwrap_err(),
+            "\"STARTED\" is not one of UNKNOWN, PRE_CONFIGURED, DHCP_BOOT, DISCOVERED, INIT, MANAGED, MANAGED_NOIF, UNMANAGED"
         );
     }
 }

@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lockstep_intent::fleet::{DeviceTypes, TypeRule};
+use lockstep_protocol::DeviceType;
+
 use super::reader::{LateSecret, Reader};
 
 /// `[devices]`: how workers reach devices.
@@ -19,6 +22,8 @@ pub(crate) struct DevicesConfig {
     pub(crate) connect_timeout: Duration,
     /// The users that workers log in as.
     pub(crate) credentials: DeviceCredentialsConfig,
+    /// The device types of the site: those of CNaaS NMS, and those in `[devices.types]`.
+    pub(crate) types: DeviceTypes,
 }
 
 /// `[devices.credentials]`: those of the device itself count, else those of its groups in alphabetical order, else the default.
@@ -63,6 +68,7 @@ impl DevicesConfig {
             timeout: reader.duration("devices.timeout", Duration::from_mins(1), bounds.clone(), ""),
             connect_timeout: reader.duration("devices.connect_timeout", Duration::from_secs(10), bounds, ""),
             credentials: DeviceCredentialsConfig::of(reader),
+            types: types(reader),
         };
         if devices.insecure && devices.ca_file.is_some() {
             let reason = "is set beside ca_file; it switches the verification of certificates off, so set one of the two";
@@ -82,6 +88,37 @@ impl DeviceCredentialsConfig {
             hosts: logins(reader, "devices.credentials.hosts"),
         }
     }
+}
+
+/// The keys of a device type.
+const TYPE: [&str; 3] = ["directory", "fabric", "global"];
+
+/// The types of CNaaS NMS with those that the site declares; a declaration with the name of one of them replaces its rule.
+fn types(reader: &mut Reader) -> DeviceTypes {
+    const SECTION: &str = "devices.types";
+    let mut types = DeviceTypes::default();
+    for name in reader.named(SECTION, &TYPE) {
+        let section = format!("{SECTION}.{name}");
+        let origin = reader.origin_within(&section);
+        let directory = reader.text(&format!("{section}.directory"));
+        let global = reader.flag(&format!("{section}.global"), true);
+        let fabric = reader.flag(&format!("{section}.fabric"), false);
+        reader.show_named(SECTION, &name, &TYPE);
+        let declared = name.parse::<DeviceType>().map_err(|error| error.to_string());
+        let declared = declared.and_then(|device_type| {
+            let rule = TypeRule {
+                device_type,
+                directory,
+                global,
+                fabric,
+            };
+            types.declare(rule).map_err(|error| error.to_string())
+        });
+        if let Err(reason) = declared {
+            reader.problem(&section, origin.as_ref(), reason);
+        }
+    }
+    types
 }
 
 fn logins(reader: &mut Reader, section: &str) -> BTreeMap<String, LoginConfig> {

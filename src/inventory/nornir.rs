@@ -219,15 +219,15 @@ impl All {
                 Ok(kind) => return Ok(kind),
                 Err(_) if key == "device_type" => {
                     return Err(format!(
-                        "data.device_type is {value}, must be one of {}",
+                        "data.device_type is {value}, must be a type such as {}",
                         entry::types()
                     ));
                 }
                 Err(_) => reason = format!("data.{key} is {value}, which is not a device type"),
             }
         }
-        self.default_type.ok_or_else(|| {
-            format!("{reason}; set data.device_type (in the host, a group or the defaults) to one of {}, or add --default-type ACCESS", entry::types())
+        self.default_type.clone().ok_or_else(|| {
+            format!("{reason}; set data.device_type (in the host, a group or the defaults) to a type such as {}, or add --default-type ACCESS", entry::types())
         })
     }
 }
@@ -327,7 +327,7 @@ mod tests {
             assert!(problem.contains(expected), "{problem}");
         }
         assert!(problems[0].contains("--default-type ACCESS"));
-        let rest = read(folder.path(), Some(DeviceType::Access)).unwrap_err().0;
+        let rest = read(folder.path(), Some(DeviceType::ACCESS)).unwrap_err().0;
         assert_eq!(rest.len(), 2, "{rest:?}");
     }
 }

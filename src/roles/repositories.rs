@@ -1,5 +1,7 @@
 //! Builds the configured repositories.
 
+use std::sync::Arc;
+
 use lockstep_git::{Git, Mirror, Remote, RemoteSettings};
 use lockstep_intent::RepositoryKind;
 use lockstep_worker::repositories::Source;
@@ -15,6 +17,7 @@ pub(super) fn sources(config: &Config) -> Result<Vec<Source>, ConfigProblems> {
         (RepositoryKind::Settings, &config.repositories.settings),
         (RepositoryKind::Templates, &config.repositories.templates),
     ];
+    let types = Arc::new(config.devices.types.clone());
     let mut sources = Vec::new();
     for (kind, repository) in configured {
         let Some(repository) = repository else { continue };
@@ -26,7 +29,11 @@ pub(super) fn sources(config: &Config) -> Result<Vec<Source>, ConfigProblems> {
         // Git runs in other working directories, so the path must be absolute.
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         let mirror = Mirror::new(git, remote, folder);
-        sources.push(Source { kind, mirror });
+        sources.push(Source {
+            kind,
+            mirror,
+            types: Arc::clone(&types),
+        });
     }
     Ok(sources)
 }

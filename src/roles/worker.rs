@@ -11,7 +11,7 @@ use lockstep_protocol::authority::SourceOwners;
 use lockstep_protocol::topology::Lane;
 use lockstep_telemetry::Scrape;
 use lockstep_worker::executions::{ElementRunner, ElementsTask, ExecutionContext, ExecutionRunner};
-use lockstep_worker::handlers::{FollowedCluster, SweepWhenSynchronized};
+use lockstep_worker::handlers::{FleetHandlers, FollowedCluster, SweepWhenSynchronized};
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
 use lockstep_worker::runtime::{
     self, Claimant, RunLaneOptions, Runner, TrustedUsers, WorkerContext, WorkerOptions,
@@ -161,6 +161,9 @@ fn handlers(config: &Config) -> SweepWhenSynchronized {
     });
     SweepWhenSynchronized {
         clusters: followed.collect(),
+        fleet: FleetHandlers {
+            types: Arc::new(config.devices.types.clone()),
+        },
     }
 }
 

@@ -28,7 +28,7 @@ struct PanicsAboutOneDevice;
 
 impl Handlers for PanicsAboutOneDevice {
     fn keys(&self, envelope: &Envelope, keys: &mut Keys) {
-        FleetHandlers.keys(envelope, keys);
+        FleetHandlers::default().keys(envelope, keys);
     }
 
     fn decide(&self, envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision, Rejection> {
@@ -37,7 +37,7 @@ impl Handlers for PanicsAboutOneDevice {
             Some("sw3"),
             "panics on purpose for sw3"
         );
-        FleetHandlers.decide(envelope, facts, now)
+        FleetHandlers::default().decide(envelope, facts, now)
     }
 }
 

@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::bounds::{MAX_ENTITY_NAME, MAX_LABEL, MAX_NOTE, MAX_PATH};
 use crate::{
-    CommitId, GroupName, Hostname, InterfaceName, Mac, MessageId, RepositoryName, Serial, Source, TraceParent,
+    CommitId, DeviceType, GroupName, Hostname, InterfaceName, Mac, MessageId, RepositoryName, Serial, Source,
+    TraceParent,
 };
 
 /// Characters that are not control characters: neither C0, nor DEL, nor C1.
@@ -71,6 +72,10 @@ text_schemas! {
     Hostname: {
         "description": "A hostname: labels of 1 to 63 letters, digits and inner hyphens, between dots. One trailing dot is dropped.",
         "type": "string", "minLength": 1, "maxLength": 253, "pattern": HOSTNAME,
+    }
+    DeviceType: {
+        "description": "The role of a device: UNKNOWN, ACCESS, DIST, CORE, FIREWALL, or a type that the site declares.",
+        "type": "string", "minLength": 1, "maxLength": 32, "pattern": "^[A-Z][A-Z0-9_]*$",
     }
     Mac: {
         "description": "A MAC address in any usual notation; it is stored as 44:4c:a8:00:00:01.",

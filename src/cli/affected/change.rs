@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use lockstep_intent::bounds::MOST_BYTES;
-use lockstep_intent::fleet::Groups;
+use lockstep_intent::fleet::{DeviceTypes, Groups};
 use lockstep_intent::settings::{self, GROUPS_FILE};
 use lockstep_intent::templates::{self, MAPPING_FILE, Mapping, Mappings, Platform};
 use lockstep_intent::{
@@ -26,13 +26,14 @@ pub(super) fn of_commits(
     folder: &Path,
     from: &str,
     to: &str,
+    types: &DeviceTypes,
 ) -> anyhow::Result<Examined> {
     let mut git = Git::new(folder);
     let (old, new) = match (git.listing(from)?, git.listing(to)?) {
         (Ok(old), Ok(new)) => (old, new),
         (Err(problem), _) | (_, Err(problem)) => return Ok(Err(vec![problem])),
     };
-    let change = Change::between(&old, &new);
+    let change = Change::between(&old, &new, types);
     match examine(kind, &change, &mut git, &Cancellation::never()) {
         Ok(Examination::Valid(impact)) => Ok(Ok(*impact)),
         Ok(Examination::Invalid(problems)) => Ok(Err(problems)),
@@ -47,6 +48,7 @@ pub(super) fn of_paths(
     paths: &[OsString],
     settings: Option<&Path>,
     templates: Option<&Path>,
+    types: &DeviceTypes,
 ) -> anyhow::Result<Examined> {
     let paths: Vec<&[u8]> = paths.iter().map(bytes).collect::<Result<_, _>>()?;
     match kind {
@@ -56,9 +58,9 @@ pub(super) fn of_paths(
                 Some(Ok(groups)) => groups,
                 Some(Err(problems)) => return Ok(Err(problems)),
             };
-            let warnings = settings::unread(paths.iter().copied(), None);
+            let warnings = settings::unread(paths.iter().copied(), None, types);
             Ok(Ok(ChangeImpact {
-                affected: settings::affected(paths),
+                affected: settings::affected(types, paths),
                 groups,
                 warnings,
             }))
@@ -70,7 +72,7 @@ pub(super) fn of_paths(
                         .to_owned(),
                 )
             })?;
-            let mappings = match mappings(folder, &paths)? {
+            let mappings = match mappings(folder, &paths, types)? {
                 Ok(mappings) => mappings,
                 Err(problems) => return Ok(Err(problems)),
             };
@@ -104,7 +106,11 @@ fn groups(folder: &Path) -> anyhow::Result<Result<Groups, Vec<IntentProblem>>> {
 }
 
 /// The mappings of the platforms in these paths.
-fn mappings(folder: &Path, paths: &[&[u8]]) -> anyhow::Result<Result<Mappings, Vec<IntentProblem>>> {
+fn mappings(
+    folder: &Path,
+    paths: &[&[u8]],
+    types: &DeviceTypes,
+) -> anyhow::Result<Result<Mappings, Vec<IntentProblem>>> {
     is_folder(folder)?;
     let mut mappings = Mappings::new();
     let mut problems = Vec::new();
@@ -122,7 +128,7 @@ fn mappings(folder: &Path, paths: &[&[u8]]) -> anyhow::Result<Result<Mappings, V
         let Some(bytes) = read(&folder.join(platform).join(MAPPING_FILE))? else {
             continue;
         };
-        match Mapping::read(name.as_bytes(), &bytes) {
+        match Mapping::read(name.as_bytes(), &bytes, types) {
             Ok(mapping) => drop(mappings.insert(platform.to_owned(), Platform::Known(mapping))),
             Err(found) => problems.extend(found),
         }

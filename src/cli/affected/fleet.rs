@@ -57,7 +57,7 @@ impl Fleet {
     pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
         self.0.values().map(|device| Candidate {
             hostname: &device.hostname,
-            device_type: device.kind,
+            device_type: &device.kind,
             platform: device.platform.as_deref(),
         })
     }

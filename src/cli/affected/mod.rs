@@ -16,12 +16,14 @@ use lockstep_protocol::{DeviceType, counted};
 use self::fleet::Fleet;
 use self::report::Report;
 use super::{Global, UsageError, output};
+use crate::config::Overrides;
 
 /// List the devices that a change of settings or templates would make unsynchronized
 ///
 /// Needs no running system, so it fits in the CI of a repository. The change is the difference between two commits (--git, --from,
 /// --to), or a list of paths (--path). Only the former validates the files, and lists their problems. Without --inventory the result
-/// is the affected device types, platforms, groups and hostnames.
+/// is the affected device types, platforms, groups and hostnames. The device types that a site declares are read from the configuration
+/// (`--config`).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep affected --repository settings --path access/base_system.yml --inventory fleet.yml
@@ -71,19 +73,20 @@ pub(super) struct Affected {
 
 impl Affected {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let types = global.configuration(Overrides::default())?.devices.types;
         let fleet = self
             .inventory
             .as_deref()
-            .map(|file| Fleet::read(file, self.default_type))
+            .map(|file| Fleet::read(file, self.default_type.clone()))
             .transpose()?;
         let examined = if let (Some(folder), Some(from), Some(to)) = (&self.git, &self.from, &self.to) {
-            change::of_commits(self.repository, folder, from, to)?
+            change::of_commits(self.repository, folder, from, to, &types)?
         } else {
             let (settings, templates) = (self.settings.as_deref(), self.templates.as_deref());
-            change::of_paths(self.repository, &self.paths, settings, templates)?
+            change::of_paths(self.repository, &self.paths, settings, templates, &types)?
         };
         let report = match &examined {
-            Ok(impact) => Report::of(impact, fleet.as_ref()),
+            Ok(impact) => Report::of(impact, fleet.as_ref(), &types),
             Err(problems) => Report::of_problems(problems),
         };
         if global.json {

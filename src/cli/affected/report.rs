@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use lockstep_intent::fleet::{Affected, select};
+use lockstep_intent::fleet::{Affected, DeviceTypes, select};
 use lockstep_intent::settings::GROUPS_FILE;
 use lockstep_intent::{ChangeImpact, IntentProblem};
 use lockstep_protocol::{DeviceType, GroupName, Hostname, counted};
@@ -15,8 +15,8 @@ pub(super) struct Report {
     /// Sorted by hostname. Without an inventory: the hostnames in the change.
     pub(super) devices: Vec<Hostname>,
     /// Types of which all devices are affected.
-    device_types: BTreeSet<&'static str>,
-    platforms: BTreeSet<(&'static str, String)>,
+    device_types: BTreeSet<DeviceType>,
+    platforms: BTreeSet<(DeviceType, String)>,
     unknown_hostnames: BTreeSet<Hostname>,
     groups: BTreeSet<GroupName>,
     problems: Vec<Problem>,
@@ -66,15 +66,15 @@ impl Problem {
 
 impl Report {
     /// The report of a change that workers would accept.
-    pub(super) fn of(impact: &ChangeImpact, fleet: Option<&Fleet>) -> Self {
+    pub(super) fn of(impact: &ChangeImpact, fleet: Option<&Fleet>, types: &DeviceTypes) -> Self {
         let ChangeImpact {
             affected,
             groups,
             warnings,
         } = impact;
         let mut report = Self {
-            device_types: affected.device_types.iter().map(|kind| kind.as_str()).collect(),
-            platforms: platforms(affected),
+            device_types: affected.device_types.clone(),
+            platforms: platforms(affected, types),
             groups: affected.groups.clone(),
             problems: warnings
                 .iter()
@@ -157,10 +157,7 @@ impl Report {
 
     fn names(&self) -> Vec<[String; 2]> {
         let row = |kind: &str, name: String| [kind.to_owned(), name];
-        let types = self
-            .device_types
-            .iter()
-            .map(|kind| row("type", (*kind).to_owned()));
+        let types = self.device_types.iter().map(|kind| row("type", kind.to_string()));
         let platforms = self
             .platforms
             .iter()
@@ -182,15 +179,11 @@ impl Report {
 }
 
 /// Each platform with its device types; with all types where they are unknown.
-fn platforms(affected: &Affected) -> BTreeSet<(&'static str, String)> {
-    let typed = affected
-        .platforms
-        .iter()
-        .map(|(kind, platform)| (kind.as_str(), platform.clone()));
+fn platforms(affected: &Affected, types: &DeviceTypes) -> BTreeSet<(DeviceType, String)> {
+    let typed = affected.platforms.iter().cloned();
     let whole = affected.whole_platforms.iter().flat_map(|platform| {
-        DeviceType::ALL
-            .iter()
-            .map(|kind| (kind.as_str(), platform.clone()))
+        let rules = types.rules().iter();
+        rules.map(|rule| (rule.device_type.clone(), platform.clone()))
     });
     typed.chain(whole).collect()
 }

@@ -228,11 +228,11 @@ fn scenes() -> anyhow::Result<Vec<Scene>> {
 
 fn fleet() -> anyhow::Result<Envelope> {
     let names = [
-        ("core1", DeviceType::Core),
-        ("dist1", DeviceType::Dist),
-        ("access1", DeviceType::Access),
-        ("access2", DeviceType::Access),
-        ("access3", DeviceType::Access),
+        ("core1", DeviceType::CORE),
+        ("dist1", DeviceType::DIST),
+        ("access1", DeviceType::ACCESS),
+        ("access2", DeviceType::ACCESS),
+        ("access3", DeviceType::ACCESS),
     ];
     let devices = names.into_iter().map(|(hostname, device_type)| {
         let device = json!({"hostname": hostname, "device_type": device_type, "platform": "eos", "synchronized": true});
@@ -267,7 +267,7 @@ fn provisioned() -> anyhow::Result<Envelope> {
     };
     envelope(DeviceProvisioned {
         hostname: "dist2".parse()?,
-        device_type: DeviceType::Dist,
+        device_type: DeviceType::DIST,
         platform: "eos".to_owned(),
         management_ip: Some("192.0.2.12".parse()?),
         mac: Some("44:4c:a8:00:00:12".to_owned().try_into()?),

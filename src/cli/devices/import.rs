@@ -174,7 +174,7 @@ impl Import {
                 Err(UsageError("--default-type needs --from nornir".to_owned()).into())
             }
             Format::Yaml => read_yaml(&self.file),
-            Format::Nornir => Ok(inventory::read_nornir(&self.file, self.default_type)?),
+            Format::Nornir => Ok(inventory::read_nornir(&self.file, self.default_type.clone())?),
         }
     }
 }

@@ -56,7 +56,11 @@ impl List {
             filters.push(("synchronized", "false".to_owned()));
         }
         filters.extend(self.state.map(|state| ("state", state.to_string())));
-        filters.extend(self.device_type.map(|kind| ("device_type", kind.to_string())));
+        filters.extend(
+            self.device_type
+                .as_ref()
+                .map(|kind| ("device_type", kind.to_string())),
+        );
         filters.extend(self.group.clone().map(|group| ("group", group)));
         filters
     }
@@ -75,7 +79,7 @@ impl Listing for DeviceListing<'_> {
 
     const COLUMNS: &'static [Column<DeviceView>] = &[
         Column::new("hostname", |device| Cell::text(&device.hostname)),
-        Column::new("type", |device| Cell::text(device.device_type)),
+        Column::new("type", |device| Cell::text(&device.device_type)),
         Column::new("state", |device| Cell::text(device.state)),
         Column::new("synchronized", |device| Cell::Boolean(device.synchronized)),
         Column::new("since", |device| Cell::time(device.unsynchronized_since)),

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::fmt::Write;
 
 use anyhow::{Context, bail, ensure};
-use lockstep_intent::fleet::{Candidate, select};
+use lockstep_intent::fleet::{Candidate, DeviceTypes, select};
 use lockstep_intent::{
     Cancellation, Change, Examination, Listing, ObjectId, ReadObjects, RepositoryKind, examine,
 };
@@ -113,7 +113,7 @@ impl Scene {
         record(&mut new, &id(3_000_001), "groups/G7/routing.yml");
         contents.insert(id(3_000_001).parse()?, b"vrfs: []\n".to_vec());
         let fleet = (0..DEVICES).map(|number| {
-            let kind = [DeviceType::Access, DeviceType::Dist][number as usize % 2];
+            let kind = [DeviceType::ACCESS, DeviceType::DIST][number as usize % 2].clone();
             Ok((format!("sw{number}").parse()?, kind))
         });
         let fleet = fleet.collect::<anyhow::Result<_>>()?;
@@ -130,7 +130,8 @@ impl Scene {
         let begin = cpu()?;
         let old = Listing::parse(&self.old)?;
         let new = Listing::parse(&self.new)?;
-        let change = Change::between(&old, &new);
+        let types = DeviceTypes::default();
+        let change = Change::between(&old, &new, &types);
         let compared = cpu()?;
         let mut contents = &self.contents;
         let impact = match examine(
@@ -147,7 +148,7 @@ impl Scene {
         let examined = cpu()?;
         let candidates = self.fleet.iter().map(|(hostname, device_type)| Candidate {
             hostname,
-            device_type: *device_type,
+            device_type,
             platform: Some("eos"),
         });
         let selection = select(&impact.affected, &impact.groups, candidates);

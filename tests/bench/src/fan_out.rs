@@ -90,7 +90,7 @@ async fn requeue(scene: &Scene) -> anyhow::Result<Duration> {
         delivery_attempts: store.clone(),
         leases: store.clone(),
         schema: store,
-        handlers: Arc::new(FleetHandlers),
+        handlers: Arc::new(FleetHandlers::default()),
         claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

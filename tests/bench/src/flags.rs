@@ -19,7 +19,7 @@ use crate::rounds::{Side, alternate};
 use crate::scene::{Host, Scene};
 use crate::table::{Goal, Row, Table};
 
-const TYPES: [DeviceType; 3] = [DeviceType::Access, DeviceType::Dist, DeviceType::Core];
+const TYPES: [DeviceType; 3] = [DeviceType::ACCESS, DeviceType::DIST, DeviceType::CORE];
 
 const BARE: &str = "UPDATE device SET desired_generation = desired_generation + 1 \
     WHERE device_type IN ('ACCESS', 'DIST', 'CORE')";

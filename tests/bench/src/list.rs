@@ -64,7 +64,7 @@ async fn store<S: Fleet + Schema>(
         ..all.clone()
     };
     let of_type = DeviceQuery {
-        device_type: Some(DeviceType::Access),
+        device_type: Some(DeviceType::ACCESS),
         ..all.clone()
     };
     let queries = [

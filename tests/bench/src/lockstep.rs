@@ -68,7 +68,7 @@ pub(crate) async fn run(lockstep: Lockstep) -> anyhow::Result<Option<Measured>> 
         delivery_attempts: store.clone(),
         leases: store.clone(),
         schema: store,
-        handlers: Arc::new(FleetHandlers),
+        handlers: Arc::new(FleetHandlers::default()),
         claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),

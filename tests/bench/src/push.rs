@@ -41,7 +41,9 @@ pub(crate) async fn measure(host: &Host, rounds: u32, table: &mut Table) -> anyh
         folder.path().join("settings.git"),
     );
     let kind = RepositoryKind::Settings;
-    let runner = RepositoryRunner::new([Source { kind, mirror }], store.clone(), Arc::new(SystemClock));
+    let types = Arc::default();
+    let source = Source { kind, mirror, types };
+    let runner = RepositoryRunner::new([source], store.clone(), Arc::new(SystemClock));
     let bare = folder.path().join("bare.git");
     origin.git(&[
         "clone",

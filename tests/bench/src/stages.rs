@@ -75,7 +75,7 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
         delivery_attempts: store.clone(),
         leases: store.clone(),
         schema: store,
-        handlers: Arc::new(FleetHandlers),
+        handlers: Arc::new(FleetHandlers::default()),
         claimants: std::collections::BTreeMap::new(),
         runners: std::collections::BTreeMap::new(),
         clock: Arc::new(SystemClock),
@@ -272,7 +272,7 @@ fn device(id: i64, hostname: Hostname) -> DeviceRow {
     DeviceRow {
         id: Some(id),
         hostname,
-        attributes: Attributes::of(DeviceType::Access),
+        attributes: Attributes::of(DeviceType::ACCESS),
         lifecycle: Lifecycle {
             state: DeviceState::Managed,
             note: None,

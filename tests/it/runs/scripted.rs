@@ -243,7 +243,7 @@ impl Place {
             delivery_attempts: self.store.clone(),
             leases: self.store.clone(),
             schema: self.store.clone(),
-            handlers: Arc::new(FleetHandlers),
+            handlers: Arc::new(FleetHandlers::default()),
             claimants: BTreeMap::new(),
             runners: BTreeMap::from([(Lane::Repositories, runner.clone())]),
             clock: Arc::new(SystemClock),

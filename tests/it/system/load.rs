@@ -31,7 +31,7 @@ impl Load {
     pub(crate) fn fleet(self) -> Envelope {
         let devices = (0..self.devices).map(|number| ImportedDevice {
             synchronized: Some(true),
-            ..device(&hostname(number), DeviceType::Access)
+            ..device(&hostname(number), DeviceType::ACCESS)
         });
         envelope(InventoryImported {
             devices: devices.collect(),

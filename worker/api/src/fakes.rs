@@ -91,7 +91,8 @@ impl Fleet for FakeStore {
                 && query.state.is_none_or(|wanted| device.lifecycle.state == wanted)
                 && query
                     .device_type
-                    .is_none_or(|wanted| device.attributes.device_type == wanted)
+                    .as_ref()
+                    .is_none_or(|wanted| device.attributes.device_type == *wanted)
                 && query.group.as_ref().is_none_or(|wanted| {
                     groups
                         .get(&device.id)
@@ -507,7 +508,7 @@ pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
     Device {
         id: DeviceId(id),
         hostname: hostname.parse().unwrap(),
-        attributes: Attributes::of(DeviceType::Access),
+        attributes: Attributes::of(DeviceType::ACCESS),
         lifecycle: Lifecycle {
             state: DeviceState::Managed,
             note: None,

@@ -1,3 +1,4 @@
+use super::fleet::DeviceTypes;
 use super::{ChangedPaths, Listing};
 
 /// The change from one tree to another.
@@ -9,12 +10,18 @@ pub struct Change<'a> {
     pub new: &'a Listing,
     /// The paths on which they differ.
     pub changed: ChangedPaths,
+    /// The device types of the site.
+    pub types: &'a DeviceTypes,
 }
 
 impl<'a> Change<'a> {
     /// Compares two trees.
-    pub fn between(old: &'a Listing, new: &'a Listing) -> Self {
-        let changed = new.changed_since(old);
-        Self { old, new, changed }
+    pub fn between(old: &'a Listing, new: &'a Listing, types: &'a DeviceTypes) -> Self {
+        Self {
+            old,
+            new,
+            changed: new.changed_since(old),
+            types,
+        }
     }
 }

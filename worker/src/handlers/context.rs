@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::Envelope;
 use lockstep_store::Version;
 
@@ -7,12 +8,18 @@ use lockstep_store::Version;
 pub struct HandlerContext<'a> {
     envelope: &'a Envelope,
     now: Timestamp,
+    types: &'a DeviceTypes,
 }
 
 impl<'a> HandlerContext<'a> {
     /// The context of a message that was received at `now`.
-    pub fn new(envelope: &'a Envelope, now: Timestamp) -> Self {
-        Self { envelope, now }
+    pub fn new(envelope: &'a Envelope, now: Timestamp, types: &'a DeviceTypes) -> Self {
+        Self { envelope, now, types }
+    }
+
+    /// The device types of the site.
+    pub fn types(&self) -> &'a DeviceTypes {
+        self.types
     }
 
     /// The version that the message gives to the state it writes: the last writer wins. A message from a clock that runs
@@ -41,7 +48,8 @@ mod tests {
             kind: UpdateKind::Status,
         };
         let mut envelope = Envelope::new(Source::worker(), at(50), body);
-        let time = |envelope: &Envelope, now| HandlerContext::new(envelope, at(now)).version().time;
+        let types = DeviceTypes::default();
+        let time = |envelope: &Envelope, now| HandlerContext::new(envelope, at(now), &types).version().time;
         assert_eq!(time(&envelope, 40), at(40));
         assert_eq!(time(&envelope, 60), at(50));
         envelope.time = None;

@@ -10,7 +10,7 @@ use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_identity::{DeviceIdentities, IdentityConflict};
 use super::device_state::move_effects;
-use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
+use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection, device_type};
 use lockstep_store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Version};
 
 impl Handler for DeviceProvisioned {
@@ -26,6 +26,7 @@ impl Handler for DeviceProvisioned {
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        device_type::check(&self.device_type, context.types(), "$.data.device_type")?;
         decide(self, &context.version(), facts)
     }
 }
@@ -77,7 +78,7 @@ fn device_effects(event: &DeviceProvisioned, version: &Version, facts: &Facts) -
     let mut effects = match facts.device(&hostname) {
         None => vec![DeviceEffect::Create {
             hostname: hostname.clone(),
-            attributes: described(event, Attributes::of(event.device_type)),
+            attributes: described(event, Attributes::of(event.device_type.clone())),
             state: DeviceState::Managed,
             version: Some(version.clone()),
         }],
@@ -98,7 +99,7 @@ fn device_effects(event: &DeviceProvisioned, version: &Version, facts: &Facts) -
 /// The attributes in the event, over those known before.
 fn described(event: &DeviceProvisioned, known: Attributes) -> Attributes {
     Attributes {
-        device_type: event.device_type,
+        device_type: event.device_type.clone(),
         platform: Some(event.platform.clone()),
         management_ip: event.management_ip.or(known.management_ip),
         mac: event.mac.clone().or(known.mac),

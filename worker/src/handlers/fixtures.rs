@@ -28,7 +28,7 @@ pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceR
     let mut row = DeviceRow {
         id: Some(1),
         hostname: hostname(name),
-        attributes: Attributes::of(DeviceType::Access),
+        attributes: Attributes::of(DeviceType::ACCESS),
         lifecycle: Lifecycle {
             state: DeviceState::Managed,
             note: None,
@@ -73,7 +73,7 @@ pub(super) fn message(kind: Kind, second: i64, data: &serde_json::Value) -> Enve
 
 /// Decides a message at a time after all of the tests' seconds, and applies its effects to the facts.
 pub(super) fn process(envelope: &Envelope, facts: &mut Facts) -> Result<(Decision, Flips), Rejection> {
-    let decision = FleetHandlers.decide(envelope, facts, at(1_000_000))?;
+    let decision = FleetHandlers::default().decide(envelope, facts, at(1_000_000))?;
     let kind = envelope.message.kind();
     let origin = Origin {
         identity: &envelope.identity,

@@ -5,11 +5,12 @@
 //! lock of the device. As in the device API of CNaaS, `synchronized` is applied before `state`, so a device imported as synchronized
 //! and UNMANAGED becomes unsynchronized (`docs/sync-rules.md`).
 //!
-//! A device whose identity conflicts with that of another, or whose controller cannot be one, is left out and named in the result; the others are imported. If that
+//! A device whose type the site does not have, whose identity conflicts with that of another, or whose controller cannot be one, is left out and named in the result; the others are imported. If that
 //! leaves none, the message is rejected.
 
 use std::collections::BTreeSet;
 
+use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::events::{ImportedClient, ImportedDevice, ImportedInterface, InventoryImported};
 use lockstep_protocol::results::{IgnoredReason, RejectedDevice, Scope};
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
@@ -17,7 +18,7 @@ use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 use super::device_controller::DeviceControllers;
 use super::device_identity::{DeviceIdentities, IdentityConflict};
 use super::device_state::inventoried_state_effects;
-use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
+use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection, device_type};
 use lockstep_store::{
     Attributes, ClientRow, DeviceEffect, DeviceRow, Effects, Facts, GroupRow, InterfaceRow, Keys, LinkEnd,
     Version,
@@ -40,12 +41,17 @@ impl Handler for InventoryImported {
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
-        decide(self, &context.version(), facts)
+        decide(self, context, facts)
     }
 }
 
-fn decide(event: &InventoryImported, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
-    let (accepted, rejected) = screen(event, facts);
+fn decide(
+    event: &InventoryImported,
+    context: &HandlerContext<'_>,
+    facts: &Facts,
+) -> Result<Decision, Rejection> {
+    let version = &context.version();
+    let (accepted, rejected) = screen(event, context.types(), facts);
     if let ([], [first, ..]) = (&accepted[..], &rejected[..]) {
         return Err(Rejection::new(first.code, &first.place, reasons(&rejected)));
     }
@@ -135,12 +141,18 @@ fn reasons(rejected: &[RejectedDevice]) -> String {
 /// because of their controller. Of two devices in one message the first keeps what both claim.
 fn screen<'a>(
     event: &'a InventoryImported,
+    types: &DeviceTypes,
     facts: &'a Facts,
 ) -> (Vec<&'a ImportedDevice>, Vec<RejectedDevice>) {
     let mut identities = DeviceIdentities::new(facts);
     let mut identified = Vec::with_capacity(event.devices.len());
     let mut rejected = Vec::new();
     for (index, device) in event.devices.iter().enumerate() {
+        let place = format!("$.data.devices[{index}].device_type");
+        if let Err(rejection) = device_type::check(&device.device_type, types, place) {
+            rejected.push((index, device, rejection));
+            continue;
+        }
         match identities.claim(&device.hostname, device.mac.as_ref(), device.serial.as_ref()) {
             Ok(()) => identified.push((index, device)),
             Err(IdentityConflict { field, reason }) => {
@@ -173,7 +185,7 @@ fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
     let hostname = device.hostname.clone();
     let mut effects = vec![DeviceEffect::Create {
         hostname: hostname.clone(),
-        attributes: described(device, Attributes::of(device.device_type)),
+        attributes: described(device, Attributes::of(device.device_type.clone())),
         state,
         version: Some(version.clone()),
     }];
@@ -221,7 +233,7 @@ fn update(
 /// The attributes in the inventory, over those known before.
 fn described(device: &ImportedDevice, known: Attributes) -> Attributes {
     Attributes {
-        device_type: device.device_type,
+        device_type: device.device_type.clone(),
         platform: device.platform.clone().or(known.platform),
         management_ip: device.management_ip.or(known.management_ip),
         mac: device.mac.clone().or(known.mac),

@@ -17,6 +17,7 @@ mod device_identity;
 mod device_mark;
 mod device_provisioned;
 mod device_state;
+mod device_type;
 mod interface_updated;
 mod inventory_imported;
 mod not_supported;
@@ -24,7 +25,10 @@ mod not_supported;
 #[cfg(test)]
 mod fixtures;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::Envelope;
 use lockstep_store::{Facts, Keys};
 
@@ -49,8 +53,11 @@ pub trait Handlers: std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// The rules of Lockstep: every message is decided by the [`Handler`] of its kind.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FleetHandlers;
+#[derive(Clone, Debug, Default)]
+pub struct FleetHandlers {
+    /// The device types of the site.
+    pub types: Arc<DeviceTypes>,
+}
 
 impl Handlers for FleetHandlers {
     fn keys(&self, envelope: &Envelope, keys: &mut Keys) {
@@ -62,7 +69,10 @@ impl Handlers for FleetHandlers {
     fn decide(&self, envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision, Rejection> {
         let kind = envelope.message.kind();
         match processing(&envelope.message) {
-            Some(Processing::Batch(handler)) => handler.decide(&HandlerContext::new(envelope, now), facts),
+            Some(Processing::Batch(handler)) => {
+                let context = HandlerContext::new(envelope, now, &self.types);
+                handler.decide(&context, facts)
+            }
             Some(Processing::NotSupported) => Err(not_supported::rejection(kind)),
             Some(Processing::Repositories(_) | Processing::Executions(_) | Processing::Element(_)) | None => {
                 Err(Rejection::wrong_lane(kind))

@@ -17,6 +17,8 @@ use super::{Decision, FleetHandlers, Handlers, Rejection};
 pub struct SweepWhenSynchronized {
     /// The clusters whose tasks are looked at.
     pub clusters: Vec<FollowedCluster>,
+    /// The rules of Lockstep.
+    pub fleet: FleetHandlers,
 }
 
 /// A cluster of CloudVision that is swept for devices that became synchronized.
@@ -30,11 +32,11 @@ pub struct FollowedCluster {
 
 impl Handlers for SweepWhenSynchronized {
     fn keys(&self, envelope: &Envelope, keys: &mut Keys) {
-        FleetHandlers.keys(envelope, keys);
+        self.fleet.keys(envelope, keys);
     }
 
     fn decide(&self, envelope: &Envelope, facts: &Facts, now: Timestamp) -> Result<Decision, Rejection> {
-        let mut decision = FleetHandlers.decide(envelope, facts, now)?;
+        let mut decision = self.fleet.decide(envelope, facts, now)?;
         let sweeps = self.sweeps(&decision.effects.devices);
         decision.effects.follow_ups.extend(sweeps);
         Ok(decision)
@@ -92,6 +94,7 @@ mod tests {
         };
         let followed = SweepWhenSynchronized {
             clusters: vec![cluster("oslo", 45), cluster("rome", 90)],
+            fleet: FleetHandlers::default(),
         };
         let sweeps = followed.sweeps(&[synchronized("sw1"), flagged.clone(), synchronized("sw2")]);
         let told: Vec<(String, Vec<String>, bool, Option<Duration>)> = sweeps

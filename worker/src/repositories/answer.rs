@@ -122,7 +122,7 @@ mod tests {
             ..Affected::default()
         };
         let by_type = Affected {
-            device_types: [DeviceType::Access].into(),
+            device_types: [DeviceType::ACCESS].into(),
             ..Affected::default()
         };
         let found = |concerned| Flagged {

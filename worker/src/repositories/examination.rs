@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use lockstep_git::{Blob, GitError, Mirror};
+use lockstep_intent::fleet::DeviceTypes;
 use lockstep_intent::{
     Cancellation, Change, ChangeImpact, Examination, ExamineError, IntentProblem, Listing, ListingError,
     ObjectId, ReadObjects, RepositoryKind, examine,
@@ -36,14 +37,14 @@ pub(super) async fn examine_commit(
         Err(GitError::TooMuch { .. }) => return Ok(TipExamination::Invalid(vec![Listing::exceeded()])),
         Err(error) => return Err(git_error(&error)),
     };
-    let (kind, listing) = (source.kind, Arc::clone(&new));
+    let (kind, types, listing) = (source.kind, Arc::clone(&source.types), Arc::clone(&new));
     let objects = GitObjects {
         mirror: source.mirror.clone(),
         cancel: context.cancel.clone(),
         runtime: Handle::current(),
     };
     let examination = on_own_thread(context, move |cancellation| {
-        examine_listings(kind, &old, &listing, objects, cancellation)
+        examine_listings(kind, &types, &old, &listing, objects, cancellation)
     });
     Ok(match examination.await?? {
         Examination::Valid(impact) => TipExamination::Valid(impact, new),
@@ -81,6 +82,7 @@ fn cancelled(at_deadline: bool) -> ProcessingError {
 
 fn examine_listings(
     kind: RepositoryKind,
+    types: &DeviceTypes,
     old: &[u8],
     new: &[u8],
     mut objects: GitObjects,
@@ -95,7 +97,8 @@ fn examine_listings(
         Err(ListingError::Exceeded(problem)) => return Ok(Examination::Invalid(vec![problem])),
         Err(error) => return Err(unreadable(error)),
     };
-    match examine(kind, &Change::between(&old, &new), &mut objects, cancellation) {
+    let change = Change::between(&old, &new, types);
+    match examine(kind, &change, &mut objects, cancellation) {
         Ok(examination) => Ok(examination),
         Err(ExamineError::Read(Some(error))) => Err(git_error(&error)),
         Err(ExamineError::Read(None) | ExamineError::Cancelled(_)) => Err(cancelled(false)),

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use lockstep_protocol::RepositoryName;
 
 use lockstep_git::Mirror;
 use lockstep_intent::RepositoryKind;
+use lockstep_intent::fleet::DeviceTypes;
 
 /// A configured repository.
 #[derive(Clone, Debug)]
@@ -10,6 +13,8 @@ pub struct Source {
     pub kind: RepositoryKind,
     /// The clone of its branch.
     pub mirror: Mirror,
+    /// The device types of the site.
+    pub types: Arc<DeviceTypes>,
 }
 
 impl Source {

@@ -72,7 +72,7 @@ pub struct DeviceQuery {
 pub(crate) struct DeviceFilters<'a> {
     pub(crate) synchronized: Option<bool>,
     pub(crate) state: Option<&'static str>,
-    pub(crate) device_type: Option<&'static str>,
+    pub(crate) device_type: Option<&'a str>,
     pub(crate) group: Option<&'a str>,
 }
 
@@ -81,7 +81,7 @@ impl<'a> DeviceFilters<'a> {
         Self {
             synchronized: query.synchronized,
             state: query.state.map(DeviceState::as_str),
-            device_type: query.device_type.map(DeviceType::as_str),
+            device_type: query.device_type.as_ref().map(DeviceType::as_str),
             group: query.group.as_ref().map(GroupName::as_str),
         }
     }

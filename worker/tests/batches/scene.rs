@@ -95,7 +95,7 @@ impl Scene {
             delivery_attempts: store.clone(),
             leases: store.clone(),
             schema: store.clone(),
-            handlers: Arc::new(FleetHandlers),
+            handlers: Arc::new(FleetHandlers::default()),
             claimants: BTreeMap::new(),
             runners: BTreeMap::new(),
             clock: Arc::new(SystemClock),
@@ -224,7 +224,7 @@ fn hostname(number: usize) -> Hostname {
 }
 
 fn device(hostname: &Hostname) -> ImportedDevice {
-    serde_json::from_value(json!({"hostname": hostname, "device_type": DeviceType::Access}))
+    serde_json::from_value(json!({"hostname": hostname, "device_type": DeviceType::ACCESS}))
         .expect("it is a device")
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn site() -> Effects {
                 hostname: hostname(name),
                 attributes: Attributes {
                     controller: controller.map(hostname),
-                    ..Attributes::of(DeviceType::Access)
+                    ..Attributes::of(DeviceType::ACCESS)
                 },
                 state: DeviceState::Managed,
                 version: None,

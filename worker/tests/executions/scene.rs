@@ -499,7 +499,7 @@ fn fleet(devices: usize) -> Result<Effects> {
         [
             DeviceEffect::Create {
                 hostname: hostname.clone(),
-                attributes: Attributes::of(DeviceType::Access),
+                attributes: Attributes::of(DeviceType::ACCESS),
                 state: DeviceState::Managed,
                 version: None,
             },

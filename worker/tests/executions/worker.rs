@@ -191,7 +191,7 @@ impl Worker {
             delivery_attempts: store.delivery_attempts,
             leases: leases.clone(),
             schema: store.schema,
-            handlers: Arc::new(FleetHandlers),
+            handlers: Arc::new(FleetHandlers::default()),
             runners: BTreeMap::from([(Lane::Executions, runner)]),
             claimants: BTreeMap::from([(Lane::Devices, claimant)]),
             clock,

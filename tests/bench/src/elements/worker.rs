@@ -126,7 +126,7 @@ pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
         delivery_attempts: store.clone(),
         leases: store.clone(),
         schema: store,
-        handlers: Arc::new(FleetHandlers),
+        handlers: Arc::new(FleetHandlers::default()),
         runners: [(Lane::Executions, runner)].into(),
         claimants,
         clock: Arc::new(SystemClock),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Cancellation;
 use super::settings::{self, read_groups};
 use super::templates::{self, Mapping, Mappings, Platform};
-use crate::fleet::{Affected, Candidate, Groups, select};
+use crate::fleet::{Affected, Candidate, DeviceTypes, Groups, select};
 
 const HISTORY: &str = include_str!("cnaas_history.json");
 const DIFFERENCES: &str = include_str!("differences.json");
@@ -81,7 +81,7 @@ fn flagged(
 ) -> (BTreeSet<Hostname>, BTreeSet<Hostname>) {
     let candidates = inventory.devices.iter().map(|device| Candidate {
         hostname: &device.hostname,
-        device_type: device.kind,
+        device_type: &device.kind,
         platform: Some(&device.platform),
     });
     let selection = select(affected, groups, candidates);
@@ -92,7 +92,7 @@ fn flagged(
 }
 
 fn settings_of(case: &SettingsCase, paths: &[String], groups: &Groups, inventory: &Inventory) -> Expected {
-    let affected = settings::affected(paths.iter().map(String::as_bytes));
+    let affected = settings::affected(&DeviceTypes::default(), paths.iter().map(String::as_bytes));
     let (flagged_devices, unknown_hostnames) = flagged(&affected, groups, inventory);
     assert!(affected.platforms.is_empty(), "{}", case.id);
     Expected {
@@ -114,7 +114,7 @@ fn settings_reason(case: &SettingsCase, ours: &Expected) -> &'static str {
     {
         return "paths beside global/ still count";
     }
-    if tops.contains("firewall") && ours.devtypes.contains(&DeviceType::Firewall) {
+    if tops.contains("firewall") && ours.devtypes.contains(&DeviceType::FIREWALL) {
         return "firewall/ concerns firewalls";
     }
     if case.changed_paths_no_rename_detection.is_some() {
@@ -165,7 +165,8 @@ fn real_settings_repositories_get_no_warning() {
         let all = case.changed_paths_no_rename_detection.iter().flatten();
         all.chain(&case.changed_paths)
     });
-    let warnings = settings::unread(paths.map(String::as_bytes), None);
+    let types = DeviceTypes::default();
+    let warnings = settings::unread(paths.map(String::as_bytes), None, &types);
     assert_eq!(warnings, []);
 }
 
@@ -174,10 +175,11 @@ fn templates_unsynchronize_the_same_devices_as_in_cnaas_nms() {
     let history = history();
     assert_eq!(history.templates.len(), 187);
     let mut differences = Differences::new();
+    let types = DeviceTypes::default();
     for case in &history.templates {
         assert_eq!(case.expected_error, None, "{}", case.id);
         let read = |mapping: &serde_json::Value| {
-            Platform::Known(Mapping::read(b"mapping.yml", mapping.to_string().as_bytes()).unwrap())
+            Platform::Known(Mapping::read(b"mapping.yml", mapping.to_string().as_bytes(), &types).unwrap())
         };
         let mappings: Mappings = case
             .mappings

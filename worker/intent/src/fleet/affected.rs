@@ -87,12 +87,12 @@ mod tests {
         assert!(affected.is_empty(), "an invalid name concerns no device");
         let parts = [
             Affected {
-                device_types: [DeviceType::Core].into(),
+                device_types: [DeviceType::CORE].into(),
                 global: true,
                 ..Affected::default()
             },
             Affected {
-                platforms: [(DeviceType::Access, "eos".to_owned())].into(),
+                platforms: [(DeviceType::ACCESS, "eos".to_owned())].into(),
                 ..Affected::default()
             },
             Affected {

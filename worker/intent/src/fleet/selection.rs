@@ -11,7 +11,7 @@ pub struct Candidate<'a> {
     /// Compared with `devices/` folders and the regexes of groups.
     pub hostname: &'a Hostname,
     /// Compared with the folders of types and with `mapping.yml`.
-    pub device_type: DeviceType,
+    pub device_type: &'a DeviceType,
     /// Its platform, if known. Without a platform, templates do not concern it.
     pub platform: Option<&'a str>,
 }
@@ -59,7 +59,7 @@ pub fn select<'a>(
             selection.unknown_hostnames.remove(device.hostname);
         }
         let selected =
-            named || affected.device_types.contains(&device.device_type) || platforms.contain(&device);
+            named || affected.device_types.contains(device.device_type) || platforms.contain(&device);
         if !selected && !affected.groups.is_empty() {
             by_group.push(device.hostname);
         }
@@ -82,7 +82,7 @@ pub fn select<'a>(
 
 /// The platforms of a change, borrowed so that a lookup does not allocate.
 struct Platforms<'a> {
-    typed: BTreeSet<(DeviceType, &'a str)>,
+    typed: BTreeSet<(&'a DeviceType, &'a str)>,
     whole: BTreeSet<&'a str>,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Platforms<'a> {
     fn of(affected: &'a Affected) -> Self {
         let typed = affected.platforms.iter();
         Self {
-            typed: typed.map(|(kind, platform)| (*kind, platform.as_str())).collect(),
+            typed: typed.map(|(kind, platform)| (kind, platform.as_str())).collect(),
             whole: affected.whole_platforms.iter().map(String::as_str).collect(),
         }
     }
@@ -125,15 +125,15 @@ mod tests {
             },
         ];
         let fleet: Vec<(Hostname, DeviceType, Option<&str>)> = vec![
-            ("edge1".parse().unwrap(), DeviceType::Access, Some("eos")),
-            ("edge2".parse().unwrap(), DeviceType::Dist, Some("junos")),
-            ("core1".parse().unwrap(), DeviceType::Core, Some("eos")),
-            ("fw1".parse().unwrap(), DeviceType::Firewall, None),
-            ("new1".parse().unwrap(), DeviceType::Unknown, Some("eos")),
+            ("edge1".parse().unwrap(), DeviceType::ACCESS, Some("eos")),
+            ("edge2".parse().unwrap(), DeviceType::DIST, Some("junos")),
+            ("core1".parse().unwrap(), DeviceType::CORE, Some("eos")),
+            ("fw1".parse().unwrap(), DeviceType::FIREWALL, None),
+            ("new1".parse().unwrap(), DeviceType::UNKNOWN, Some("eos")),
         ];
         let devices = fleet.iter().map(|(hostname, device_type, platform)| Candidate {
             hostname,
-            device_type: *device_type,
+            device_type,
             platform: *platform,
         });
         let selection = select(
@@ -163,7 +163,7 @@ mod tests {
             (none(), "", "", ""),
             (
                 Affected {
-                    device_types: [DeviceType::Access, DeviceType::Core].into(),
+                    device_types: [DeviceType::ACCESS, DeviceType::CORE].into(),
                     ..none()
                 },
                 "edge1 core1",
@@ -172,7 +172,7 @@ mod tests {
             ),
             (
                 Affected {
-                    platforms: [(DeviceType::Core, "eos".to_owned())].into(),
+                    platforms: [(DeviceType::CORE, "eos".to_owned())].into(),
                     ..none()
                 },
                 "core1",
@@ -208,7 +208,7 @@ mod tests {
             ),
             (
                 Affected {
-                    device_types: [DeviceType::Core].into(),
+                    device_types: [DeviceType::CORE].into(),
                     hostnames: ["fw1".parse().unwrap(), "gone1".parse().unwrap()].into(),
                     groups: [group("NOBODY")].into(),
                     global: true,
@@ -254,7 +254,7 @@ mod tests {
         let hostname: Hostname = format!("{}-c", "a".repeat(50)).parse().unwrap();
         let device = Candidate {
             hostname: &hostname,
-            device_type: DeviceType::Access,
+            device_type: &DeviceType::ACCESS,
             platform: None,
         };
         let groups = Groups::new(vec![slow], &Cancellation::never()).unwrap();

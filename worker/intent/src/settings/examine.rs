@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::declarations::Declarations;
-use super::{DECLARATIONS_FILE, FOLDERS, GROUPS_FILE, file, groups_file, rule, unread};
+use super::{DECLARATIONS_FILE, GROUPS_FILE, file, groups_file, rule, unread};
 use crate::bounds::{MOST_BYTES, MOST_PROBLEMS};
 use crate::contents::{Content, ExamineError, ObjectReader, ReadObjects};
 use crate::links::{self, InvalidLink, Resolved};
@@ -35,9 +35,9 @@ pub(crate) fn examine<R: ReadObjects>(
         return Ok(Err(problems));
     }
     let redirected = redirected.iter().map(|link| &*link.path);
-    let affected = rule::affected(change.changed.iter().chain(redirected));
+    let affected = rule::affected(change.types, change.changed.iter().chain(redirected));
     let paths = change.new.iter().map(|entry| &*entry.path);
-    let warnings = unread(paths, Some(&groups));
+    let warnings = unread(paths, Some(&groups), change.types);
     Ok(Ok(ChangeImpact {
         affected,
         groups,
@@ -90,10 +90,14 @@ fn to_check(
         let changed = changed.map(AsRef::as_ref);
         changed.chain(redirected.iter().map(|link| &*link.path)).collect()
     };
+    let settings = change.types.folders();
     let mut files = BTreeSet::new();
     // Many links may lead to the same folder.
     let mut folders = HashSet::new();
-    for path in candidates.into_iter().filter(|path| is_in_settings(path)) {
+    for path in candidates
+        .into_iter()
+        .filter(|path| is_in_settings(path, &settings))
+    {
         if new.cancellation().is_cancelled() || problems.len() >= MOST_PROBLEMS {
             break;
         }
@@ -120,10 +124,10 @@ fn to_check(
     files
 }
 
-fn is_in_settings(path: &[u8]) -> bool {
+fn is_in_settings(path: &[u8], folders: &BTreeSet<&str>) -> bool {
     // The top folder itself may be a link, so the path need not have a second component.
     let top = components(path).next().unwrap_or_default();
-    FOLDERS.iter().any(|folder| folder.as_bytes() == top)
+    str::from_utf8(top).is_ok_and(|top| folders.contains(top))
 }
 
 fn is_yaml(path: &[u8]) -> bool {

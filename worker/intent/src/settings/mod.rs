@@ -21,8 +21,3 @@ pub const GROUPS_FILE: &str = "global/groups.yml";
 
 /// The file in which a repository declares keys of its own.
 pub const DECLARATIONS_FILE: &str = "lockstep.yml";
-
-/// The folders that hold settings; all others concern no device.
-const FOLDERS: [&str; 8] = [
-    "access", "core", "devices", "dist", "fabric", "firewall", "global", "groups",
-];

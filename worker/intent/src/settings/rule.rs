@@ -1,29 +1,21 @@
-use lockstep_protocol::{DeviceType, GroupName, Hostname};
+use lockstep_protocol::{GroupName, Hostname};
 
-use crate::fleet::Affected;
+use crate::fleet::{Affected, DeviceTypes};
 use crate::path::{components, display_path};
 
 /// The devices that changed paths of a settings repository concern. Only the folder decides; the content of a file plays no part.
-pub fn affected<'a>(paths: impl IntoIterator<Item = &'a [u8]>) -> Affected {
+pub fn affected<'a>(types: &DeviceTypes, paths: impl IntoIterator<Item = &'a [u8]>) -> Affected {
     let mut affected = Affected::default();
     for path in paths {
-        add(&mut affected, path);
+        add(&mut affected, types, path);
     }
     affected
 }
 
-fn add(affected: &mut Affected, path: &[u8]) {
+fn add(affected: &mut Affected, types: &DeviceTypes, path: &[u8]) {
     let mut components = components(path);
-    let types: &[DeviceType] = match components.next().unwrap_or_default() {
-        b"global" => {
-            affected.global = true;
-            &[DeviceType::Access, DeviceType::Dist, DeviceType::Core]
-        }
-        b"fabric" => &[DeviceType::Dist, DeviceType::Core],
-        b"access" => &[DeviceType::Access],
-        b"dist" => &[DeviceType::Dist],
-        b"core" => &[DeviceType::Core],
-        b"firewall" => &[DeviceType::Firewall],
+    let top = components.next().unwrap_or_default();
+    match top {
         b"devices" => {
             if let Some(name) = components.next() {
                 match parse::<Hostname>(name) {
@@ -31,7 +23,6 @@ fn add(affected: &mut Affected, path: &[u8]) {
                     None => affected.add_misnamed(below("devices", name)),
                 }
             }
-            return;
         }
         b"groups" => {
             if let Some(name) = components.next() {
@@ -40,11 +31,14 @@ fn add(affected: &mut Affected, path: &[u8]) {
                     None => affected.add_misnamed(below("groups", name)),
                 }
             }
-            return;
         }
-        _ => return,
-    };
-    affected.device_types.extend(types);
+        _ => {
+            affected.global |= top == b"global";
+            affected
+                .device_types
+                .extend(types.concerned_by(top).unwrap_or_default());
+        }
+    }
 }
 
 fn parse<T: TryFrom<String>>(name: &[u8]) -> Option<T> {
@@ -69,7 +63,7 @@ mod tests {
             groups,
             global,
             misnamed,
-        } = affected(paths.iter().copied());
+        } = affected(&DeviceTypes::default(), paths.iter().copied());
         assert!(platforms.is_empty() && whole_platforms.is_empty());
         assert_eq!(
             global,

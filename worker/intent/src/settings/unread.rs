@@ -1,14 +1,14 @@
 //! Finds files that look like settings and have no effect, such as `acces/base_system.yml`. They are no reason to refuse a commit, since
 //! a repository may hold anything, but their author should know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_protocol::GroupName;
 
-use super::{DECLARATIONS_FILE, FOLDERS, GROUPS_FILE, nearest};
+use super::{DECLARATIONS_FILE, GROUPS_FILE, nearest};
 use crate::IntentProblem;
 use crate::bounds::MOST_PROBLEMS;
-use crate::fleet::Groups;
+use crate::fleet::{DeviceTypes, Groups};
 use crate::path::components;
 
 /// The files that CNaaS NMS reads: in `global/`, in a folder of device types, and in the folder of a group or a device.
@@ -24,6 +24,7 @@ const MOST_COMPARED: u32 = 20_000;
 pub fn unread<'a>(
     paths: impl IntoIterator<Item = &'a [u8]>,
     groups: Option<&'a Groups>,
+    types: &'a DeviceTypes,
 ) -> Vec<IntentProblem> {
     // By folder or file, so that a folder is named once.
     let mut warnings = BTreeMap::new();
@@ -31,6 +32,8 @@ pub fn unread<'a>(
         left: MOST_COMPARED,
         folder: None,
         groups,
+        types,
+        folders: types.folders(),
     };
     for path in paths {
         if search.left == 0 || warnings.len() >= MOST_PROBLEMS {
@@ -50,8 +53,10 @@ struct Search<'a> {
     /// How many names may still be compared.
     left: u32,
     /// The last folder at the top that is not one of settings, and the likely one. Paths come sorted.
-    folder: Option<(&'a str, Option<&'static str>)>,
+    folder: Option<(&'a str, Option<&'a str>)>,
     groups: Option<&'a Groups>,
+    types: &'a DeviceTypes,
+    folders: BTreeSet<&'a str>,
 }
 
 impl<'a> Search<'a> {
@@ -66,9 +71,6 @@ impl<'a> Search<'a> {
         match (parts.len(), top) {
             (1, _) => Some((path.len(), self.top_file(top)?)),
             (2, "global") => Some((path.len(), self.misspelled(file, &GLOBAL_FILES)?)),
-            (2, "access" | "core" | "dist" | "fabric" | "firewall") => {
-                Some((path.len(), self.misspelled(file, &TYPE_FILES)?))
-            }
             (3, "groups" | "devices") => {
                 let unknown = (top == "groups").then(|| self.unknown_group(parts[1])).flatten();
                 match unknown {
@@ -76,7 +78,10 @@ impl<'a> Search<'a> {
                     None => Some((path.len(), self.misspelled(file, &MEMBER_FILES)?)),
                 }
             }
-            _ if FOLDERS.contains(&top) => None,
+            (2, _) if self.types.concerned_by(top.as_bytes()).is_some() => {
+                Some((path.len(), self.misspelled(file, &TYPE_FILES)?))
+            }
+            _ if self.folders.contains(top) => None,
             (count, _) => {
                 let has_settings = count == 2 && is_settings_file(file);
                 Some((top.len(), self.folder(top, has_settings)?))
@@ -87,6 +92,11 @@ impl<'a> Search<'a> {
     fn nearest(&mut self, name: &str, known: &[&'static str]) -> Option<&'static str> {
         self.left = self.left.saturating_sub(1);
         nearest(&name.to_lowercase(), known.iter().copied())
+    }
+
+    fn nearest_folder(&mut self, name: &str) -> Option<&'a str> {
+        self.left = self.left.saturating_sub(1);
+        nearest(&name.to_lowercase(), self.folders.iter().copied())
     }
 
     /// A file beside the folders.
@@ -104,7 +114,7 @@ impl<'a> Search<'a> {
     fn folder(&mut self, name: &'a str, has_settings: bool) -> Option<String> {
         let known = match self.folder {
             Some((last, known)) if last == name => known,
-            _ => self.nearest(name, &FOLDERS),
+            _ => self.nearest_folder(name),
         };
         self.folder = Some((name, known));
         if let Some(known) = known {
@@ -113,7 +123,7 @@ impl<'a> Search<'a> {
         has_settings.then(|| {
             format!(
                 "is not a folder that Lockstep or CNaaS NMS reads, so it has no effect on any device; expected one of {}",
-                FOLDERS.join(", ")
+                self.folders.iter().copied().collect::<Vec<_>>().join(", ")
             )
         })
     }
@@ -155,7 +165,8 @@ mod tests {
     fn reported(paths: &[&str]) -> Vec<String> {
         let text = b"groups: [{group: {name: E1, regex: sw, group_priority: 5}}]";
         let groups = read_groups(b"g", text, &Cancellation::never()).unwrap();
-        let warnings = unread(paths.iter().map(|path| path.as_bytes()), Some(&groups));
+        let types = DeviceTypes::default();
+        let warnings = unread(paths.iter().map(|path| path.as_bytes()), Some(&groups), &types);
         warnings.iter().map(ToString::to_string).collect()
     }
 
@@ -253,7 +264,8 @@ mod tests {
     #[test]
     fn without_groups_only_the_names_are_compared() {
         let paths = [&b"groups/E2/routing.yml"[..], b"acces/\xff.yml", b"acces/a.yml"];
-        let warnings = unread(paths, None);
+        let types = DeviceTypes::default();
+        let warnings = unread(paths, None, &types);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
     }
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{MAPPING_FILE, Mapping, Mappings, Platform, rule};
 use crate::bounds::{MOST_BYTES, MOST_PLATFORMS, MOST_PROBLEMS};
 use crate::contents::{Content, ExamineError, ObjectReader, ReadObjects};
-use crate::fleet::Groups;
+use crate::fleet::{DeviceTypes, Groups};
 use crate::links::{self, Resolved};
 use crate::path::display_path;
 use crate::read_file::{Located, bytes, locate};
@@ -39,7 +39,7 @@ pub(crate) fn examine<R: ReadObjects>(
     let remapped: Vec<&[u8]> = remapped.collect();
     let files: Vec<(&[u8], Located<'_>)> = locate_all(&platforms.into_iter().collect::<Vec<_>>(), new);
     let old_files = locate_all(&remapped, old);
-    let read = read_all(files.iter().chain(&old_files), reader)?;
+    let read = read_all(files.iter().chain(&old_files), reader, change.types)?;
 
     let mut problems = Vec::new();
     let mut mappings = Mappings::new();
@@ -144,6 +144,7 @@ fn locate_all<'f, 'a>(folders: &[&'f [u8]], reader: &TreeReader<'a>) -> Vec<(&'f
 fn read_all<'f, 'a: 'f, R: ReadObjects>(
     files: impl Iterator<Item = &'f (&'f [u8], Located<'a>)>,
     reader: &mut ObjectReader<'_, R>,
+    types: &DeviceTypes,
 ) -> Result<HashMap<ObjectId, Read>, ExamineError<R::Error>> {
     let mut first: HashMap<&ObjectId, &[u8]> = HashMap::new();
     for (folder, located) in files {
@@ -156,7 +157,7 @@ fn read_all<'f, 'a: 'f, R: ReadObjects>(
     reader.each(&objects, MOST_BYTES, &mut |object, content: Content| {
         let path = mapping_path(first[object]);
         let mapping = match bytes(&path, content) {
-            Ok(bytes) => Mapping::read(&path, &bytes),
+            Ok(bytes) => Mapping::read(&path, &bytes, types),
             Err(problem) => Err(vec![problem]),
         };
         read.insert(object.clone(), mapping);

@@ -6,6 +6,7 @@ use lockstep_protocol::DeviceType;
 use super::glob::Glob;
 use crate::IntentProblem;
 use crate::bounds::{MOST_DEPENDENCIES, MOST_PATH_BYTES};
+use crate::fleet::DeviceTypes;
 use crate::problem::FileProblems;
 use crate::settings::nearest;
 use crate::yaml::{self, Node, Value};
@@ -36,7 +37,7 @@ impl Mapping {
     ///
     /// # Errors
     /// All problems, with line and column.
-    pub fn read(path: &[u8], bytes: &[u8]) -> Result<Self, Vec<IntentProblem>> {
+    pub fn read(path: &[u8], bytes: &[u8], known: &DeviceTypes) -> Result<Self, Vec<IntentProblem>> {
         let root = yaml::load(path, bytes).map_err(|problem| vec![problem])?;
         let Some(pairs) = root.as_map() else {
             let reason = format!("must be a map of device types, is {}", root.kind());
@@ -49,14 +50,15 @@ impl Mapping {
             if problems.are_full() {
                 break;
             }
-            let Some(kind) = DeviceType::ALL.iter().find(|kind| kind.as_str() == &*pair.key) else {
+            let kind = DeviceType::try_from(pair.key.to_string()).ok();
+            let Some(kind) = kind.filter(|kind| known.contains(kind)) else {
                 if *pair.key != *KEYS[2] {
-                    warnings.add(pair.key_place, unknown_type(&pair.key));
+                    warnings.add(pair.key_place, unknown_type(&pair.key, known));
                 }
                 continue;
             };
             if let Some(of) = read_type(&pair.value, &mut problems) {
-                types.insert(*kind, of);
+                types.insert(kind, of);
             }
         }
         if problems.are_none() {
@@ -70,8 +72,8 @@ impl Mapping {
     }
 
     /// The device types with their templates.
-    pub fn types(&self) -> impl Iterator<Item = (DeviceType, &TypeMapping)> {
-        self.types.iter().map(|(kind, of)| (*kind, of))
+    pub fn types(&self) -> impl Iterator<Item = (&DeviceType, &TypeMapping)> {
+        self.types.iter()
     }
 
     /// The keys that are no device types. As in CNaaS NMS they are ignored.
@@ -98,11 +100,10 @@ impl TypeMapping {
 }
 
 /// CNaaS NMS ignores what it does not know, such as a type of a newer release.
-fn unknown_type(name: &str) -> String {
-    let known = || DeviceType::ALL.iter().map(|kind| kind.as_str());
-    let advice = match nearest(&name.to_uppercase(), known()) {
+fn unknown_type(name: &str, known: &DeviceTypes) -> String {
+    let advice = match nearest(&name.to_uppercase(), known.names()) {
         Some(kind) => format!("did you mean {kind}?"),
-        None => format!("expected one of {}", known().collect::<Vec<_>>().join(", ")),
+        None => format!("expected one of {}", known.names().collect::<Vec<_>>().join(", ")),
     };
     format!("unknown device type {name:?}, which is ignored; {advice}")
 }
@@ -205,13 +206,16 @@ mod tests {
     fn types_have_an_entrypoint_and_dependencies() {
         let text = "ACCESS:\n  entrypoint: access.j2\n  dependencies: [base.j2]\nDIST:\n  entrypoint: dist.j2\n\
                     \x20 unmanaged_config_sections: [x]\n  added_in_2030: yes\nunmanaged_config_sections: []\n";
-        let mapping = Mapping::read(b"eos/mapping.yml", text.as_bytes()).unwrap();
+        let mapping = Mapping::read(b"eos/mapping.yml", text.as_bytes(), &DeviceTypes::default()).unwrap();
         let read: Vec<_> = mapping
             .types()
             .map(|(kind, of)| format!("{kind} {} {:?}", of.entrypoint, of.dependencies))
             .collect();
         assert_eq!(read, ["ACCESS access.j2 {\"base.j2\"}", "DIST dist.j2 {}"]);
-        assert_eq!(Mapping::read(b"m", b"{}").unwrap(), Mapping::default());
+        assert_eq!(
+            Mapping::read(b"m", b"{}", &DeviceTypes::default()).unwrap(),
+            Mapping::default()
+        );
     }
 
     #[test]
@@ -246,7 +250,7 @@ mod tests {
             ),
         ];
         for (text, types, warning) in table {
-            let mapping = Mapping::read(b"m", text.as_bytes()).unwrap();
+            let mapping = Mapping::read(b"m", text.as_bytes(), &DeviceTypes::default()).unwrap();
             let found: Vec<&str> = mapping.types().map(|(kind, _)| kind.as_str()).collect();
             assert_eq!(found.join(" "), types, "{text}");
             let warnings: Vec<String> = mapping.warnings().iter().map(ToString::to_string).collect();
@@ -283,7 +287,7 @@ mod tests {
             ),
         ];
         for (text, expected) in table {
-            let problems = Mapping::read(b"m", text.as_bytes()).unwrap_err();
+            let problems = Mapping::read(b"m", text.as_bytes(), &DeviceTypes::default()).unwrap_err();
             assert_eq!(problems.len(), 1, "{text}: {problems:?}");
             let problem = problems[0].to_string();
             assert!(problem.starts_with(&format!("m:{expected}")), "{text}: {problem}");

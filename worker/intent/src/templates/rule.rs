@@ -1,7 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_protocol::DeviceType;
-
 use super::{MAPPING_FILE, Mapping, glob};
 use crate::bounds::MOST_STEPS_OF_PATTERNS;
 use crate::fleet::Affected;
@@ -63,7 +61,7 @@ pub fn affected<'a>(
                     return Err(IntentProblem::whole(mapping.as_bytes(), reason));
                 };
                 if depends {
-                    affected.platforms.insert((kind, platform.to_owned()));
+                    affected.platforms.insert((kind.clone(), platform.to_owned()));
                 }
             }
         }
@@ -78,8 +76,9 @@ pub fn affected<'a>(
         }
         for mapping in mappings {
             if let Platform::Known(mapping) = mapping {
-                let types: Vec<DeviceType> = mapping.types().map(|(kind, _)| kind).collect();
-                let pairs = types.into_iter().map(|kind| (kind, platform.to_owned()));
+                let pairs = mapping
+                    .types()
+                    .map(|(kind, _)| (kind.clone(), platform.to_owned()));
                 affected.platforms.extend(pairs);
             }
         }
@@ -90,9 +89,11 @@ pub fn affected<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::DeviceTypes;
 
     fn mappings(texts: &[(&str, Option<&str>)]) -> Mappings {
-        let read = |text: &str| Mapping::read(b"mapping.yml", text.as_bytes()).unwrap();
+        let read =
+            |text: &str| Mapping::read(b"mapping.yml", text.as_bytes(), &DeviceTypes::default()).unwrap();
         texts
             .iter()
             .map(|(platform, text)| {

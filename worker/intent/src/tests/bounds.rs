@@ -68,7 +68,7 @@ fn one_content_at_many_paths_is_read_and_checked_once() {
         let outcome = bounded(|| {
             examine(
                 Settings,
-                &Change::between(&old, &listing),
+                &Change::between(&old, &listing, &DeviceTypes::default()),
                 &mut objects,
                 &Cancellation::never(),
             )
@@ -377,7 +377,7 @@ fn an_examination_reads_a_bounded_number_of_bytes_a_few_at_a_time() {
     let mut huge = Huge(0);
     let outcome = examine(
         Settings,
-        &Change::between(&old, &new),
+        &Change::between(&old, &new, &DeviceTypes::default()),
         &mut huge,
         &Cancellation::never(),
     )
@@ -416,7 +416,7 @@ fn a_cancelled_examination_ends_without_an_outcome() {
         let mut objects = Objects::of(&[&tree], &[]);
         let ended = examine(
             Settings,
-            &Change::between(&old, &new),
+            &Change::between(&old, &new, &DeviceTypes::default()),
             &mut objects,
             &Cancellation::new(&ask),
         );

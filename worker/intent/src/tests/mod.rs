@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::fleet::Affected;
+use crate::fleet::{Affected, DeviceTypes};
 
 /// A tree for a test: modes, paths and contents.
 type Files<'a> = &'a [(Mode, &'a str, &'a str)];
@@ -90,7 +90,8 @@ fn examined(
     missing: &[&str],
 ) -> Result<ChangeImpact, Vec<IntentProblem>> {
     let (old_tree, new_tree) = (listing(old), listing(new));
-    let change = Change::between(&old_tree, &new_tree);
+    let types = DeviceTypes::default();
+    let change = Change::between(&old_tree, &new_tree, &types);
     let mut objects = Objects::of(&[old, new], missing);
     match examine(kind, &change, &mut objects, &Cancellation::never()).unwrap() {
         Examination::Valid(impact) => Ok(*impact),

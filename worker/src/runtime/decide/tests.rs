@@ -49,7 +49,7 @@ fn facts() -> Facts {
     facts.add_device(DeviceRow {
         id: Some(1),
         hostname: "sw1".parse().unwrap(),
-        attributes: Attributes::of(lockstep_protocol::DeviceType::Access),
+        attributes: Attributes::of(lockstep_protocol::DeviceType::ACCESS),
         lifecycle: Lifecycle {
             state: lockstep_protocol::DeviceState::Managed,
             note: None,
@@ -71,7 +71,7 @@ fn decide_at(received: &Received, facts: &mut Facts, second: i64) -> Settlement 
     decide(
         received,
         facts,
-        &FleetHandlers,
+        &FleetHandlers::default(),
         Timestamp::from_second(second).unwrap(),
     )
 }
@@ -172,7 +172,7 @@ fn an_internal_message_is_processed_only_if_a_worker_published_it() {
     for (kind, data, exchange, expected) in table {
         let received = received_through(exchange, &internal(kind, data));
         let mut facts = facts();
-        let route = Work::Route(Arc::new(FleetHandlers));
+        let route = Work::Route(Arc::new(FleetHandlers::default()));
         let settlement = settle(&route, &received, &mut facts);
         match expected {
             Ok(expected) => {
@@ -255,7 +255,7 @@ fn settle(work: &Work, received: &Received, facts: &mut Facts) -> Settlement {
 
 #[test]
 fn a_message_without_a_route_is_forwarded_to_its_lane_or_rejected() {
-    let route = Work::Route(Arc::new(FleetHandlers));
+    let route = Work::Route(Arc::new(FleetHandlers::default()));
     let mut facts = facts();
     let event = event("1", &update("sw1"));
     assert_eq!(

@@ -37,7 +37,7 @@ fn forget(name: &str) -> DeviceEffect {
 fn create(name: &str) -> DeviceEffect {
     DeviceEffect::Create {
         hostname: hostname(name),
-        attributes: Attributes::of(DeviceType::Access),
+        attributes: Attributes::of(DeviceType::ACCESS),
         state: DeviceState::Managed,
         version: None,
     }

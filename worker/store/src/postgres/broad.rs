@@ -148,12 +148,7 @@ impl<'a> Kinds<'a> {
     pub(super) fn of(selector: &'a DeviceSelector) -> Self {
         let pairs = selector.platforms.iter();
         Self {
-            types: selector
-                .device_types
-                .iter()
-                .copied()
-                .map(DeviceType::as_str)
-                .collect(),
+            types: selector.device_types.iter().map(DeviceType::as_str).collect(),
             whole_platforms: selector.whole_platforms.iter().map(String::as_str).collect(),
             type_platforms: pairs
                 .map(|(kind, platform)| format!("{}/{platform}", kind.as_str()))

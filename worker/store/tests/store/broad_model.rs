@@ -21,7 +21,7 @@ use crate::contract::{Place, causes, devices, hostname, keys, message, row, unsy
 
 const STEPS: usize = 300;
 const DEVICES: usize = 12;
-const TYPES: [DeviceType; 3] = [DeviceType::Access, DeviceType::Dist, DeviceType::Core];
+const TYPES: [DeviceType; 3] = [DeviceType::ACCESS, DeviceType::DIST, DeviceType::CORE];
 const PLATFORMS: [&str; 2] = ["eos", "junos"];
 
 /// What happens at this time.
@@ -52,7 +52,7 @@ impl Model {
     }
 
     fn attributes(&mut self) -> Attributes {
-        let device_type = *TYPES.choose(&mut self.random).expect("there are types");
+        let device_type = TYPES.choose(&mut self.random).cloned().expect("there are types");
         let platform = PLATFORMS.choose(&mut self.random);
         Attributes {
             platform: platform
@@ -80,11 +80,13 @@ impl Model {
         let mut selector = DeviceSelector::default();
         let chance = 0.35;
         if self.random.random_bool(0.6) {
-            selector.device_types.extend(TYPES.choose(&mut self.random));
+            selector
+                .device_types
+                .extend(TYPES.choose(&mut self.random).cloned());
         }
         if self.random.random_bool(chance) {
             let platform = *PLATFORMS.choose(&mut self.random).expect("there are platforms");
-            let device_type = *TYPES.choose(&mut self.random).expect("there are types");
+            let device_type = TYPES.choose(&mut self.random).cloned().expect("there are types");
             selector.platforms.insert((device_type, platform.to_owned()));
         }
         if self.random.random_bool(chance) {

@@ -89,7 +89,8 @@ const MANY_MESSAGES_AND_DEVICES: [&str; 2] = [
 ];
 
 /// Autovacuum summarises the index of times when it runs, which reads every row and has nothing to do with the plans.
-const NO_SUMMARIES: &str = "ALTER INDEX inbox_at SET (autosummarize = off); ALTER TABLE inbox SET (autovacuum_enabled = off)";
+const NO_SUMMARIES: &str =
+    "ALTER INDEX inbox_at SET (autosummarize = off); ALTER TABLE inbox SET (autovacuum_enabled = off)";
 
 /// What the batches of one round are about: an identity that is new in each, and devices.
 async fn batches(store: &PostgresStore, round: &str) -> Result<()> {
@@ -107,7 +108,7 @@ async fn batches(store: &PostgresStore, round: &str) -> Result<()> {
         attributes: Attributes {
             platform: Some(round.to_owned()),
             controller: Some(hostname("sw0")),
-            ..Attributes::of(DeviceType::Access)
+            ..Attributes::of(DeviceType::ACCESS)
         },
     });
     let joined = names().map(|name| DeviceEffect::Join {

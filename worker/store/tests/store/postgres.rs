@@ -244,7 +244,7 @@ async fn nul_in_an_attribute_is_refused_without_affecting_others() -> Result<()>
         hostname: hostname("sw1"),
         attributes: Attributes {
             vendor: Some("a\0b".to_owned()),
-            ..Attributes::of(DeviceType::Access)
+            ..Attributes::of(DeviceType::ACCESS)
         },
     };
     let refused = work(&place, &keys("2", ["sw1"]), devices([describe])).await;
@@ -374,7 +374,7 @@ async fn a_connection_cut_anywhere_in_a_change_leaves_all_or_nothing() -> Result
     let store = PostgresStore::connect(options(&url_through(&place, &proxy)))?;
     let lease = leases::acquire(&place, leases::LONG).await?;
     let all = || DeviceSelector {
-        device_types: [DeviceType::Access].into(),
+        device_types: [DeviceType::ACCESS].into(),
         predicate: Some(Arc::new(|_| true)),
         ..DeviceSelector::default()
     };

@@ -61,7 +61,7 @@ pub(crate) async fn changes_and_batches_at_once_never_deadlock_and_add_up(place:
             let selector = match round % 2 {
                 _ if !broad => named(some(&names)),
                 0 => DeviceSelector {
-                    device_types: [DeviceType::Access].into(),
+                    device_types: [DeviceType::ACCESS].into(),
                     ..DeviceSelector::default()
                 },
                 _ => DeviceSelector {
@@ -117,7 +117,7 @@ pub(crate) async fn a_broad_change_waits_for_a_batch_and_sees_what_it_did(place:
     // it is ready when the change waits for its lock.
     ensure!(place.store.device(&hostname("sw1")).await?.is_some());
     let all = DeviceSelector {
-        device_types: [DeviceType::Access].into(),
+        device_types: [DeviceType::ACCESS].into(),
         hostnames: [hostname("sw3")].into(),
         ..DeviceSelector::default()
     };

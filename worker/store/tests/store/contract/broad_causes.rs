@@ -34,7 +34,7 @@ fn types(types: impl IntoIterator<Item = DeviceType>) -> DeviceSelector {
 }
 
 fn access() -> DeviceSelector {
-    types([DeviceType::Access])
+    types([DeviceType::ACCESS])
 }
 
 /// A change of all access switches.
@@ -134,11 +134,10 @@ pub(crate) async fn they_are_listed_in_order_among_those_of_the_device(place: &P
 
 /// What a device was when a change came decides whether the change concerns it.
 pub(crate) async fn a_device_that_becomes_another_type_keeps_its_causes(place: &Place) -> Result<()> {
-    use DeviceType::{Access, Core, Dist};
     let made = [
-        of_kind("a", Access, Some("eos")),
-        of_kind("b", Dist, Some("junos")),
-        of_kind("c", Access, None),
+        of_kind("a", DeviceType::ACCESS, Some("eos")),
+        of_kind("b", DeviceType::DIST, Some("junos")),
+        of_kind("c", DeviceType::ACCESS, None),
     ];
     work(place, &keys("create", ["a", "b", "c"]), devices(made)).await?;
     let lease = acquire(place, LONG).await?;
@@ -147,14 +146,14 @@ pub(crate) async fn a_device_that_becomes_another_type_keeps_its_causes(place: &
         ..DeviceSelector::default()
     };
     let access_with_junos = || DeviceSelector {
-        platforms: [(Access, "junos".to_owned())].into(),
+        platforms: [(DeviceType::ACCESS, "junos".to_owned())].into(),
         ..DeviceSelector::default()
     };
     push(place, &lease, "1", 1).await?;
     flag_as(place, &lease, "2", on_platform(), 2).await?;
     let swap = devices([
-        describe("a", Dist, Some("junos")),
-        describe("b", Access, Some("junos")),
+        describe("a", DeviceType::DIST, Some("junos")),
+        describe("b", DeviceType::ACCESS, Some("junos")),
         moved("c", DeviceState::Unmanaged),
     ]);
     work(place, &keys("swap", ["a", "b", "c"]), swap).await?;
@@ -163,9 +162,9 @@ pub(crate) async fn a_device_that_becomes_another_type_keeps_its_causes(place: &
     check(place, "c", &["1"], Some(hours(1))).await?;
     push(place, &lease, "3", 3).await?;
     flag_as(place, &lease, "4", access_with_junos(), 4).await?;
-    flag_as(place, &lease, "5", types([Dist]), 5).await?;
+    flag_as(place, &lease, "5", types([DeviceType::DIST]), 5).await?;
     // Described and flagged by one batch.
-    let both = devices([describe("b", Core, None), unsynchronize("b")]);
+    let both = devices([describe("b", DeviceType::CORE, None), unsynchronize("b")]);
     work(place, &keys("6", ["b"]), both).await?;
     check(place, "a", &["1", "2", "5"], Some(hours(1))).await?;
     check(place, "b", &["3", "4", "6"], Some(at())).await?;
@@ -221,20 +220,23 @@ pub(crate) async fn a_return_to_managed_restarts_their_clock(place: &Place) -> R
 
 /// More than are kept as broad ones, which concern different devices.
 pub(crate) async fn of_a_hundred_the_newest_32_are_listed(place: &Place) -> Result<()> {
-    use DeviceType::{Access, Core, Dist};
-    let made = [create("a"), of_kind("c", Core, None), of_kind("d", Dist, None)];
+    let made = [
+        create("a"),
+        of_kind("c", DeviceType::CORE, None),
+        of_kind("d", DeviceType::DIST, None),
+    ];
     work(place, &keys("create", ["a", "c", "d"]), devices(made)).await?;
     let lease = acquire(place, LONG).await?;
     event(place, "own", "d").await?;
     let mut open = [("a", vec![]), ("c", vec![]), ("d", vec!["own".to_owned()])];
     for number in 1..=100 {
         let id = number.to_string();
-        let mut concerned = types([Access]);
+        let mut concerned = types([DeviceType::ACCESS]);
         if number % 3 == 0 {
-            concerned.device_types.insert(Dist);
+            concerned.device_types.insert(DeviceType::DIST);
         }
         if number == 7 {
-            concerned.device_types.insert(Core);
+            concerned.device_types.insert(DeviceType::CORE);
         }
         for (name, open) in &mut open {
             let is_concerned = match *name {
@@ -267,8 +269,8 @@ pub(crate) async fn of_a_hundred_the_newest_32_are_listed(place: &Place) -> Resu
 pub(crate) async fn a_device_that_is_named_and_matched_has_one(place: &Place) -> Result<()> {
     let made = [
         create("a"),
-        of_kind("d", DeviceType::Dist, None),
-        of_kind("e", DeviceType::Dist, None),
+        of_kind("d", DeviceType::DIST, None),
+        of_kind("e", DeviceType::DIST, None),
     ];
     work(place, &keys("create", ["a", "d", "e"]), devices(made)).await?;
     let lease = acquire(place, LONG).await?;
@@ -293,11 +295,11 @@ pub(crate) async fn a_device_that_is_named_and_matched_has_one(place: &Place) ->
 }
 
 pub(crate) async fn open_ones_are_kept_and_closed_ones_expire(place: &Place) -> Result<()> {
-    let made = [create("a"), of_kind("d", DeviceType::Dist, None)];
+    let made = [create("a"), of_kind("d", DeviceType::DIST, None)];
     work(place, &keys("create", ["a", "d"]), devices(made)).await?;
     let lease = acquire(place, LONG).await?;
     push(place, &lease, "1", 1).await?;
-    flag_as(place, &lease, "2", types([DeviceType::Dist]), 2).await?;
+    flag_as(place, &lease, "2", types([DeviceType::DIST]), 2).await?;
     ensure!(place.store.open_causes().await?.len() == 2);
     let close = DeviceEffect::Synchronize {
         hostname: hostname("d"),
@@ -311,7 +313,7 @@ pub(crate) async fn open_ones_are_kept_and_closed_ones_expire(place: &Place) -> 
     let left = place.probe.texts("SELECT message_id FROM cause").await?;
     ensure!(left == ["1"], "{left:?}");
     push(place, &lease, "3", 3).await?;
-    flag_as(place, &lease, "4", types([DeviceType::Dist]), 4).await?;
+    flag_as(place, &lease, "4", types([DeviceType::DIST]), 4).await?;
     check(place, "a", &["1", "3"], Some(hours(1))).await?;
     check(place, "d", &["4"], Some(hours(4))).await
 }
@@ -321,8 +323,8 @@ pub(crate) async fn the_fleet_is_unsynchronized_since_the_first(place: &Place) -
     let made = [
         create("a"),
         create("b"),
-        of_kind("c", DeviceType::Core, Some("eos")),
-        of_kind("d", DeviceType::Dist, None),
+        of_kind("c", DeviceType::CORE, Some("eos")),
+        of_kind("d", DeviceType::DIST, None),
     ];
     let names = ["a", "b", "c", "d"];
     work(place, &keys("create", names), devices(made)).await?;
@@ -413,7 +415,7 @@ pub(crate) async fn a_batch_at_the_same_time_is_before_or_after(place: &Place) -
     ensure!(known == Some(4), "it sees the change: {known:?}");
     let effects: Effects = devices([
         unsynchronize("sw1"),
-        describe("sw2", DeviceType::Core, None),
+        describe("sw2", DeviceType::CORE, None),
         create("sw3"),
     ]);
     absorb(&mut facts, "after", effects);

@@ -15,7 +15,7 @@ use super::{
 
 fn described() -> Attributes {
     Attributes {
-        device_type: DeviceType::Dist,
+        device_type: DeviceType::DIST,
         platform: Some("eos".to_owned()),
         management_ip: Some("2001:db8::1".parse().expect("an address")),
         mac: Some(mac("44:4c:a8:00:00:01")),
@@ -31,7 +31,7 @@ pub(crate) async fn a_device_is_created_described_and_moved(place: &Place) -> Re
     create_all(place, &["sw1"]).await?;
     let created = place.store.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(created.sync == SyncState::SYNCHRONIZED && created.lifecycle.state == DeviceState::Managed);
-    ensure!(created.attributes == Attributes::of(DeviceType::Access) && created.open_causes.is_empty());
+    ensure!(created.attributes == Attributes::of(DeviceType::ACCESS) && created.open_causes.is_empty());
     ensure!(place.store.groups_of(&[created.id]).await?.is_empty());
 
     let version = Version {
@@ -171,7 +171,7 @@ pub(crate) async fn of_two_devices_that_claim_the_same_at_once_one_gets_it(place
     let of = |mac, serial| Attributes {
         mac,
         serial,
-        ..Attributes::of(DeviceType::Access)
+        ..Attributes::of(DeviceType::ACCESS)
     };
     let table = [
         ("sw1", "sw2", of(described().mac, None), by_mac),

@@ -351,7 +351,7 @@ pub(crate) async fn a_device_has_the_controller_that_it_was_given_last(place: &P
         hostname: hostname(name),
         attributes: Attributes {
             controller: Some(hostname(controller)),
-            ..Attributes::of(lockstep_protocol::DeviceType::Access)
+            ..Attributes::of(lockstep_protocol::DeviceType::ACCESS)
         },
     };
     let effects = devices([create("ap1"), of("ap1", "wlc1"), create("wlc1")]);

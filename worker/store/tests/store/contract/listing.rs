@@ -53,7 +53,7 @@ pub(crate) async fn filters_choose_devices(place: &Place) -> Result<()> {
     let group = GroupName::try_from("Lund".to_owned())?;
     let core = DeviceEffect::Create {
         hostname: hostname("d"),
-        attributes: Attributes::of(DeviceType::Core),
+        attributes: Attributes::of(DeviceType::CORE),
         state: DeviceState::Unmanaged,
         version: None,
     };
@@ -93,7 +93,7 @@ pub(crate) async fn filters_choose_devices(place: &Place) -> Result<()> {
         ),
         (
             DeviceQuery {
-                device_type: Some(DeviceType::Access),
+                device_type: Some(DeviceType::ACCESS),
                 ..all.clone()
             },
             vec!["a", "b", "c"],

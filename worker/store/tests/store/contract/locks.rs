@@ -92,7 +92,7 @@ impl Scene<'_> {
             }
             Kinds::BroadRefresh => {
                 let all = DeviceSelector {
-                    device_types: [DeviceType::Access].into(),
+                    device_types: [DeviceType::ACCESS].into(),
                     predicate: Some(Arc::new(|_| true)),
                     ..DeviceSelector::default()
                 };

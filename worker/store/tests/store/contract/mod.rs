@@ -546,7 +546,7 @@ pub(crate) fn devices(effects: impl IntoIterator<Item = DeviceEffect>) -> Effect
 pub(crate) fn create(name: &str) -> DeviceEffect {
     DeviceEffect::Create {
         hostname: hostname(name),
-        attributes: Attributes::of(DeviceType::Access),
+        attributes: Attributes::of(DeviceType::ACCESS),
         state: DeviceState::Managed,
         version: None,
     }

@@ -26,14 +26,13 @@ pub(crate) fn of_kind(name: &str, device_type: DeviceType, platform: Option<&str
 }
 
 async fn fleet(place: &Place) -> Result<()> {
-    use DeviceType::{Access, Core, Dist};
     let made = [
-        of_kind("a1", Access, Some("eos")),
-        of_kind("a2", Access, Some("junos")),
-        of_kind("a3", Access, None),
-        of_kind("c1", Core, Some("eos")),
-        of_kind("d1", Dist, Some("eos")),
-        of_kind("d2", Dist, Some("junos")),
+        of_kind("a1", DeviceType::ACCESS, Some("eos")),
+        of_kind("a2", DeviceType::ACCESS, Some("junos")),
+        of_kind("a3", DeviceType::ACCESS, None),
+        of_kind("c1", DeviceType::CORE, Some("eos")),
+        of_kind("d1", DeviceType::DIST, Some("eos")),
+        of_kind("d2", DeviceType::DIST, Some("junos")),
     ];
     let names = ["a1", "a2", "a3", "c1", "d1", "d2"];
     Ok(work(place, &keys("fleet", names), devices(made)).await?)
@@ -53,7 +52,7 @@ async fn generations(place: &Place) -> Result<BTreeMap<String, i64>> {
 
 fn pairs(all: &[(DeviceType, &str)]) -> BTreeSet<(DeviceType, String)> {
     all.iter()
-        .map(|(kind, platform)| (*kind, (*platform).to_owned()))
+        .map(|(kind, platform)| (kind.clone(), (*platform).to_owned()))
         .collect()
 }
 
@@ -66,11 +65,10 @@ fn ending_in(end: char) -> DeviceSelector {
 
 /// Each matching device is raised by one, however often it matches; the others stay unchanged.
 pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Result<()> {
-    use DeviceType::{Access, Core, Dist, Firewall};
     fleet(place).await?;
     let lease = acquire(place, LONG).await?;
     let types = |types: &[DeviceType]| DeviceSelector {
-        device_types: types.iter().copied().collect(),
+        device_types: types.iter().cloned().collect(),
         ..DeviceSelector::default()
     };
     let platforms = |all: &[(DeviceType, &str)]| DeviceSelector {
@@ -82,8 +80,8 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
         ..DeviceSelector::default()
     };
     let union = DeviceSelector {
-        device_types: [Access].into(),
-        platforms: pairs(&[(Access, "eos"), (Core, "eos")]),
+        device_types: [DeviceType::ACCESS].into(),
+        platforms: pairs(&[(DeviceType::ACCESS, "eos"), (DeviceType::CORE, "eos")]),
         whole_platforms: ["eos".to_owned()].into(),
         hostnames: ["a1", "d1", "nope"].into_iter().map(hostname).collect(),
         ..ending_in('1')
@@ -96,18 +94,23 @@ pub(crate) async fn devices_are_flagged_by_what_they_are(place: &Place) -> Resul
             &["a1", "d2"],
             &["c0", "zz"],
         ),
-        ("a type", types(&[Access]), &["a1", "a2", "a3"], &[]),
-        ("types", types(&[Core, Dist]), &["c1", "d1", "d2"], &[]),
-        ("a type of nobody", types(&[Firewall]), &[], &[]),
+        ("a type", types(&[DeviceType::ACCESS]), &["a1", "a2", "a3"], &[]),
+        (
+            "types",
+            types(&[DeviceType::CORE, DeviceType::DIST]),
+            &["c1", "d1", "d2"],
+            &[],
+        ),
+        ("a type of nobody", types(&[DeviceType::FIREWALL]), &[], &[]),
         (
             "a type on a platform",
-            platforms(&[(Access, "eos")]),
+            platforms(&[(DeviceType::ACCESS, "eos")]),
             &["a1"],
             &[],
         ),
         (
             "pairs are pairs",
-            platforms(&[(Access, "eos"), (Dist, "junos")]),
+            platforms(&[(DeviceType::ACCESS, "eos"), (DeviceType::DIST, "junos")]),
             &["a1", "d2"],
             &[],
         ),
@@ -168,7 +171,7 @@ pub(crate) async fn the_first_cause_starts_the_clock_and_the_newest_32_stay_open
             named(["sw1", "sw2"])
         } else {
             DeviceSelector {
-                device_types: [DeviceType::Access].into(),
+                device_types: [DeviceType::ACCESS].into(),
                 ..DeviceSelector::default()
             }
         };
@@ -211,7 +214,7 @@ pub(crate) async fn the_first_thousand_are_named_and_all_are_counted(place: &Pla
     names.sort_unstable();
     let lease = acquire(place, LONG).await?;
     let by_type = || DeviceSelector {
-        device_types: [DeviceType::Access].into(),
+        device_types: [DeviceType::ACCESS].into(),
         ..DeviceSelector::default()
     };
     let predicate = DeviceSelector {

@@ -13,7 +13,7 @@ pub(crate) async fn the_fleet_is_summarized_by_state(place: &Place) -> Result<()
     create_all(place, &["a", "b", "c"]).await?;
     let spare = DeviceEffect::Create {
         hostname: hostname("d"),
-        attributes: Attributes::of(DeviceType::Core),
+        attributes: Attributes::of(DeviceType::CORE),
         state: DeviceState::Unmanaged,
         version: None,
     };

@@ -17,7 +17,7 @@ pub(crate) async fn texts_come_back_as_they_were(place: &Place) -> Result<()> {
             vendor: Some(ODD.to_owned()),
             model: Some(String::new()),
             platform: Some("NULL".to_owned()),
-            ..Attributes::of(DeviceType::Access)
+            ..Attributes::of(DeviceType::ACCESS)
         },
     };
     let join = DeviceEffect::Join {
