@@ -278,6 +278,7 @@ fn device(id: i64, hostname: Hostname) -> DeviceRow {
             note: None,
             until: None,
             version: None,
+            since: None,
         },
         sync: SyncState::SYNCHRONIZED,
         marked: None,

@@ -514,6 +514,7 @@ pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
             note: None,
             until: None,
             version: None,
+            since: None,
         },
         sync: SyncState {
             desired: if synchronized { 1 } else { 2 },

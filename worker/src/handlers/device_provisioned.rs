@@ -11,7 +11,7 @@ use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 use super::device_identity::{DeviceIdentities, IdentityConflict};
 use super::device_state::move_effects;
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection, device_type};
-use lockstep_store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkEnd, Version};
+use lockstep_store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkChange, LinkEnd, Version};
 
 impl Handler for DeviceProvisioned {
     fn keys(&self, keys: &mut Keys) {
@@ -47,10 +47,14 @@ fn decide(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Result
             continue;
         }
         let link = link(event, neighbor);
-        if facts.has_link(&link) || effects.links.contains(&link) {
+        if facts.has_link(&link) || effects.links.iter().any(|change| change.link == link) {
             continue;
         }
-        effects.links.push(link);
+        effects.links.push(LinkChange {
+            link,
+            present: true,
+            version: Some(version.clone()),
+        });
         if flagged.insert(hostname.clone()) {
             effects
                 .devices
@@ -200,7 +204,8 @@ mod tests {
             &mut facts,
         )
         .unwrap();
-        assert_eq!(decision.effects.links, [link_to("core1")]);
+        assert_eq!(decision.effects.links[0].link, link_to("core1"));
+        assert_eq!(decision.effects.links.len(), 1);
         assert_eq!(flipped, flips(&["core1"]));
         assert_eq!(decision.event_applied().devices, flips(&["core1", "new1"]));
         let causes = |name: &str| -> Vec<Cause> {
@@ -217,7 +222,7 @@ mod tests {
     #[test]
     fn a_neighbour_that_has_a_link_is_not_flagged() {
         let mut facts = facts([device("core1", |_| ())]);
-        facts.add_link(link_to("core1"));
+        facts.add_link(link_to("core1"), true, None);
         let twice = json!([
             neighbor("Ethernet1", "core1", "Ethernet9"),
             neighbor("Ethernet1", "core1", "Ethernet9")

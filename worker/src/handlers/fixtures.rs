@@ -34,6 +34,7 @@ pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceR
             note: None,
             until: None,
             version: None,
+            since: None,
         },
         sync: SyncState::SYNCHRONIZED,
         marked: None,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Cause, DeviceState, GroupName, Hostname};
 
-use super::{Attributes, ClientRow, FollowUpRequest, GroupRow, InterfaceRow, Link, Version};
+use super::{Attributes, ClientRow, FollowUpRequest, GroupRow, InterfaceRow, LinkChange, Version};
 
 /// What one message changes. The set is closed, so the store can write the effects of many messages in one transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,8 +17,8 @@ pub struct Effects {
     pub interfaces: Vec<InterfaceRow>,
     /// Clients to create or update.
     pub clients: Vec<ClientRow>,
-    /// Links to create.
-    pub links: Vec<Link>,
+    /// Links to add or remove.
+    pub links: Vec<LinkChange>,
     /// Dead letters to requeue or drop.
     pub dead_letters: Option<SettleDeadLetters>,
     /// Messages to publish after the commit.
@@ -98,6 +98,22 @@ pub enum DeviceEffect {
     ForgetCauses {
         /// The name of the device.
         hostname: Hostname,
+    },
+    /// Gives the device another hostname, which no device has. Its old name leads to it from now on.
+    Rename {
+        /// The name of the device.
+        hostname: Hostname,
+        /// The new name.
+        to: Hostname,
+        /// The version of the message.
+        version: Version,
+    },
+    /// Removes the device, with its interfaces, links, memberships and history.
+    Remove {
+        /// The name of the device.
+        hostname: Hostname,
+        /// The version of the message.
+        version: Version,
     },
     /// Marks the device as synchronized: the sender confirms that it has the newest configuration. Its causes are closed, and the
     /// sender is recorded.

@@ -1,6 +1,8 @@
 mod dead_letters;
 mod device;
+mod device_names;
 mod follow_ups;
+mod links;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,10 +12,11 @@ use lockstep_protocol::{Cause, Hostname, Identity, Kind, Mac, MessageKey, Reposi
 
 use super::{
     Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow,
-    InterfaceRow, Lease, Lifecycle, Link, ReplyAddress, RepositoryChange, RepositoryRow, SyncState, column,
+    InterfaceRow, Lease, Lifecycle, ReplyAddress, RepositoryChange, RepositoryRow, SyncState, column,
 };
 
 pub use dead_letters::SettledDeadLetters;
+pub use device_names::{NewFormerHostname, RenamedDevice};
 
 /// What the store contains for the keys of a batch, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,14 +28,14 @@ pub struct Facts {
     /// By folded hostname: the devices that the batch creates, and those whose name another key of the batch spells differently.
     spellings: HashMap<String, Hostname>,
     open_causes: HashMap<Hostname, Vec<CauseRow>>,
-    links: BTreeSet<Link>,
+    links: links::LinkFacts,
+    names: device_names::NameFacts,
     new_inbox: Vec<Arc<InboxRow>>,
     new_causes: Vec<NewCause>,
     /// The first cause of each row of `new_inbox`, as an index into `new_causes`.
     first_causes: Vec<Option<usize>>,
     /// How many of `new_causes` there were when the last row was recorded: a cause behind may be that of the next row.
     recorded_causes: usize,
-    new_links: Vec<Link>,
     groups: Vec<GroupRow>,
     interfaces: Vec<InterfaceRow>,
     clients: Vec<ClientRow>,
@@ -128,11 +131,6 @@ impl Facts {
         self.open_causes.entry(hostname).or_default().push(cause);
     }
 
-    /// Adds a link.
-    pub fn add_link(&mut self, link: Link) {
-        self.links.insert(link);
-    }
-
     fn add_owner(&mut self, hostname: &Hostname, attributes: &Attributes) {
         if let Some(mac) = attributes.mac.clone() {
             self.macs.insert(mac, hostname.clone());
@@ -200,11 +198,6 @@ impl Facts {
     pub fn owner_of_serial(&self, serial: &Serial) -> Option<&Hostname> {
         self.serials.get(serial)
     }
-
-    /// Whether a link exists.
-    pub fn has_link(&self, link: &Link) -> bool {
-        self.links.contains(link)
-    }
 }
 
 /// Methods by which a store reads what it has to write at the end of the batch.
@@ -228,11 +221,6 @@ impl Facts {
     /// of the cause, the cause is complete.
     pub fn first_causes(&self) -> &[Option<usize>] {
         &self.first_causes
-    }
-
-    /// Links to be written.
-    pub fn new_links(&self) -> &[Link] {
-        &self.new_links
     }
 
     /// Repositories to be written.
@@ -310,10 +298,8 @@ impl Facts {
         for effect in effects.devices {
             self.absorb_device(effect, from, effects.note.as_deref(), &mut causes);
         }
-        for link in effects.links {
-            if self.links.insert(link.clone()) {
-                self.new_links.push(link);
-            }
+        for change in effects.links {
+            self.change_link(change);
         }
         if let Some(dead_letters) = effects.dead_letters {
             self.dead_letters.settle(dead_letters, from);
@@ -324,8 +310,11 @@ impl Facts {
         self.clients.extend(effects.clients);
         before
             .into_iter()
-            .filter(|(hostname, synchronized)| self.devices[hostname].sync.synchronized() != *synchronized)
-            .map(|(hostname, _)| hostname)
+            .filter_map(|(hostname, synchronized)| {
+                let hostname = self.current_name(hostname)?;
+                let row = self.devices.get(&hostname)?;
+                (row.sync.synchronized() != synchronized).then_some(hostname)
+            })
             .collect()
     }
 
@@ -352,6 +341,7 @@ impl Facts {
                     note: None,
                     until: None,
                     version,
+                    since: Some(from.at),
                 },
                 sync: SyncState::SYNCHRONIZED,
                 marked: None,
@@ -362,8 +352,20 @@ impl Facts {
                 flagged: true,
             };
             self.add_spelling(row.hostname.clone());
+            self.forget_former_name(&row.hostname);
             self.add_device(row);
             return;
+        }
+        if let DeviceEffect::Rename {
+            hostname,
+            to,
+            version,
+        } = effect
+        {
+            return self.rename(&hostname, to, version, from.at);
+        }
+        if let DeviceEffect::Remove { hostname, version } = effect {
+            return self.remove(&hostname, version, from.at);
         }
         let cause = match &effect {
             DeviceEffect::Unsynchronize { cause, .. } => Some(self.cause(*cause, from, note, causes)),
@@ -376,7 +378,7 @@ impl Facts {
             return;
         };
         match effect {
-            DeviceEffect::Create { .. } => {}
+            DeviceEffect::Create { .. } | DeviceEffect::Rename { .. } | DeviceEffect::Remove { .. } => {}
             DeviceEffect::Describe { attributes, .. } => row.describe(attributes),
             DeviceEffect::Move {
                 state,

@@ -24,6 +24,11 @@ pub struct Keys {
     pub links_of: BTreeSet<Hostname>,
     /// Devices whose open causes are read; they are among `hostnames`, too.
     pub causes_of: BTreeSet<Hostname>,
+    /// Those of `hostnames` that events name: where no device has such a name now and a device had it before it was renamed, that
+    /// device is read and locked, too.
+    pub renamed: BTreeSet<Hostname>,
+    /// Devices whose interfaces name as their neighbour; see [`Facts::neighbors_by_configuration`].
+    pub neighbors_of: BTreeSet<Hostname>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
     /// Repositories, to be locked.
@@ -35,6 +40,12 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Adds a device that an event names: if it was renamed, the event concerns it by its present name.
+    pub fn add_device_of_event(&mut self, hostname: &Hostname) {
+        self.hostnames.insert(hostname.clone());
+        self.renamed.insert(hostname.clone());
+    }
+
     /// The messages whose inbox rows are read.
     pub(crate) fn known_messages(&self) -> impl Iterator<Item = &MessageKey> {
         let read = (!self.assume_new).then_some(&self.messages);

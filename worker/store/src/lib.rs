@@ -24,9 +24,11 @@ mod facts;
 mod fleet;
 mod follow_up;
 mod follow_up_table;
+mod former_hostname;
 mod inbox;
 mod keys;
 mod lease;
+mod link;
 mod merged;
 mod migrated;
 pub mod postgres;
@@ -64,22 +66,23 @@ pub use execution::{
     StartedExecution, StopRow, StoppedElement, TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity,
     UnitLevels,
 };
-pub use facts::{Facts, Flips, NewCause, Origin, SettledDeadLetters};
+pub use facts::{Facts, Flips, NewCause, NewFormerHostname, Origin, RenamedDevice, SettledDeadLetters};
 pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};
 pub use follow_up::{
     FollowUp, FollowUpKey, FollowUpRequest, FollowUpTarget, FollowUps, NewFollowUp, ReplyAddress,
     UNPUBLISHED_GRACE, UnknownFollowUpKey,
 };
+pub use former_hostname::FormerHostname;
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
+pub use link::{Link, LinkChange, LinkEnd, LinkRow};
 pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
 pub use repository_failure::{RepositoryFailure, RepositoryFailures};
 pub use retention::{Expired, OpenCauses, Records, Retention};
 pub use retryability::Retryability;
 pub use rows::{
-    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Link, LinkEnd, Mark, SyncState,
-    Version,
+    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Mark, SyncState, Version,
 };
 pub use stats::{DevicesInState, RepositoryState, Sessions, Stats, Summary};
 pub use unit_of_work::{Transaction, UnitOfWork};

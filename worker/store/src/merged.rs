@@ -33,7 +33,7 @@ pub(super) fn interfaces(facts: &Facts) -> BTreeMap<(&Hostname, &InterfaceName),
         let configuration = interfaces.entry((&row.hostname, &row.name)).or_insert(None);
         *configuration = row.configuration.as_ref().or(*configuration);
     }
-    let of_links = facts.new_links().iter().flat_map(|link| [link.a(), link.b()]);
+    let of_links = facts.changed_links().flat_map(|(link, _)| link.ends());
     let of_clients = facts
         .clients()
         .iter()

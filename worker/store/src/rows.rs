@@ -7,6 +7,8 @@ use lockstep_protocol::{
 };
 use serde_json::Value;
 
+use super::LinkEnd;
+
 /// The attributes of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attributes {
@@ -67,6 +69,8 @@ pub struct Lifecycle {
     pub until: Option<Timestamp>,
     /// The version of the message that set the state. `None` if no message with a version did.
     pub version: Option<Version>,
+    /// Since when it is in this state. `None` if that was before schema version 8.
+    pub since: Option<Timestamp>,
 }
 
 /// Whether a device has its intended configuration. Each cause raises `desired`; a sync raises `synced` to the generation that
@@ -131,43 +135,6 @@ pub struct DeviceRow {
     pub described: bool,
     /// Whether `sync` is to be written.
     pub flagged: bool,
-}
-
-/// One end of a link.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkEnd {
-    /// The hostname of the device.
-    pub hostname: Hostname,
-    /// The interface of the device.
-    pub interface: InterfaceName,
-}
-
-/// A link between two devices: the smaller end first, so that a link and its mirror image are the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Link {
-    a: LinkEnd,
-    b: LinkEnd,
-}
-
-impl Link {
-    /// The link between two ends, in either order.
-    pub fn between(one: LinkEnd, other: LinkEnd) -> Self {
-        if one <= other {
-            Self { a: one, b: other }
-        } else {
-            Self { a: other, b: one }
-        }
-    }
-
-    /// The smaller end.
-    pub fn a(&self) -> &LinkEnd {
-        &self.a
-    }
-
-    /// The larger end.
-    pub fn b(&self) -> &LinkEnd {
-        &self.b
-    }
 }
 
 /// A group of devices.

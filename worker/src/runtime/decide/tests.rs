@@ -55,6 +55,7 @@ fn facts() -> Facts {
             note: None,
             until: None,
             version: None,
+            since: None,
         },
         sync: SyncState::SYNCHRONIZED,
         marked: None,

@@ -23,7 +23,7 @@ const GROUP: &str = "SELECT id, name, location FROM device_group WHERE id = $1";
 const INTERFACE: &str = "\
     SELECT interface.id, interface.name, device.hostname, interface.configuration, there.hostname, peer.name \
     FROM interface JOIN device ON device.id = interface.device_id \
-        LEFT JOIN (SELECT other_id AS id FROM linknet WHERE one_id = $1 UNION ALL SELECT one_id FROM linknet WHERE other_id = $1) AS link \
+        LEFT JOIN (SELECT other_id AS id FROM linknet WHERE one_id = $1 AND present UNION ALL SELECT one_id FROM linknet WHERE other_id = $1 AND present) AS link \
             ON true \
         LEFT JOIN interface AS peer ON peer.id = link.id LEFT JOIN device AS there ON there.id = peer.device_id \
     WHERE interface.id = $1 ORDER BY there.hostname, peer.name";

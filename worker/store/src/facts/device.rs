@@ -16,6 +16,8 @@ impl DeviceEffect {
             | Self::Join { hostname, .. }
             | Self::Unsynchronize { hostname, .. }
             | Self::ForgetCauses { hostname }
+            | Self::Rename { hostname, .. }
+            | Self::Remove { hostname, .. }
             | Self::Synchronize { hostname } => hostname,
         }
     }
@@ -43,11 +45,17 @@ impl DeviceRow {
         }
         // `None` is the smallest: the newest version counts, also if this message has none.
         let version = version.max(self.lifecycle.version.take());
+        let since = if state == self.lifecycle.state {
+            self.lifecycle.since
+        } else {
+            Some(at)
+        };
         self.lifecycle = Lifecycle {
             state,
             note,
             until,
             version,
+            since,
         };
         self.described = true;
     }

@@ -54,7 +54,7 @@ pub const OBJECTS: &[ObjectRights] = &[
         &[Select, Insert, UpdateOf(&["location"])],
         &[Select],
     ),
-    rights("group_member", &[Select, Insert, Delete], &[Select]),
+    rights("group_member", &[Select, Insert, Update, Delete], &[Select]),
     rights(
         "client",
         &[
@@ -64,7 +64,9 @@ pub const OBJECTS: &[ObjectRights] = &[
         ],
         &[],
     ),
-    rights("linknet", &[Select, Insert], &[]),
+    rights("linknet", &[Select, Insert, Update, Delete], &[]),
+    rights("former_hostname", &[Select, Insert, Update, Delete], &[]),
+    rights("device_history", &[Select, Insert, Delete], &[Select]),
     rights("cause_block", &[Usage], &[]),
     rights("cause", &[Select, Insert, Delete], &[Select]),
     rights("broad_cause", &[Select, Insert, Delete], &[Select]),

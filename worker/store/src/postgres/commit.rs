@@ -26,7 +26,7 @@ pub(super) const STATEMENTS: [&str; 13] = [
     related::DELETE_MEMBERS,
     related::INSERT_MEMBERS,
     related::UPSERT_INTERFACES,
-    related::INSERT_LINKS,
+    related::UPSERT_LINKS,
     related::UPSERT_CLIENTS,
     inbox::INSERT,
     inbox::INSERT_ALIKE,

@@ -15,7 +15,7 @@ macro_rules! columns {
              state, note, until, version_time, version_id, desired_generation, synced_generation, ",
             crate::postgres::broad::since!(),
             " AS since, marked_at, marked_by, marked_note, \
-             (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id) AS controller"
+             (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id) AS controller, state_since"
         )
     };
 }
@@ -70,12 +70,12 @@ pub(super) const DESCRIBE: &str = concat!(
     ", device_type = new.device_type, platform = new.platform, management_ip = new.management_ip, mac = new.mac, \
         serial = new.serial, vendor = new.vendor, model = new.model, os_version = new.os_version, \
         state = new.state, note = new.note, until = new.until, version_time = new.version_time, version_id = new.version_id, \
-        marked_at = new.marked_at, marked_by = new.marked_by, marked_note = new.marked_note \
+        marked_at = new.marked_at, marked_by = new.marked_by, marked_note = new.marked_note, state_since = new.state_since \
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
             $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], \
-            $15::timestamptz[], $16::text[], $17::text[]) \
+            $15::timestamptz[], $16::text[], $17::text[], $18::timestamptz[]) \
         AS new (id, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-            state, note, until, version_time, version_id, marked_at, marked_by, marked_note)",
+            state, note, until, version_time, version_id, marked_at, marked_by, marked_note, state_since)",
     stored_by!("id"),
     " WHERE device.ctid = stored.place"
 );
@@ -83,19 +83,19 @@ pub(super) const DESCRIBE: &str = concat!(
 /// Earlier broad causes do not concern a new device.
 pub(super) const INSERT: &str = concat!(
     "INSERT INTO device (hostname, hostname_folded, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
+        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, state_since, \
         desired_generation, synced_generation, unsynchronized_since, open_causes, broad_seen) \
     SELECT hostname, lower(hostname COLLATE \"C\"), device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
-        desired, synced, since, ($23::bigint[])[first:last], coalesce(",
+        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, state_since, \
+        desired, synced, since, ($24::bigint[])[first:last], coalesce(",
     broad::newest!(),
     ", 0) \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::inet[], $5::text[], $6::text[], $7::text[], $8::text[], \
             $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], \
-            $15::timestamptz[], $16::text[], $17::text[], \
-            $18::bigint[], $19::bigint[], $20::timestamptz[], $21::integer[], $22::integer[]) \
+            $15::timestamptz[], $16::text[], $17::text[], $18::timestamptz[], \
+            $19::bigint[], $20::bigint[], $21::timestamptz[], $22::integer[], $23::integer[]) \
         AS new (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-            state, note, until, version_time, version_id, marked_at, marked_by, marked_note, \
+            state, note, until, version_time, version_id, marked_at, marked_by, marked_note, state_since, \
             desired, synced, since, first, last)"
 );
 
@@ -128,6 +128,7 @@ pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
             note: row.get(11),
             until: row.get::<_, Option<Microseconds>>(12).map(|time| time.0),
             version: column::read_version(row.get(13), row.get(14))?,
+            since: row.get::<_, Option<Microseconds>>(22).map(|time| time.0),
         },
         sync: SyncState {
             desired: row.get(15),
@@ -202,7 +203,7 @@ pub(super) fn control(facts: &Facts) -> Option<Write<'_>> {
     })
 }
 
-/// The values of the columns from `device_type` to `marked_note`.
+/// The values of the columns from `device_type` to `state_since`.
 fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> + Clone) -> Write<'a> {
     let attributes = rows.clone().map(|row| &row.attributes);
     let lifecycles = rows.clone().map(|row| &row.lifecycle);
@@ -227,7 +228,7 @@ fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> +
         .column(attributes.map(|row| row.os_version.as_deref()))
         .column(lifecycles.clone().map(|row| row.state.as_str()))
         .column(lifecycles.clone().map(|row| row.note.as_deref()))
-        .column(lifecycles.map(|row| row.until.map(Microseconds)))
+        .column(lifecycles.clone().map(|row| row.until.map(Microseconds)))
         .column(versions.clone().map(|version| version.map(column::version_time)))
         .column(versions.map(|version| version.map(|version| version.id.as_str())))
         .column(marks.clone().map(|mark| mark.map(|mark| Microseconds(mark.at))))
@@ -237,6 +238,7 @@ fn description<'a>(write: Write<'a>, rows: impl Iterator<Item = &'a DeviceRow> +
                 .map(|mark| mark.and_then(|mark| mark.by.as_deref()).map(column::without_nul)),
         )
         .column(marks.map(|mark| mark.and_then(|mark| mark.note.as_deref())))
+        .column(lifecycles.map(|row| row.since.map(Microseconds)))
 }
 
 /// The new causes of several devices as one array, with the slice of each device. PostgreSQL has no arrays of arrays with

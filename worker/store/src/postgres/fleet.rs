@@ -163,7 +163,7 @@ fn parameters<'a>(filters: &'a DeviceFilters<'_>) -> Vec<&'a (dyn ToSql + Sync)>
 }
 
 fn device(row: &Row) -> Result<Device, StoreError> {
-    let open_causes: Vec<i64> = row.get(22);
+    let open_causes: Vec<i64> = row.get(23);
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes))
 }

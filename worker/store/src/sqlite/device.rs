@@ -11,7 +11,8 @@ macro_rules! columns {
         "id, hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
          state, note, until, version_time, version_id, desired_generation, synced_generation, unsynchronized_since, \
          marked_at, marked_by, marked_note, \
-         (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id) AS controller"
+         (SELECT controller.hostname FROM device AS controller WHERE controller.id = device.controller_id) AS controller, \
+         state_since"
     };
 }
 pub(super) use columns;
@@ -20,13 +21,13 @@ const FIND: &str = concat!("SELECT ", columns!(), " FROM device WHERE hostname =
 
 const INSERT: &str = "\
     INSERT INTO device (hostname, device_type, platform, management_ip, mac, serial, vendor, model, os_version, \
-        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, hostname_folded) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, lower(?1))";
+        state, note, until, version_time, version_id, marked_at, marked_by, marked_note, state_since, hostname_folded) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, lower(?1))";
 
 const DESCRIBE: &str = "\
     UPDATE device SET device_type = ?2, platform = ?3, management_ip = ?4, mac = ?5, serial = ?6, vendor = ?7, \
         model = ?8, os_version = ?9, state = ?10, note = ?11, until = ?12, version_time = ?13, version_id = ?14, \
-        marked_at = ?15, marked_by = ?16, marked_note = ?17 \
+        marked_at = ?15, marked_by = ?16, marked_note = ?17, state_since = ?18 \
     WHERE hostname = ?1";
 
 const CONTROL: &str = "\
@@ -72,6 +73,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
             note: optional(11)?,
             until: time("device.until", 12)?,
             version: column::read_version(optional(13)?, optional(14)?)?,
+            since: time("device.state_since", 22)?,
         },
         sync: SyncState {
             desired: row.get(15)?,
@@ -140,6 +142,7 @@ fn describe(connection: &Connection, statement: &str, row: &DeviceRow) -> Result
         marked.as_ref().map(|mark| column::microseconds(mark.at)),
         marked.as_ref().and_then(|mark| mark.by.as_deref()),
         marked.as_ref().and_then(|mark| mark.note.as_deref()),
+        lifecycle.since.map(column::microseconds),
     ])?;
     Ok(())
 }

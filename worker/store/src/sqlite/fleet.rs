@@ -166,7 +166,7 @@ fn devices(
 }
 
 fn device(row: &Row<'_>) -> Result<Device, Failure> {
-    let open_causes = device::read_open_causes(&row.get::<_, String>(22)?)?;
+    let open_causes = device::read_open_causes(&row.get::<_, String>(23)?)?;
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     Ok(device::read(row)?.stored(DeviceId(row.get(0)?), open_causes))
 }

@@ -182,6 +182,7 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V5__executions.sql"),
         include_str!("../migrations/sqlite/V6__run_cycle.sql"),
         include_str!("../migrations/sqlite/V7__causes.sql"),
+        include_str!("../migrations/sqlite/V8__rules.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }

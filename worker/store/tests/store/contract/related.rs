@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{GroupName, InterfaceName};
 use lockstep_store::{
-    ClientRow, DeviceEffect, Effects, GroupRow, InterfaceRow, Keys, Link, LinkEnd, StoreError,
+    ClientRow, DeviceEffect, Effects, GroupRow, InterfaceRow, Keys, Link, LinkChange, LinkEnd, StoreError,
 };
 use serde_json::json;
 
@@ -26,7 +26,11 @@ fn end(name: &str, port: &str) -> LinkEnd {
 
 fn link(one: LinkEnd, other: LinkEnd) -> Effects {
     Effects {
-        links: vec![Link::between(one, other)],
+        links: vec![LinkChange {
+            link: Link::between(one, other),
+            present: true,
+            version: None,
+        }],
         ..Effects::default()
     }
 }
