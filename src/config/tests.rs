@@ -1,3 +1,5 @@
+mod devices;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,7 +10,7 @@ use super::reader::Reader;
 use super::source::Settings;
 use crate::local_file::Origin;
 
-use super::{BrokerUrl, Config, ConfigProblems, LateSecret, LogFormat, Overrides, StoreUrl};
+use super::{BrokerUrl, Config, ConfigProblems, LogFormat, Overrides, StoreUrl};
 
 fn write(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -164,6 +166,7 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "devices.credentials.default",
         "devices.credentials.groups",
         "devices.credentials.hosts",
+        "devices.types",
         "executions.at_once_per_group",
         "executions.at_once_per_provider",
         "repositories.settings",
@@ -474,84 +477,6 @@ fn problems_name_the_flag_of_the_command() {
             "{problem}"
         );
     }
-}
-
-#[test]
-fn caps_and_logins_are_read_by_name() {
-    let secret = write("hush of a file");
-    let text = format!(
-        "[worker]\nelements_at_once = 64\n[executions]\nat_once = 512\nelement_timeout = '90s'\n\
-         [executions.at_once_per_provider]\ncommand = 10\n[executions.at_once_per_group]\n'Haus A.1' = 2\n\
-         [devices.credentials.default]\nusername = 'u'\npassword_file = '{}'\n\
-         [devices.credentials.groups.'Haus A.1']\nusername = 'g'\npassword_env = 'HAUS'\n\
-         [devices.credentials.hosts.'sw1.example.org']\nusername = 'h'\npassword = 'hush'\nenable_password = 'hush'\n\
-         [devices.credentials.hosts.sw1.username]\nusername = 'x'\npassword = 'hush'\n",
-        secret.path().display()
-    );
-    let config = read(&text, &[("HAUS", "hush of Haus")]).unwrap();
-    assert_eq!(config.worker.elements_at_once, 64);
-    let executions = &config.executions;
-    assert_eq!(
-        (executions.at_once, executions.element_timeout.as_secs()),
-        (std::num::NonZeroU32::new(512), 90)
-    );
-    assert_eq!(executions.at_once_per_provider["command"].get(), 10);
-    assert_eq!(executions.at_once_per_group["Haus A.1"].get(), 2);
-    let credentials = &config.devices.credentials;
-    assert!(
-        matches!(&credentials.default.as_ref().unwrap().password, LateSecret::File(path) if path == secret.path())
-    );
-    let LateSecret::Fixed(of_group) = &credentials.groups["Haus A.1"].password else {
-        panic!("{credentials:?}");
-    };
-    assert_eq!(of_group.expose_secret(), "hush of Haus");
-    assert!(credentials.hosts["sw1.example.org"].enable_password.is_some());
-    let shown = &config.effective;
-    assert_eq!(
-        shown["devices"]["credentials"]["hosts"]["sw1.example.org"]["password"],
-        "***"
-    );
-    assert_eq!(
-        shown["devices"]["credentials"]["hosts"]["sw1.username"]["username"],
-        "x"
-    );
-    assert_eq!(shown["executions"]["at_once_per_group"]["Haus A.1"], 2);
-    let shown = toml::to_string_pretty(shown).unwrap();
-    assert!(
-        !shown.contains("hush") && !format!("{config:?}").contains("hush"),
-        "{shown}"
-    );
-    assert_eq!(read("", &[]).unwrap().executions.at_once, None);
-}
-
-#[test]
-fn problems_of_devices_and_caps_are_reported() {
-    let text = "[executions]\nat_once = 0\nelement_timeout = '2d'\n[executions.at_once_per_group]\na = 'x'\n'b[0]' = 1\n\
-        [devices]\ninsecure = true\nca_file = 'x'\nport = 0\n[devices.credentials.default]\nusername = 'u'\n\
-        [devices.credentials.groups.g]\npassword = 'hush'\n[devices.credentials.hosts.h1]\nusername = 'u'\npassword = 'hush'\npassword_file = 'y'\n\
-        [devices.credentials.hosts.h2]\nusername = 'u'\npassword_env = 'NOT_SET'\npasword = 'z'\n";
-    let problems = problems(text, &[]);
-    let expected = [
-        ":2: executions.at_once: is 0, must be a whole number from 1 to 100000",
-        ":5: executions.at_once_per_group.a: is \"x\", must be a whole number from 1 to 100000",
-        ":6: executions.at_once_per_group.b[0]: is not below the name of something",
-        ":3: executions.element_timeout: is \"2d\", must be a duration from 1s to 1d",
-        ":10: devices.port: is 0, must be a whole number from 1 to 65535",
-        ":12: devices.credentials.default.password: is missing; set password_file, password_env or password",
-        ":14: devices.credentials.groups.g.username: is missing; set the user",
-        "devices.credentials.hosts.h1.password: is set beside",
-        "devices.credentials.hosts.h2.password_env: names the variable NOT_SET, which is not set",
-        ":8: devices.insecure: is set beside ca_file",
-        "devices.credentials.hosts.h2.pasword: unknown key; expected one of enable_password",
-    ];
-    for expected in expected {
-        assert!(
-            problems.iter().any(|problem| problem.contains(expected)),
-            "{expected}: {problems:#?}"
-        );
-    }
-    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
-    assert!(!problems.concat().contains("hush"), "{problems:#?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::DeviceType;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -43,7 +44,11 @@ struct Element {
 ///
 /// # Errors
 /// All problems, each with its file and host.
-pub(crate) fn read(path: &Path, default_type: Option<DeviceType>) -> Result<Inventory, InventoryError> {
+pub(crate) fn read(
+    path: &Path,
+    default_type: Option<DeviceType>,
+    types: &DeviceTypes,
+) -> Result<Inventory, InventoryError> {
     let hosts_file = if path.is_dir() {
         in_folder(path, "hosts")
     } else {
@@ -70,6 +75,7 @@ pub(crate) fn read(path: &Path, default_type: Option<DeviceType>) -> Result<Inve
         groups,
         defaults,
         default_type,
+        types,
     };
     let file = hosts_file.display();
     let results = hosts.into_iter().map(|(name, host)| {
@@ -147,13 +153,14 @@ fn group_cycle(groups: &BTreeMap<String, Element>) -> Option<String> {
         .find_map(|name| follow(name, groups, &mut Vec::new(), &mut done))
 }
 
-struct All {
+struct All<'a> {
+    types: &'a DeviceTypes,
     groups: BTreeMap<String, Element>,
     defaults: Element,
     default_type: Option<DeviceType>,
 }
 
-impl All {
+impl All<'_> {
     fn entry(&self, name: &str, host: &Element) -> Result<Entry, String> {
         let mut groups = Vec::new();
         self.add_groups(host, &mut groups)?;
@@ -215,8 +222,10 @@ impl All {
         for key in ["device_type", "role"] {
             let Some(value) = datum(key) else { continue };
             let text = value.as_str().unwrap_or_default();
-            match text.parse() {
-                Ok(kind) => return Ok(kind),
+            match text.parse::<DeviceType>() {
+                // Roles have other words, too, for which there is the default.
+                Ok(kind) if key == "device_type" || self.types.contains(&kind) => return Ok(kind),
+                Ok(_) => reason = format!("data.{key} is {value}, which is no device type of this site"),
                 Err(_) if key == "device_type" => {
                     return Err(format!(
                         "data.device_type is {value}, must be a type such as {}",
@@ -259,7 +268,7 @@ mod tests {
             ),
             ("defaults.yaml", "platform: eos\ndata: {vendor: Nobody}\n"),
         ]);
-        let inventory = read(folder.path(), None).unwrap();
+        let inventory = read(folder.path(), None, &DeviceTypes::default()).unwrap();
         let devices: Vec<Value> = inventory
             .entries
             .iter()
@@ -276,7 +285,10 @@ mod tests {
             json!({"hostname": "sw2", "device_type": "CORE", "platform": "junos", "vendor": "Nobody"}),
         ];
         assert_eq!(devices, expected);
-        assert_eq!(read(&folder.path().join("hosts.yaml"), None).unwrap(), inventory);
+        assert_eq!(
+            read(&folder.path().join("hosts.yaml"), None, &DeviceTypes::default()).unwrap(),
+            inventory
+        );
     }
 
     #[test]
@@ -298,7 +310,9 @@ mod tests {
                 ("hosts.yaml", "sw1: {data: {role: access}}\n"),
                 ("groups.yaml", groups),
             ]);
-            let problem = read(folder.path(), None).err().map(|error| error.to_string());
+            let problem = read(folder.path(), None, &DeviceTypes::default())
+                .err()
+                .map(|error| error.to_string());
             assert_eq!(problem.is_some(), cycle.is_some(), "{groups}{problem:?}");
             if let (Some(problem), Some(cycle)) = (problem, cycle) {
                 assert!(
@@ -313,21 +327,23 @@ mod tests {
     fn problems_name_the_host_and_the_fix() {
         let folder = folder(&[(
             "hosts.yaml",
-            "sw1:\nsw2: {data: {role: leaf}}\nsw3: {groups: [gone]}\nsw4: {data: {device_type: leaf}}\n",
+            "sw1:\nsw2: {data: {role: leaf}}\nsw3: {groups: [gone]}\nsw4: {data: {device_type: leaf switch}}\n",
         )]);
-        let problems = read(folder.path(), None).unwrap_err().0;
+        let problems = read(folder.path(), None, &DeviceTypes::default()).unwrap_err().0;
         let expected = [
             "host sw1: has neither data.device_type nor data.role; set data.device_type",
-            "host sw2: data.role is \"leaf\", which is not a device type",
+            "host sw2: data.role is \"leaf\", which is no device type of this site",
             "host sw3: group \"gone\" is not in groups.yaml",
-            "host sw4: data.device_type is \"leaf\", must be one of UNKNOWN, ACCESS",
+            "host sw4: data.device_type is \"leaf switch\", must be a type such as UNKNOWN, ACCESS",
         ];
         assert_eq!(problems.len(), expected.len());
         for (problem, expected) in problems.iter().zip(expected) {
             assert!(problem.contains(expected), "{problem}");
         }
         assert!(problems[0].contains("--default-type ACCESS"));
-        let rest = read(folder.path(), Some(DeviceType::ACCESS)).unwrap_err().0;
+        let rest = read(folder.path(), Some(DeviceType::ACCESS), &DeviceTypes::default())
+            .unwrap_err()
+            .0;
         assert_eq!(rest.len(), 2, "{rest:?}");
     }
 }

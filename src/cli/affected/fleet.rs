@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use lockstep_intent::fleet::Candidate;
+use lockstep_intent::fleet::{Candidate, DeviceTypes};
 use lockstep_protocol::{DeviceType, Hostname};
 use serde::Deserialize;
 
@@ -24,16 +24,20 @@ pub(super) struct Device {
 
 impl Fleet {
     /// Reads a YAML list, a Nornir inventory, or the output of `lockstep devices list --json`.
-    pub(super) fn read(file: &Path, default_type: Option<DeviceType>) -> anyhow::Result<Self> {
+    pub(super) fn read(
+        file: &Path,
+        default_type: Option<DeviceType>,
+        types: &DeviceTypes,
+    ) -> anyhow::Result<Self> {
         let devices = if file.is_dir() {
-            nornir(file, default_type)?
+            nornir(file, default_type, types)?
         } else {
             let name = file.display().to_string();
             let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
             if let Some(devices) = listed(&text) {
                 devices
             } else if is_map(&text) {
-                nornir(file, default_type)?
+                nornir(file, default_type, types)?
             } else {
                 let inventory = inventory::read_yaml(&name, &text).context("cannot read the inventory")?;
                 devices_of(inventory)
@@ -75,8 +79,8 @@ fn is_map(text: &str) -> bool {
     value.is_ok_and(|value| value.is_object())
 }
 
-fn nornir(path: &Path, default_type: Option<DeviceType>) -> anyhow::Result<Vec<Device>> {
-    let inventory = inventory::read_nornir(path, default_type).context("cannot read the inventory")?;
+fn nornir(path: &Path, default_type: Option<DeviceType>, types: &DeviceTypes) -> anyhow::Result<Vec<Device>> {
+    let inventory = inventory::read_nornir(path, default_type, types).context("cannot read the inventory")?;
     Ok(devices_of(inventory))
 }
 
@@ -98,7 +102,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(name);
         std::fs::write(&file, text).unwrap();
-        match Fleet::read(&file, None) {
+        match Fleet::read(&file, None, &DeviceTypes::default()) {
             Ok(fleet) => {
                 let devices = fleet.candidates().map(|device| {
                     format!(

@@ -77,7 +77,7 @@ impl Affected {
         let fleet = self
             .inventory
             .as_deref()
-            .map(|file| Fleet::read(file, self.default_type.clone()))
+            .map(|file| Fleet::read(file, self.default_type.clone(), &types))
             .transpose()?;
         let examined = if let (Some(folder), Some(from), Some(to)) = (&self.git, &self.from, &self.to) {
             change::of_commits(self.repository, folder, from, to, &types)?

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use lockstep_clock::{Clock, SystemClock};
+use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::InboxState;
 use lockstep_protocol::events::InventoryImported;
 use lockstep_protocol::rest::MessageView;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::cli::client::Client;
 use crate::cli::{Global, UsageError, outcome, output, request};
+use crate::config::Overrides;
 use crate::inventory::{self, Inventory};
 
 /// How long the outcome of one message may take.
@@ -137,7 +139,8 @@ impl Summary {
 
 impl Import {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let inventory = self.read()?;
+        let types = global.configuration(Overrides::default())?.devices.types;
+        let inventory = self.read(&types)?;
         for warning in &inventory.warnings {
             output::note(&format!("warning: {warning}"));
         }
@@ -168,13 +171,17 @@ impl Import {
         Ok(ExitCode::FAILURE)
     }
 
-    fn read(&self) -> anyhow::Result<Inventory> {
+    fn read(&self, types: &DeviceTypes) -> anyhow::Result<Inventory> {
         match self.from {
             Format::Yaml if self.default_type.is_some() => {
                 Err(UsageError("--default-type needs --from nornir".to_owned()).into())
             }
             Format::Yaml => read_yaml(&self.file),
-            Format::Nornir => Ok(inventory::read_nornir(&self.file, self.default_type.clone())?),
+            Format::Nornir => Ok(inventory::read_nornir(
+                &self.file,
+                self.default_type.clone(),
+                types,
+            )?),
         }
     }
 }

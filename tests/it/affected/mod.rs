@@ -146,6 +146,32 @@ fn paths_alone_are_enough() -> Result<()> {
 }
 
 #[test]
+fn declared_types_are_read_from_the_configuration() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let fleet = format!("{FLEET}- {{hostname: s1, device_type: SPINE}}\n");
+    std::fs::write(folder.path().join("fleet.yml"), fleet)?;
+    std::fs::write(
+        folder.path().join("site.toml"),
+        "[devices.types.SPINE]\ndirectory = 'spine'\n",
+    )?;
+    let arguments = [
+        "--repository",
+        "settings",
+        "--path",
+        "spine/a.yml",
+        "--inventory",
+        "fleet.yml",
+    ];
+    let (code, report, _) = run_json(folder.path(), &arguments)?;
+    ensure!(code == Some(0) && report["devices"] == json!([]), "{report}");
+    let configured = [&arguments[..], &["--config", "site.toml"]].concat();
+    let (code, report, _) = run_json(folder.path(), &configured)?;
+    ensure!(code == Some(0) && report["devices"] == json!(["s1"]), "{report}");
+    ensure!(report["device_types"] == json!(["SPINE"]), "{report}");
+    Ok(())
+}
+
+#[test]
 fn invalid_arguments_are_rejected_with_advice() -> Result<()> {
     let repository = Repository::new()?;
     repository.commit(&[(FILE, b"access/a.yml", NTP)])?;

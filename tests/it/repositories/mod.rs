@@ -10,6 +10,7 @@ mod remotes;
 mod stopped;
 mod told;
 mod trees;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -52,6 +52,7 @@ fn below(folder: &str, name: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::TypeRule;
 
     /// Types, hostnames, groups and misnamed, as one text.
     fn described(paths: &[&[u8]]) -> String {
@@ -84,13 +85,34 @@ mod tests {
     }
 
     #[test]
+    fn a_type_that_the_site_declares_has_a_folder_of_its_own() {
+        let mut types = DeviceTypes::default();
+        let spine = TypeRule {
+            device_type: "SPINE".parse().unwrap(),
+            directory: Some("spines".to_owned()),
+            global: true,
+            fabric: true,
+        };
+        types.declare(spine).unwrap();
+        let concerned = |path: &[u8]| affected(&types, [path]).device_types.into_iter();
+        let named = |path| concerned(path).map(|kind| kind.to_string()).collect::<Vec<_>>();
+        assert_eq!(named(b"spines/base_system.yml"), ["SPINE"]);
+        assert_eq!(
+            named(b"global/base_system.yml"),
+            ["ACCESS", "CORE", "DIST", "SPINE"]
+        );
+        assert_eq!(named(b"fabric/base_system.yml"), ["CORE", "DIST", "SPINE"]);
+        assert_eq!(named(b"spine/base_system.yml"), [""; 0]);
+    }
+
+    #[test]
     fn the_folder_decides_which_devices_a_path_concerns() {
         let table: [(&[&[u8]], &str); 25] = [
             (&[], ""),
-            (&[b"global/base_system.yml"], "ACCESS, DIST, CORE"),
-            (&[b"global/README"], "ACCESS, DIST, CORE"),
-            (&[b"global"], "ACCESS, DIST, CORE"),
-            (&[b"fabric/base_system.yml"], "DIST, CORE"),
+            (&[b"global/base_system.yml"], "ACCESS, CORE, DIST"),
+            (&[b"global/README"], "ACCESS, CORE, DIST"),
+            (&[b"global"], "ACCESS, CORE, DIST"),
+            (&[b"fabric/base_system.yml"], "CORE, DIST"),
             (&[b"access/base_system.yml"], "ACCESS"),
             (&[b"dist/interfaces_x.yml"], "DIST"),
             (&[b"core/a/b/c"], "CORE"),
@@ -113,7 +135,7 @@ mod tests {
             (&["devices/d1/räume.yml".as_bytes()], "host d1"),
             (
                 &[b"global/x", b"devices/fw1/x", b"firewall/x"],
-                "ACCESS, DIST, CORE, FIREWALL, host fw1",
+                "ACCESS, CORE, DIST, FIREWALL, host fw1",
             ),
             (
                 &[b"devices/d1/x", b"devices/d2/x", b"access/x"],

@@ -103,7 +103,10 @@ impl TypeMapping {
 fn unknown_type(name: &str, known: &DeviceTypes) -> String {
     let advice = match nearest(&name.to_uppercase(), known.names()) {
         Some(kind) => format!("did you mean {kind}?"),
-        None => format!("expected one of {}", known.names().collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "expected one of {}, or a type that is declared in [devices.types]",
+            known.names().collect::<Vec<_>>().join(", ")
+        ),
     };
     format!("unknown device type {name:?}, which is ignored; {advice}")
 }
@@ -201,6 +204,7 @@ fn read_type(node: &Node, problems: &mut FileProblems<'_>) -> Option<TypeMapping
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::TypeRule;
 
     #[test]
     fn types_have_an_entrypoint_and_dependencies() {
@@ -246,7 +250,7 @@ mod tests {
             (
                 "SPINE: {entrypoint: a}",
                 "",
-                "m:1:1: unknown device type \"SPINE\", which is ignored; expected one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
+                "m:1:1: unknown device type \"SPINE\", which is ignored; expected one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL, or a type that is declared in [devices.types]",
             ),
         ];
         for (text, types, warning) in table {
@@ -256,6 +260,21 @@ mod tests {
             let warnings: Vec<String> = mapping.warnings().iter().map(ToString::to_string).collect();
             assert_eq!(warnings.join("; "), warning, "{text}");
         }
+    }
+
+    #[test]
+    fn a_type_that_the_site_declares_has_templates() {
+        let mut types = DeviceTypes::default();
+        let rule = TypeRule {
+            device_type: "SPINE".parse().unwrap(),
+            directory: None,
+            global: true,
+            fabric: false,
+        };
+        types.declare(rule).unwrap();
+        let mapping = Mapping::read(b"m", b"SPINE: {entrypoint: spine.j2}\nLEAF: {}", &types).unwrap();
+        let found: Vec<&str> = mapping.types().map(|(kind, _)| kind.as_str()).collect();
+        assert_eq!((found, mapping.warnings().len()), (vec!["SPINE"], 1));
     }
 
     #[test]

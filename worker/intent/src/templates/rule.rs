@@ -143,7 +143,7 @@ mod tests {
             ("iosxr/dist.j2", ""),
             ("base.j2", ""),
             (".eos/access.j2", ""),
-            ("eos/mapping.yml", "ACCESS eos, DIST eos, CORE eos, FIREWALL eos"),
+            ("eos/mapping.yml", "ACCESS eos, CORE eos, DIST eos, FIREWALL eos"),
             ("eos/sub/mapping.yml", ""),
             ("mapping.yml", ""),
             ("gone/mapping.yml", "CORE gone"),

@@ -118,7 +118,7 @@ fn groups_come_from_the_new_tree() {
         (FILE, "groups/E1/routing.yml", "vrfs: []"),
     ];
     let impact = examined(Settings, &old, &new, &[]).unwrap();
-    assert_eq!(names(&impact.affected), "ACCESS, DIST, CORE, group E1");
+    assert_eq!(names(&impact.affected), "ACCESS, CORE, DIST, group E1");
     let hostname = "sw1".parse().unwrap();
     assert_eq!(impact.groups.primary(&hostname).unwrap().as_str(), "E1");
     let impact = examined(Settings, &new, &old, &[]).unwrap();

@@ -107,7 +107,7 @@ fn what_has_no_effect_is_reported_and_the_commit_is_accepted() {
         warnings,
         [
             "eos/mapping.yml: the entrypoint of DIST, \"dits.j2\", is not in eos/",
-            "eos/mapping.yml:3:1: unknown device type \"SPINE\", which is ignored; expected one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL",
+            "eos/mapping.yml:3:1: unknown device type \"SPINE\", which is ignored; expected one of UNKNOWN, ACCESS, DIST, CORE, FIREWALL, or a type that is declared in [devices.types]",
             "esos: has no mapping.yml, so it is no platform; did you mean eos/?",
         ]
     );

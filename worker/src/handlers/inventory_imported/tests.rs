@@ -40,6 +40,33 @@ fn new_devices_start_as_the_inventory_says() {
 }
 
 #[test]
+fn a_device_of_a_type_that_the_site_does_not_have_is_left_out() {
+    let spine = json!({"hostname": "s1", "device_type": "SPINE"});
+    let access = json!({"hostname": "a1", "device_type": "ACCESS"});
+    let mut facts = facts([]);
+    let both = import(&json!({"devices": [access, spine]}));
+    let (decision, _) = process(&both, &mut facts).unwrap();
+    let rejected = &decision.event_applied().rejected;
+    let found = (
+        &rejected[0].hostname,
+        rejected[0].code,
+        rejected[0].place.as_str(),
+    );
+    let expected = (
+        &hostname("s1"),
+        Code::UnknownDeviceType,
+        "$.data.devices[1].device_type",
+    );
+    assert_eq!((rejected.len(), found), (1, expected));
+    assert!(facts.device(&hostname("a1")).is_some() && facts.device(&hostname("s1")).is_none());
+    let alone = process(&import(&json!({"devices": [spine]})), &mut facts).unwrap_err();
+    assert_eq!(
+        (alone.code, alone.place.as_str()),
+        (Code::UnknownDeviceType, "$.data.devices[0].device_type")
+    );
+}
+
+#[test]
 fn known_devices_change_only_in_what_the_inventory_says() {
     let table = [
         // synchronized before, what it says, whether it marks devices, synchronized after
