@@ -23,7 +23,8 @@ fn dead_row(id: &str, redrive_count: u32) -> InboxRow {
             place: Some("$.data.hostname".to_owned()),
             message_type: None,
             refused: false,
-        }),
+        })
+        .into(),
         ..row(message(id))
     }
 }

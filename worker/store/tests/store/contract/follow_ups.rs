@@ -33,7 +33,7 @@ fn work(lane: Lane) -> FollowUpRequest {
 
 fn result() -> FollowUpRequest {
     FollowUpRequest {
-        message: Message::Result(row(message("any")).result),
+        message: Message::Result(row(message("any")).result.into_result()),
         target: FollowUpTarget::Requester,
         ..work(Lane::Devices)
     }

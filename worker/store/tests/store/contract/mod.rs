@@ -501,7 +501,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         at: at(),
         actor: Some("netbox".into()),
         subject: None,
-        result,
+        result: result.into(),
         follow_ups: false,
     }
 }
