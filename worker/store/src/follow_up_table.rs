@@ -40,8 +40,9 @@ const UNPUBLISHED: &str = follow_up!(
      ORDER BY number LIMIT $5"
 );
 
+/// The state must not lead to the index of states, which has those of all requests in the order of their numbers.
 const UNPUBLISHED_DEAD_LETTERS: &str = dead_letter!(
-    "state = 'requeued' AND request_source = $1 AND request_id = $2 AND number > $4 AND coalesce(settled_by, '') = $3 \
+    "state || '' = 'requeued' AND request_source = $1 AND request_id = $2 AND number > $4 AND coalesce(settled_by, '') = $3 \
      AND published = 0 ORDER BY number LIMIT $5"
 );
 
