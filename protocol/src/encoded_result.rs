@@ -31,11 +31,8 @@ pub enum NotAResult {
 impl EncodedResult {
     /// Encodes a result.
     pub fn new(result: WorkResult) -> Self {
-        let json = serde_json::to_string(&result);
-        Self {
-            result,
-            json: json.expect("bodies of results have string keys and no failing serializers"),
-        }
+        let json = encode(&result);
+        Self { result, json }
     }
 
     /// Reads a result that was encoded, and keeps its text as it is, also what this version does not know.
@@ -59,6 +56,10 @@ impl EncodedResult {
     pub fn into_result(self) -> WorkResult {
         self.result
     }
+}
+
+fn encode(result: &WorkResult) -> String {
+    serde_json::to_string(result).expect("bodies of results have string keys and no failing serializers")
 }
 
 impl From<WorkResult> for EncodedResult {
