@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::json::{self, Json, Text};
 use crate::kind::UnknownKind;
-use crate::{Code, Digest, Identity, Kind, Message, MessageId, Source, TraceParent, WorkResult, bounds};
+use crate::{Code, Digest, EncodedResult, Identity, Kind, Message, MessageId, Source, TraceParent, bounds};
 
 /// The content type of every message.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
@@ -17,6 +17,9 @@ pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// The size of most bodies, in bytes.
 const USUAL_BYTES: usize = 512;
+
+/// The key of the data behind other attributes.
+const DATA: &[u8] = br#","data":"#;
 
 /// The most characters of an error's place, reason and quoted type. Without a limit a quoted text could be as long as the
 /// message.
@@ -60,7 +63,9 @@ struct Wire<'a, T> {
     causationid: Option<Cause<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<&'a str>,
-    data: &'a T,
+    /// The last attribute: [`ResultEnvelope::encode`] adds it by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a T>,
 }
 
 /// The identity of the message that caused this one.
@@ -80,14 +85,17 @@ impl Serialize for Cause<'_> {
 
 impl<T: Serialize> Wire<'_, T> {
     fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(USUAL_BYTES);
+        self.encode_into(Vec::with_capacity(USUAL_BYTES))
+    }
+
+    fn encode_into(&self, mut body: Vec<u8>) -> Vec<u8> {
         serde_json::to_writer(&mut body, self)
             .expect("envelopes have string keys and no failing serializers");
         body
     }
 }
 
-/// The result of a message: encoded as an [`Envelope`], without the copies that an envelope would need.
+/// The result of a message: encoded as an [`Envelope`], around the JSON that it has already.
 #[derive(Clone, Copy, Debug)]
 pub struct ResultEnvelope<'a> {
     /// The id of the result, derived from its cause.
@@ -101,13 +109,14 @@ pub struct ResultEnvelope<'a> {
     /// The identity of the message.
     pub cause: &'a Identity,
     /// What is reported.
-    pub result: &'a WorkResult,
+    pub result: &'a EncodedResult,
 }
 
 impl ResultEnvelope<'_> {
     /// Encodes the result as structured CloudEvents JSON, from the source of the workers.
     pub fn encode(&self) -> Vec<u8> {
-        let wire = Wire {
+        let data = self.result.json();
+        let attributes = Wire::<Message> {
             specversion: "1.0",
             id: self.id,
             source: &Source::worker(),
@@ -118,9 +127,15 @@ impl ResultEnvelope<'_> {
             traceparent: self.traceparent,
             causationid: Some(Cause::Identity(self.cause)),
             actor: None,
-            data: self.result,
+            data: None,
         };
-        wire.encode()
+        let mut body = attributes.encode_into(Vec::with_capacity(USUAL_BYTES + data.len()));
+        // The end of the object, which goes on.
+        body.pop();
+        body.extend_from_slice(DATA);
+        body.extend_from_slice(data.as_bytes());
+        body.push(b'}');
+        body
     }
 }
 
@@ -223,7 +238,7 @@ impl Envelope {
             traceparent: self.traceparent.as_ref(),
             causationid: self.causationid.as_deref().map(Cause::Text),
             actor: self.actor.as_deref(),
-            data: &self.message,
+            data: Some(&self.message),
         };
         wire.encode()
     }

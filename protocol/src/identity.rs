@@ -1,6 +1,6 @@
 //! The identity of a message, its `(source, id)` pair, and how ids of follow-up messages are derived from it.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -17,6 +17,9 @@ const WORKER: &str = "urn:lockstep:worker";
 const UNDECODABLE: &str = "urn:lockstep:undecodable";
 const ID_REUSED: &str = "urn:lockstep:id-reused";
 const NOT_ALLOWED: &str = "urn:lockstep:not-allowed";
+
+/// The digits of the largest index.
+const MAX_INDEX: usize = 20;
 
 /// The longest `id` and `source` in bytes: the limit of an AMQP short string.
 pub const MAX_LENGTH: usize = 255;
@@ -166,9 +169,12 @@ impl Identity {
 
     /// Like [`Identity::derive`], and different for each sender.
     pub fn derive_for(&self, actor: Option<&str>, kind: Kind, index: u64) -> MessageId {
-        let Self { source, id } = self;
         let (separator, actor) = actor.map_or(("", ""), |actor| ("\0", actor));
-        let name = format!("{source}\0{id}\0{}\0{index}{separator}{actor}", kind.as_str());
+        let (source, id, kind) = (self.source.as_str(), self.id.as_str(), kind.as_str());
+        let longest = source.len() + id.len() + kind.len() + actor.len() + MAX_INDEX + 4;
+        let mut name = String::with_capacity(longest);
+        // Writing to a text does not fail.
+        let _ = write!(name, "{source}\0{id}\0{kind}\0{index}{separator}{actor}");
         Uuid::new_v5(&NAMESPACE, name.as_bytes()).into()
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use lockstep_protocol::envelope::ResultEnvelope;
-use lockstep_protocol::{Envelope, Identity, Kind, Message, Source};
+use lockstep_protocol::{EncodedResult, Envelope, Identity, Kind, Message, Source};
 use serde_json::Value;
 use support::goldens;
 
@@ -31,6 +31,7 @@ fn a_result_has_the_bytes_of_its_envelope() {
         let Message::Result(result) = &decoded.message else {
             continue;
         };
+        let result = &EncodedResult::new(result.clone());
         for (subject, traceparent) in [
             (None, None),
             (Some("sw1 \"ä\""), decoded.traceparent.clone()),

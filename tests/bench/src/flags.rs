@@ -187,7 +187,7 @@ fn completion(result: EventApplied) -> Completion {
         at: SystemClock.now(),
         actor: Some("gitlab".into()),
         subject: None,
-        result: WorkResult::EventApplied(result),
+        result: WorkResult::EventApplied(result).into(),
         follow_ups: false,
     };
     row.into()

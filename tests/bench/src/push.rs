@@ -115,7 +115,7 @@ async fn push(
     let [RunEnd::Committed(row)] = &ends[..] else {
         anyhow::bail!("{ends:?}");
     };
-    let WorkResult::EventApplied(applied) = &row.result else {
+    let WorkResult::EventApplied(applied) = &*row.result else {
         anyhow::bail!("{row:?}");
     };
     ensure!(

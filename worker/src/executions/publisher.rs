@@ -73,15 +73,17 @@ impl Publisher {
 
     /// Publishes the follow-ups of a message.
     pub(super) async fn follow_ups(&self, cause: &MessageKey) -> Result<(), AnnounceError> {
+        let mut after = None;
         loop {
-            let page = self.follow_ups.unpublished(cause, FOLLOW_UPS).await?;
+            let page = self.follow_ups.unpublished(cause, after, FOLLOW_UPS).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.key);
             let page: Vec<(FollowUp, Outgoing)> = page
                 .into_iter()
                 .filter_map(|follow_up| outgoing(&follow_up).map(|outgoing| (follow_up, outgoing)))
                 .collect();
-            if page.is_empty() {
-                return Ok(());
-            }
             let (rows, messages): (Vec<FollowUp>, Vec<Outgoing>) = page.into_iter().unzip();
             self.bus.publish(messages).await?;
             self.follow_ups.mark_published(&rows, REPUBLISH_AFTER).await?;

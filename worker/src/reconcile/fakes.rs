@@ -52,7 +52,12 @@ impl FakeFollowUps {
 
 #[async_trait]
 impl FollowUps for FakeFollowUps {
-    async fn unpublished(&self, _: &MessageKey, _: u32) -> Result<Vec<FollowUp>, StoreError> {
+    async fn unpublished(
+        &self,
+        _: &MessageKey,
+        _: Option<FollowUpKey>,
+        _: u32,
+    ) -> Result<Vec<FollowUp>, StoreError> {
         unreachable!("the reconcile pass does not ask")
     }
 

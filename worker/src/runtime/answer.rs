@@ -3,7 +3,7 @@
 use lockstep_bus::{Outgoing, Properties};
 use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES, ResultEnvelope};
 use lockstep_protocol::topology::Destination;
-use lockstep_protocol::{SmolStr, WorkResult};
+use lockstep_protocol::{EncodedResult, SmolStr};
 
 use super::intake::Received;
 use lockstep_store::InboxRow;
@@ -25,10 +25,15 @@ pub(super) fn answer(received: &Received, row: &InboxRow) -> Outgoing {
 pub(super) fn short(received: &Received, row: &InboxRow) -> Outgoing {
     let subject = row.subject.as_deref();
     let subject = subject.filter(|subject| subject.len() <= SHORT_SUBJECT);
-    render(received, row, &row.result.clone().shortened(), subject)
+    render(
+        received,
+        row,
+        &row.result.clone().into_result().shortened().into(),
+        subject,
+    )
 }
 
-fn render(received: &Received, row: &InboxRow, result: &WorkResult, subject: Option<&str>) -> Outgoing {
+fn render(received: &Received, row: &InboxRow, result: &EncodedResult, subject: Option<&str>) -> Outgoing {
     let kind = result.kind();
     let id = row.derive(kind, 0);
     let decoded = received.decoded.as_ref().ok();

@@ -1,16 +1,16 @@
-//! Processes a lane in batches: while batches are published, the next one commits.
+//! Processes a lane in batches: while batches are published, the next one commits, and the one behind it is taken and decoded.
 //!
-//! The two stages are tasks. A channel that holds one batch connects them, and a batch is taken when it has a place there. So the
-//! size of batches follows the load: nothing waits for a timer, and what arrives during a commit is the next batch. A slow stage
-//! delays the one before it, and the prefetch bounds the memory. Batches are committed, begin to be published, and are
-//! acknowledged in their order.
+//! Publishing is a task of its own. A channel that holds one batch connects it with the other one, and a batch begins when it has a
+//! place there. So the size of batches follows the load: nothing waits for a timer, and what arrives during a commit is the next batch
+//! ([`NextBatch`]). A slow stage delays the one before it, and the prefetch bounds the memory. Batches are committed, begin to be
+//! published, and are acknowledged in their order.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use jiff::Timestamp;
-use lockstep_bus::{Batch, Consumer, Delivery, Receipt};
+use lockstep_bus::{Consumer, Delivery, Receipt};
 use lockstep_protocol::MessageKey;
 use lockstep_telemetry::LaneMetrics;
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use super::decide::Work;
 use super::delivery_metrics::DeliveryMetricsGuard;
 use super::intake::{Received, receive};
 use super::lane::{Abandoned, LaneContext, contain, log};
+use super::next_batch::{NextBatch, Taken};
 use super::poison::{self, Checked, Counting, PoisonCheck};
 use super::processing_error::ProcessingError;
 use super::recent_duplicates::RecentDuplicates;
@@ -45,13 +46,13 @@ pub(super) struct BatchLane {
 struct Committed {
     messages: Vec<Received>,
     settlements: Vec<Settlement>,
-    receipt: Receipt,
+    receipts: Vec<Receipt>,
     metrics_guard: DeliveryMetricsGuard,
 }
 
 /// A batch that waits for its acknowledgement.
 struct Published {
-    receipt: Receipt,
+    receipts: Vec<Receipt>,
     metrics_guard: DeliveryMetricsGuard,
 }
 
@@ -84,14 +85,15 @@ impl BatchLane {
     /// Takes batches and commits them. A batch is what arrived while the one before it was committed.
     async fn commit(
         self: Arc<Self>,
-        mut consumer: Box<dyn Consumer>,
+        consumer: Box<dyn Consumer>,
         to_publish: mpsc::Sender<Committed>,
     ) -> Box<dyn Consumer> {
+        let mut next_batch = NextBatch::new(&self, consumer);
         loop {
-            // Taken only when there is a place for it behind the commit: until then it grows.
+            // Begins only when there is a place for it behind the commit: until then it grows.
             let next = async {
-                let place = to_publish.reserve().await.ok()?;
-                Some((consumer.take(self.batch_size).await?, place))
+                let place = next_batch.during(to_publish.reserve()).await.ok()?;
+                Some((next_batch.cut().await?, place))
             };
             let next = tokio::select! {
                 biased;
@@ -102,19 +104,19 @@ impl BatchLane {
                 next = next => next,
             };
             let Some((batch, place)) = next else { break };
-            let Ok(committed) = self.commit_batch(batch).await else {
+            let Ok(committed) = next_batch.during(self.commit_batch(batch)).await else {
                 break;
             };
             place.send(committed);
         }
-        consumer
+        next_batch.into_consumer()
     }
 
-    async fn commit_batch(&self, batch: Batch) -> Result<Committed, Abandoned> {
-        fail_point::pass(FailPoint::AfterReceived);
-        let now = self.context.clock.now();
-        let deliveries = batch.deliveries.into_iter();
-        let mut messages: Vec<Received> = deliveries.map(|delivery| self.receive(delivery, now)).collect();
+    async fn commit_batch(&self, batch: Taken) -> Result<Committed, Abandoned> {
+        let Taken {
+            mut messages,
+            receipts,
+        } = batch;
         let mut metrics_guard = DeliveryMetricsGuard::of(&self.metrics, &mut messages);
         metrics_guard.begin("batch");
         let settlements = self.process(&messages).await?;
@@ -126,7 +128,7 @@ impl BatchLane {
         Ok(Committed {
             messages,
             settlements,
-            receipt: batch.receipt,
+            receipts,
             metrics_guard,
         })
     }
@@ -156,7 +158,7 @@ impl BatchLane {
         let Committed {
             messages,
             mut settlements,
-            receipt,
+            receipts,
             metrics_guard,
         } = batch;
         self.context
@@ -168,7 +170,7 @@ impl BatchLane {
         }
         fail_point::pass(FailPoint::AfterConfirm);
         Ok(Published {
-            receipt,
+            receipts,
             metrics_guard,
         })
     }
@@ -280,7 +282,9 @@ impl BatchLane {
 
 async fn acknowledge(published: Published) {
     fail_point::pass(FailPoint::BeforeAck);
-    published.receipt.ack().await;
+    for receipt in published.receipts {
+        receipt.ack().await;
+    }
     published.metrics_guard.acknowledged();
 }
 

@@ -40,7 +40,7 @@ pub(super) fn completion(row: InboxRow, delivery_metadata: &DeliveryMetadata) ->
 
 /// The dead letter of a message with this inbox row. `None` if the message was applied.
 pub(super) fn dead_letter(row: &InboxRow, delivery_metadata: &DeliveryMetadata) -> Option<NewDeadLetter> {
-    let (WorkResult::MessageRejected(rejected), InboxState::Dead) = (&row.result, row.state) else {
+    let (WorkResult::MessageRejected(rejected), InboxState::Dead) = (&*row.result, row.state) else {
         return None;
     };
     Some(NewDeadLetter {

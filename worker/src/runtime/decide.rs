@@ -253,7 +253,7 @@ fn row(
         at: now,
         actor: key.actor.clone(),
         subject: subject(received.decoded.as_ref().ok()),
-        result,
+        result: result.into(),
         follow_ups: false,
     }
 }

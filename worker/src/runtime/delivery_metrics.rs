@@ -117,7 +117,7 @@ fn processing_span(metrics: &LaneMetrics, message: &mut Received) -> Option<Span
 fn count(tally: &mut Tally, settlement: &Settlement) {
     match settlement {
         Settlement::Applied(_) | Settlement::Claimed => tally.applied(),
-        Settlement::Dead(row) => tally.dead(match &row.result {
+        Settlement::Dead(row) => tally.dead(match &*row.result {
             WorkResult::MessageRejected(rejected) => Some(rejected.code),
             _ => None,
         }),

@@ -82,26 +82,30 @@ impl LaneContext {
     /// Publishes what a message caused and the broker has not confirmed yet. The first delivery and every redelivery of the
     /// message read the same rows.
     pub(super) async fn publish_follow_ups(&self, cause: &MessageKey) -> Result<(), Abandoned> {
+        // Each page begins behind the one before it. Otherwise it would pass over all that are published already.
+        let mut after = None;
         loop {
             let page = self
-                .ask_store(|| self.follow_ups.unpublished(cause, PAGE))
+                .ask_store(|| self.follow_ups.unpublished(cause, after, PAGE))
                 .await?;
+            let Some(last) = page.last().map(|follow_up| follow_up.key) else {
+                return Ok(());
+            };
             let page: Vec<(FollowUp, Outgoing)> = page
                 .into_iter()
                 .filter_map(|follow_up| outgoing(&follow_up).map(|outgoing| (follow_up, outgoing)))
                 .collect();
-            if page.is_empty() {
-                return Ok(());
-            }
             let messages = page.iter().map(|(_, outgoing)| outgoing.clone()).collect();
             if let Err(size) = self.confirm(messages).await? {
                 self.end_too_large(page, size).await?;
+                // The page once more, without those that ended.
                 continue;
             }
             fail_point::pass(FailPoint::AmidFanOut);
             let rendered: Vec<FollowUp> = page.into_iter().map(|(follow_up, _)| follow_up).collect();
             self.ask_store(|| self.follow_ups.mark_published(&rendered, self.republish_after))
                 .await?;
+            after = Some(last);
         }
     }
 

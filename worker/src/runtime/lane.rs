@@ -352,7 +352,7 @@ pub(super) fn log(lane: Lane, message: &Received, settlement: &Settlement) {
 
 /// Code, place and reason of the rejection, as texts for the log.
 fn rejected(row: &InboxRow) -> (&str, &str, &str) {
-    match &row.result {
+    match &*row.result {
         WorkResult::MessageRejected(rejected) => (
             rejected.code.as_str(),
             rejected.place.as_deref().unwrap_or_default(),

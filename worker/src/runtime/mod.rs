@@ -6,7 +6,8 @@
 //!    sender may publish it, [`poison`] counts attempts that crash.
 //! 2. [`decide`]: was it processed before? If not, what does it do? A pure function from received messages and facts to one
 //!    [`Settlement`] each.
-//! 3. [`batch`] does that for a whole batch in one transaction, together with the completions. [`run`] takes its place where
+//! 3. [`batch`] does that for a whole batch in one transaction, together with the completions, while [`next_batch`] decodes what has
+//!    arrived. [`run`] takes its place where
 //!    processing takes time and goes outside: side by side, in coalesced batches ([`coalescing`]), each of which commits by
 //!    itself under its [`lease`]s ([`leased_run`]) through a [`run_context`]. [`claim_lane`] acknowledges a message as soon as a
 //!    row in the store says who does its work.
@@ -39,6 +40,7 @@ mod intake;
 mod lane;
 mod lease;
 mod leased_run;
+mod next_batch;
 mod periodic_task;
 mod poison;
 mod processing_error;

@@ -175,7 +175,7 @@ impl Attempt {
             at,
             actor: self.key.actor.clone(),
             subject: self.envelope.subject.clone(),
-            result,
+            result: result.into(),
             follow_ups: false,
         }
     }

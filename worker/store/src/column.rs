@@ -6,9 +6,8 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
-use lockstep_protocol::{Digest, Identity, Kind, Message, SmolStr, WorkResult};
+use lockstep_protocol::{Digest, EncodedResult, Identity, Kind, SmolStr, WorkResult};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::{DeadLetterState, InboxState, MessageProperties, StoreError, Version};
 
@@ -132,21 +131,9 @@ pub(super) const fn dead_letter_state(action: DeadLetterAction) -> &'static str 
     }
 }
 
-/// The body of a result as JSON.
-pub(super) fn result(result: &WorkResult) -> String {
-    serde_json::to_string(result).expect("bodies of results have string keys and no failing serializers")
-}
-
-pub(super) fn read_result(kind: &str, body: &str) -> Result<WorkResult, StoreError> {
+pub(super) fn read_result(kind: &str, json: String) -> Result<EncodedResult, StoreError> {
     let kind: Kind = word("inbox.result_type", kind)?;
-    let body: Value = serde_json::from_str(body).map_err(|error| corrupt("inbox.result", error))?;
-    match Message::from_data(kind, &body).map_err(|error| corrupt("inbox.result", error))? {
-        Message::Result(result) => Ok(result),
-        Message::Event(_) | Message::Command(_) | Message::Internal(_) => Err(corrupt(
-            "inbox.result_type",
-            format!("{kind} is not the type of a result"),
-        )),
-    }
+    EncodedResult::read(kind, json).map_err(|error| corrupt("inbox.result", error))
 }
 
 /// The time of a version as text, because no column type holds nanoseconds.
@@ -203,7 +190,7 @@ mod tests {
     fn a_value_that_this_program_does_not_write_is_corrupt() {
         let result = read_result(
             "lockstep.message.rejected",
-            r#"{"code": "crashed", "reason": ""}"#,
+            r#"{"code": "crashed", "reason": ""}"#.to_owned(),
         )
         .unwrap();
         assert!(matches!(
@@ -213,7 +200,7 @@ mod tests {
         assert!(matches!(digest(&[0; 31]), Err(StoreError::Corrupt { .. })));
         let negative: Result<u32, _> = number("dead_letter.redrive_count", -1);
         assert!(matches!(negative, Err(StoreError::Corrupt { .. })));
-        let event = read_result("lockstep.device.removed", r#"{"hostname": "sw1"}"#);
+        let event = read_result("lockstep.device.removed", r#"{"hostname": "sw1"}"#.to_owned());
         assert!(matches!(event, Err(StoreError::Corrupt { .. })));
     }
 }

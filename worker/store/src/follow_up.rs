@@ -110,11 +110,17 @@ pub struct FollowUp {
 /// Reads follow-ups, and writes down that they were published.
 #[async_trait]
 pub trait FollowUps: Debug + Send + Sync + 'static {
-    /// Follow-ups of this cause that the broker has not confirmed and that do not wait for a time, in order, at most `limit`.
+    /// Follow-ups of this cause that the broker has not confirmed and that do not wait for a time, in order, at most `limit`. Those
+    /// up to `after` are passed over, at no cost: they were returned before.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn unpublished(&self, cause: &MessageKey, limit: u32) -> Result<Vec<FollowUp>, StoreError>;
+    async fn unpublished(
+        &self,
+        cause: &MessageKey,
+        after: Option<FollowUpKey>,
+        limit: u32,
+    ) -> Result<Vec<FollowUp>, StoreError>;
 
     /// Writes down that the broker confirmed these. Results are done then; the others are due again after `republish_after`,
     /// which doubles with each time, up to sixteen times as long.
@@ -184,6 +190,15 @@ impl NewFollowUp {
 /// When a follow-up that was published `published` times before is due again.
 pub(super) fn due_again(now: Timestamp, republish_after: Duration, published: u32) -> Timestamp {
     now + republish_after * 2_u32.pow(published.min(4))
+}
+
+impl FollowUpKey {
+    /// The number of the row in its table.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::Message(number) | Self::DeadLetter(number) => number,
+        }
+    }
 }
 
 impl fmt::Display for FollowUpKey {

@@ -36,13 +36,14 @@ macro_rules! dead_letter {
 }
 
 const UNPUBLISHED: &str = follow_up!(
-    "cause_source = $1 AND cause_id = $2 AND coalesce(actor, '') = $3 AND published = 0 AND NOT delayed \
-     ORDER BY number LIMIT $4"
+    "cause_source = $1 AND cause_id = $2 AND number > $4 AND coalesce(actor, '') = $3 AND published = 0 AND NOT delayed \
+     ORDER BY number LIMIT $5"
 );
 
+/// The state must not lead to the index of states, which has those of all requests in the order of their numbers.
 const UNPUBLISHED_DEAD_LETTERS: &str = dead_letter!(
-    "state = 'requeued' AND request_source = $1 AND request_id = $2 AND coalesce(settled_by, '') = $3 AND published = 0 \
-     ORDER BY number LIMIT $4"
+    "state || '' = 'requeued' AND request_source = $1 AND request_id = $2 AND number > $4 AND coalesce(settled_by, '') = $3 \
+     AND published = 0 ORDER BY number LIMIT $5"
 );
 
 /// Sorted by time, so that the longest overdue follow-up is first.
@@ -82,20 +83,36 @@ const INSERT: &str = "\
 
 #[async_trait]
 impl<D: SqlDatabase> FollowUps for D {
-    async fn unpublished(&self, cause: &MessageKey, limit: u32) -> Result<Vec<FollowUp>, StoreError> {
-        let parameters = || {
+    async fn unpublished(
+        &self,
+        cause: &MessageKey,
+        after: Option<FollowUpKey>,
+        limit: u32,
+    ) -> Result<Vec<FollowUp>, StoreError> {
+        let parameters = |after: u64| {
             vec![
                 cause.identity.source.as_str().into(),
                 cause.identity.id.as_str().into(),
                 column::key_actor(cause.actor.as_deref()).into(),
+                after.into(),
                 limit.into(),
             ]
         };
-        let rows = self.read(READ, UNPUBLISHED_DEAD_LETTERS, parameters()).await?;
-        if !rows.is_empty() {
-            return rows.iter().map(read_dead_letter).collect();
-        }
-        let rows = self.read(READ, UNPUBLISHED, parameters()).await?;
+        let after_message = match after {
+            Some(FollowUpKey::Message(number)) => number,
+            // Dead letters come first.
+            None | Some(FollowUpKey::DeadLetter(_)) => {
+                let after = after.map_or(0, FollowUpKey::number);
+                let rows = self
+                    .read(READ, UNPUBLISHED_DEAD_LETTERS, parameters(after))
+                    .await?;
+                if !rows.is_empty() {
+                    return rows.iter().map(read_dead_letter).collect();
+                }
+                0
+            }
+        };
+        let rows = self.read(READ, UNPUBLISHED, parameters(after_message)).await?;
         rows.iter().map(read).collect()
     }
 
@@ -182,9 +199,7 @@ fn moved(follow_ups: &[FollowUp], due_at: impl Fn(&FollowUp) -> Timestamp) -> Mo
 }
 
 fn number(key: FollowUpKey) -> Value {
-    match key {
-        FollowUpKey::Message(number) | FollowUpKey::DeadLetter(number) => number.into(),
-    }
+    key.number().into()
 }
 
 async fn now(session: &dyn SqlSession) -> Result<Timestamp, StoreError> {
@@ -279,11 +294,11 @@ mod tests {
         let table = [
             (
                 UNPUBLISHED,
-                "follow_up USING INDEX follow_up_cause (cause_source=? AND cause_id=?)",
+                "follow_up USING INDEX follow_up_cause (cause_source=? AND cause_id=? AND number>?)",
             ),
             (
                 UNPUBLISHED_DEAD_LETTERS,
-                "dead_letter USING INDEX dead_letter_request (request_source=? AND request_id=?)",
+                "dead_letter USING INDEX dead_letter_request (request_source=? AND request_id=? AND number>?)",
             ),
             (OVERDUE, "follow_up USING INDEX follow_up_due (due_at<?)"),
             (

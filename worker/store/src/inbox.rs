@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 pub use lockstep_protocol::InboxState;
-use lockstep_protocol::{Digest, Identity, Kind, MessageId, MessageKey, SmolStr, WorkResult};
+use lockstep_protocol::{Digest, EncodedResult, Identity, Kind, MessageId, MessageKey, SmolStr};
 
 use super::{FollowUpKey, NewDeadLetter, column};
 
@@ -25,8 +25,8 @@ pub struct InboxRow {
     pub actor: Option<SmolStr>,
     /// The subject of the message.
     pub subject: Option<String>,
-    /// Its result. It is published again, unchanged, whenever the message is redelivered.
-    pub result: WorkResult,
+    /// Its result. It is published again, with the same bytes, whenever the message is redelivered.
+    pub result: EncodedResult,
     /// Whether it caused follow-ups, which are published before the message is acknowledged.
     pub follow_ups: bool,
 }

@@ -30,8 +30,12 @@ struct State {
     holds: bool,
     /// The correlation ids of each publication that waits for its confirm, with the way to answer it.
     held: Vec<(Vec<String>, Option<oneshot::Sender<Answer>>)>,
+    /// The ids of the messages that were taken, each time.
+    taken: Vec<Vec<String>>,
     /// The ids of the messages of each acknowledged batch.
     acknowledged: Vec<Vec<String>>,
+    /// Consumers lose their connection when they take next.
+    loses_connections: bool,
 }
 
 impl ControlledBus {
@@ -60,6 +64,17 @@ impl ControlledBus {
             .expect("it was not answered")
             .send(answer)
             .expect("it waits");
+    }
+
+    /// The consumer loses its connection when it takes next: what it has not acknowledged is delivered again, and acknowledging
+    /// that does nothing.
+    pub(crate) fn lose_connection(&self) {
+        self.control.lock().loses_connections = true;
+    }
+
+    /// The ids of the messages that were taken.
+    pub(crate) fn taken(&self) -> Vec<Vec<String>> {
+        self.control.lock().taken.clone()
     }
 
     pub(crate) fn acknowledged(&self) -> Vec<Vec<String>> {
@@ -100,7 +115,10 @@ impl Bus for ControlledBus {
 
     async fn consume(&self, queue: Queue, options: ConsumeOptions) -> Result<Box<dyn Consumer>, BusError> {
         Ok(Box::new(RecordedConsumer {
-            consumer: self.bus.consume(queue, options).await?,
+            consumer: Some(self.bus.consume(queue.clone(), options).await?),
+            bus: self.bus.clone(),
+            queue,
+            options,
             control: self.control.clone(),
         }))
     }
@@ -127,22 +145,43 @@ impl Bus for ControlledBus {
 }
 
 struct RecordedConsumer {
-    consumer: Box<dyn Consumer>,
+    /// `None` while it connects again.
+    consumer: Option<Box<dyn Consumer>>,
+    bus: Arc<dyn Bus>,
+    queue: Queue,
+    options: ConsumeOptions,
     control: Arc<Control>,
+}
+
+impl RecordedConsumer {
+    async fn connected(&mut self) -> Option<&mut Box<dyn Consumer>> {
+        if std::mem::take(&mut self.control.lock().loses_connections)
+            && let Some(consumer) = self.consumer.take()
+        {
+            // Not awaited, because this future may be dropped.
+            tokio::spawn(consumer.close());
+        }
+        if self.consumer.is_none() {
+            self.consumer = self.bus.consume(self.queue.clone(), self.options).await.ok();
+        }
+        self.consumer.as_mut()
+    }
 }
 
 #[async_trait]
 impl Consumer for RecordedConsumer {
     async fn take(&mut self, max: usize) -> Option<Batch> {
-        let Batch { deliveries, receipt } = self.consumer.take(max).await?;
+        let Batch { deliveries, receipt } = self.connected().await?.take(max).await?;
         let id = |properties: &lockstep_bus::Properties| {
             properties.message_id.as_deref().unwrap_or_default().to_owned()
         };
+        let ids: Vec<String> = deliveries
+            .iter()
+            .map(|delivery| id(&delivery.properties))
+            .collect();
+        self.control.lock().taken.push(ids.clone());
         let recorded = RecordedReceipt {
-            ids: deliveries
-                .iter()
-                .map(|delivery| id(&delivery.properties))
-                .collect(),
+            ids,
             receipt,
             control: self.control.clone(),
         };
@@ -153,7 +192,9 @@ impl Consumer for RecordedConsumer {
     }
 
     async fn close(self: Box<Self>) {
-        self.consumer.close().await;
+        if let Some(consumer) = self.consumer {
+            consumer.close().await;
+        }
     }
 }
 

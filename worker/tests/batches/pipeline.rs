@@ -76,7 +76,7 @@ async fn two_batches_wait_at_a_time_and_the_next_ones_commit() -> Result<()> {
     let held = Held::new(6).await?;
     let worker = held.scene.worker(1);
     held.handed_over(2).await?;
-    // The third one waits behind its commit; the others are not taken.
+    // The third one waits behind its commit; the fourth one does not begin.
     held.committed(3).await?;
     assert_eq!(held.scene.bus.held().len(), 2);
     assert_eq!(held.scene.store.take_begun().len(), 3);

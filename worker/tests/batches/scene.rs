@@ -94,7 +94,7 @@ impl Scene {
             follow_ups: store.clone(),
             delivery_attempts: store.clone(),
             leases: store.clone(),
-            schema: store.clone(),
+            schema: counted.clone(),
             handlers: Arc::new(FleetHandlers::default()),
             claimants: BTreeMap::new(),
             runners: BTreeMap::new(),
@@ -162,6 +162,12 @@ impl Scene {
             flags.push(device.context("it was imported")?.sync.desired - 1);
         }
         Ok(flags)
+    }
+
+    /// How many consumers the lane has.
+    pub(crate) async fn consumers(&self) -> Result<u32> {
+        let figures = self.bus.queues(&[Lane::Events.queue()]).await?;
+        Ok(figures[0].context("it was declared")?.consumers)
     }
 
     /// Waits until so many messages are in the lane, whether a worker has them or not.

@@ -142,6 +142,6 @@ fn view(row: InboxRow) -> MessageView {
         at: row.at,
         by: row.actor.map(Into::into),
         result_type: row.result.kind().as_str().to_owned(),
-        result: Message::Result(row.result).to_data(),
+        result: Message::Result(row.result.into_result()).to_data(),
     }
 }

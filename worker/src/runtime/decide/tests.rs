@@ -79,7 +79,7 @@ fn decide_at(received: &Received, facts: &mut Facts, second: i64) -> Settlement 
 
 fn code(settlement: &Settlement) -> Code {
     match settlement {
-        Settlement::Dead(row) => match &row.result {
+        Settlement::Dead(row) => match &*row.result {
             WorkResult::MessageRejected(rejected) => rejected.code,
             other => panic!("{other:?}"),
         },
@@ -98,7 +98,7 @@ fn the_same_message_twice_is_applied_once_with_the_same_result() {
     let Settlement::Applied(row) = first else {
         panic!("{first:?}")
     };
-    let WorkResult::EventApplied(EventApplied { outcome, flipped, .. }) = &row.result else {
+    let WorkResult::EventApplied(EventApplied { outcome, flipped, .. }) = &*row.result else {
         panic!("{row:?}")
     };
     assert_eq!((*outcome, *flipped), (Outcome::Applied, 1));

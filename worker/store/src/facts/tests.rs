@@ -234,7 +234,7 @@ fn record(facts: &mut Facts, second: i64, kind: &str) {
         at: at(second),
         actor: None,
         subject: None,
-        result,
+        result: result.into(),
         follow_ups: false,
     });
 }

@@ -174,6 +174,6 @@ fn write<'a>(rows: &[(&'a InboxRow, FirstCause<'a>)]) -> Write<'a> {
         .column(rows.clone().map(|row| row.identity.id.as_str()))
         .column(rows.clone().map(|row| &row.digest.as_bytes()[..]))
         .column(rows.clone().map(|row| row.subject.as_deref()))
-        .column(rows.map(|row| column::result(&row.result)))
+        .column(rows.map(|row| row.result.json()))
         .column(ids)
 }

@@ -45,7 +45,7 @@ pub(super) fn find(connection: &Connection, message: &MessageKey) -> Result<Opti
 }
 
 fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
-    let result = column::read_result(&row.get::<_, String>(8)?, &row.get::<_, String>(9)?)?;
+    let result = column::read_result(&row.get::<_, String>(8)?, row.get(9)?)?;
     Ok(InboxRow {
         identity: column::identity(row.get(0)?, row.get(1)?)?,
         kind: row.get::<_, String>(2)?.into(),
@@ -82,7 +82,7 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
             column::key_actor(row.actor.as_deref()),
             row.subject,
             row.result.kind().as_str(),
-            column::result(&row.result),
+            row.result.json(),
             row.redrive_count,
             row.follow_ups,
         ])?;

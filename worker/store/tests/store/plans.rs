@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{DeviceType, GroupName};
 use lockstep_store::postgres::PostgresStore;
 use lockstep_store::{
-    Attributes, DeviceEffect, Fleet as _, Inbox as _, InboxRow, InboxState, UnitOfWork as _,
+    Attributes, DeviceEffect, Fleet as _, FollowUps as _, Inbox as _, InboxRow, InboxState, UnitOfWork as _,
 };
 use lockstep_testbed::wait;
 
@@ -178,4 +178,44 @@ async fn batches_among_many_messages_and_devices_use_indexes() -> Result<()> {
             + seq_tup_read FROM pg_stat_user_tables AS every \
         WHERE relid IN (to_regclass('inbox'), to_regclass('device')) AND n_tup_ins > 100000 ORDER BY relname";
     read_at_most(&place, scans, 50_000).await
+}
+
+/// Two messages, of which one requeued dead letters and the other one caused work.
+const FAN_OUTS: [&str; 2] = [
+    "INSERT INTO dead_letter (source, id, redrive_count, lane, kind, code, reason, attempts, first_at, dead_lettered_at, body, \
+        properties, state, settled_at, settled_by, request_source, request_id, due_at) \
+     SELECT 'urn:test', n::text, 0, 'events', 'lockstep.interface.updated', 'crashed', '', 1, now(), now(), '', '{}', 'requeued', \
+        now(), 'netbox', 'urn:test', 'requeue', now() FROM generate_series(1, 2000) AS n",
+    "INSERT INTO follow_up (source, id, cause_source, cause_id, lane, kind, body, actor, at, due_at, delayed) \
+     SELECT 'urn:test', n::text, 'urn:test', 'cause', 'devices', 'lockstep.task.requested', '', 'netbox', now(), now(), false \
+        FROM generate_series(1, 2000) AS n",
+];
+
+/// A page does not read what the pages before it had, published or not.
+#[tokio::test]
+async fn pages_of_a_fan_out_read_each_row_few_times() -> Result<()> {
+    let place = open().await?;
+    let owner = schema(&place).connect().await?;
+    for statement in FAN_OUTS {
+        owner.batch_execute(statement).await?;
+    }
+    drop(owner);
+    let store = PostgresStore::connect(options(&url(&place)))?;
+    for cause in ["requeue", "cause"] {
+        let (mut after, mut published) = (None, 0);
+        loop {
+            let page = store.unpublished(&key(cause), after, 50).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key);
+            published += page.len();
+            store.mark_published(&page, Duration::from_mins(15)).await?;
+        }
+        ensure!(published == 2000, "{published}");
+    }
+    drop(store);
+    // Read for its page, read to be written, and some versions of it that are dead. The pages before it would be 40,000 rows.
+    let scans = "SELECT relname || ' ' || (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes AS one WHERE one.relid = every.relid) \
+            + seq_tup_read FROM pg_stat_user_tables AS every \
+        WHERE relid IN (to_regclass('dead_letter'), to_regclass('follow_up')) AND n_tup_upd >= 2000 ORDER BY relname";
+    read_at_most(&place, scans, 12_000).await
 }

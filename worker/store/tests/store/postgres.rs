@@ -519,7 +519,7 @@ async fn queries_among_a_hundred_thousand_dead_letters_use_indexes() -> Result<(
         );
         ensure!(store.dead_letter_totals(&counts).await?.total == 100);
         ensure!(store.dead_letter(77_777).await?.is_some());
-        ensure!(store.unpublished(&key("100"), 50).await?.len() == 1);
+        ensure!(store.unpublished(&key("100"), None, 50).await?.len() == 1);
         ensure!(store.claim_overdue(10).await?.len() == 10);
     }
     // Sessions report their statistics when they end. The planner reads indexes too.

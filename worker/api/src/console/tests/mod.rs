@@ -15,7 +15,7 @@ use axum::http::{Request, StatusCode};
 use lockstep_bus::Outgoing;
 use lockstep_http::{Token, Tokens};
 use lockstep_protocol::results::{EventApplied, Outcome, Scope};
-use lockstep_protocol::{Digest, Identity, WorkResult};
+use lockstep_protocol::{Digest, EncodedResult, Identity, WorkResult};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -177,7 +177,7 @@ fn applied(id: &str) -> InboxRow {
         at: "2026-02-03T04:05:06Z".parse().unwrap(),
         actor: Some("ztp".into()),
         subject: None,
-        result: WorkResult::EventApplied(EventApplied {
+        result: EncodedResult::new(WorkResult::EventApplied(EventApplied {
             outcome: Outcome::Applied,
             reason: None,
             scope: Scope::Device,
@@ -189,7 +189,7 @@ fn applied(id: &str) -> InboxRow {
             rejected: Vec::new(),
             marked: Vec::new(),
             warnings: Vec::new(),
-        }),
+        })),
         follow_ups: false,
     }
 }

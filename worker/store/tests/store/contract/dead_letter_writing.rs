@@ -23,7 +23,8 @@ fn dead_row(id: &str, redrive_count: u32) -> InboxRow {
             place: Some("$.data.hostname".to_owned()),
             message_type: None,
             refused: false,
-        }),
+        })
+        .into(),
         ..row(message(id))
     }
 }
@@ -186,7 +187,7 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     ensure!(settled == [number]);
     let head = stored(place, number).await?.head;
     ensure!(head.state == DeadLetterState::Requeued && head.settled_by.as_deref() == Some("netbox"));
-    let published = place.store.unpublished(&key("command"), 10).await?;
+    let published = place.store.unpublished(&key("command"), None, 10).await?;
     ensure!(published.len() == 1 && published[0].key == FollowUpKey::DeadLetter(number));
     ensure!(published[0].redrive_count == 1 && published[0].body == dead_letter("1", 0).body);
 
@@ -195,7 +196,13 @@ pub(crate) async fn a_requeued_message_takes_the_place_of_its_dead_row(place: &P
     let found = place.store.outcome(&key("1")).await?.context("the row")?;
     ensure!((found.state, found.redrive_count) == (InboxState::Dead, 1));
     ensure!(stored(place, number).await?.head.state == DeadLetterState::Processed);
-    ensure!(place.store.unpublished(&key("command"), 10).await?.is_empty());
+    ensure!(
+        place
+            .store
+            .unpublished(&key("command"), None, 10)
+            .await?
+            .is_empty()
+    );
     let second = only_number(place, "dead").await?;
     ensure!(second != number && stored(place, second).await?.head.redrive_count == 1);
 
@@ -249,7 +256,7 @@ pub(crate) async fn what_was_settled_is_not_settled_again(place: &Place) -> Resu
     absorb(&mut facts, "blind", DeadLetterAction::Requeued, vec![number]);
     transaction.commit(&facts).await?;
     ensure!(stored(place, number).await?.head.state == DeadLetterState::Dropped);
-    ensure!(place.store.unpublished(&key("blind"), 10).await?.is_empty());
+    ensure!(place.store.unpublished(&key("blind"), None, 10).await?.is_empty());
     Ok(())
 }
 

@@ -267,7 +267,7 @@ pub(crate) async fn unknown_lanes_and_codes_of_a_newer_worker_are_read_as_texts(
     ensure!(head.known_lane().is_none());
     ensure!(place.store.dead_letter(number).await?.is_some());
     // A worker that cannot publish it again sees so.
-    let requeued = place.store.unpublished(&key("r"), 10).await?;
+    let requeued = place.store.unpublished(&key("r"), None, 10).await?;
     ensure!(requeued.len() == 1 && requeued[0].lane.as_deref() == Some("satellites"));
     Ok(())
 }
@@ -373,7 +373,7 @@ pub(crate) async fn what_a_command_requeued_is_found_by_its_command(place: &Plac
         put.push(new.put(place).await?);
     }
     let found = async |request, limit| -> Result<Vec<FollowUpKey>> {
-        let rows = place.store.unpublished(&key(request), limit).await?;
+        let rows = place.store.unpublished(&key(request), None, limit).await?;
         ensure!(rows.iter().all(|row| row.body == Bytes::from_static(BODY)));
         Ok(rows.into_iter().map(|row| row.key).collect())
     };

@@ -33,7 +33,7 @@ fn work(lane: Lane) -> FollowUpRequest {
 
 fn result() -> FollowUpRequest {
     FollowUpRequest {
-        message: Message::Result(row(message("any")).result),
+        message: Message::Result(row(message("any")).result.into_result()),
         target: FollowUpTarget::Requester,
         ..work(Lane::Devices)
     }
@@ -77,7 +77,7 @@ async fn cause_in(store: &dyn Store, id: &str, follow_ups: Vec<FollowUpRequest>)
 }
 
 async fn unpublished(place: &Place, id: &str) -> Result<Vec<FollowUp>> {
-    Ok(place.store.unpublished(&key(id), 100).await?)
+    Ok(place.store.unpublished(&key(id), None, 100).await?)
 }
 
 /// Lets so much time pass for all follow-ups.
@@ -133,7 +133,7 @@ pub(crate) async fn a_message_and_its_follow_ups_commit_together(place: &Place) 
     ensure!(asked.correlation_id.as_deref() == Some("request 7"));
     ensure!(unpublished(place, "2").await?.len() == 1 && unpublished(place, "3").await?.is_empty());
     ensure!(
-        place.store.unpublished(&key("1"), 2).await?.len() == 2,
+        place.store.unpublished(&key("1"), None, 2).await?.len() == 2,
         "in pages"
     );
 
@@ -322,6 +322,64 @@ pub(crate) async fn a_requeued_dead_letter_is_its_own_follow_up(place: &Place) -
     ensure!(overdue(place).await? == keys[4..]);
     ensure!(place.store.make_due(&[Lane::Events]).await? == 4);
     ensure!(overdue(place).await? == keys[..4]);
+    Ok(())
+}
+
+/// Dead letters, and behind them messages.
+pub(crate) async fn a_page_begins_behind_the_one_before_it(place: &Place) -> Result<()> {
+    for id in 0..3 {
+        super::dead_letter_writing::dead(place, &id.to_string()).await?;
+    }
+    let effects = Effects {
+        dead_letters: Some(SettleDeadLetters {
+            action: DeadLetterAction::Requeued,
+            numbers: vec![1, 2, 3],
+        }),
+        follow_ups: (0..3).map(|_| work(Lane::Devices)).collect(),
+        ..Effects::default()
+    };
+    let identity = message("both");
+    let origin = Origin {
+        identity: &identity,
+        kind: Kind::DeadLetterRequeueRequested,
+        actor: Some("netbox"),
+        at: place.store.now().await?,
+        reply: None,
+    };
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
+    facts.absorb(effects, &origin);
+    transaction.commit(&facts).await?;
+    let (mut after, mut pages) = (None, Vec::new());
+    loop {
+        // Nothing is marked: a page begins behind what was returned, published or not.
+        let page = place.store.unpublished(&key("both"), after, 2).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key);
+        pages.push(page.into_iter().map(|row| row.key).collect::<Vec<_>>());
+    }
+    let [first, second, third, fourth] = &pages[..] else {
+        anyhow::bail!("{pages:?}");
+    };
+    ensure!(
+        *first == [FollowUpKey::DeadLetter(1), FollowUpKey::DeadLetter(2)],
+        "{pages:?}"
+    );
+    ensure!(*second == [FollowUpKey::DeadLetter(3)], "{pages:?}");
+    let mut messages = third.iter().chain(fourth);
+    ensure!((third.len(), fourth.len()) == (2, 1), "{pages:?}");
+    ensure!(
+        messages.all(|key| matches!(key, FollowUpKey::Message(_))),
+        "{pages:?}"
+    );
+    // Those that are published are not in a page either.
+    let all = place.store.unpublished(&key("both"), None, 100).await?;
+    place.store.mark_published(&all[..1], REPUBLISH_AFTER).await?;
+    let left = place.store.unpublished(&key("both"), None, 100).await?;
+    ensure!(
+        left.first()
+            .is_some_and(|row| row.key == FollowUpKey::DeadLetter(2)),
+        "{left:?}"
+    );
     Ok(())
 }
 

@@ -18,9 +18,9 @@ async fn remember(place: &Place, row: InboxRow) -> Result<(), StoreError> {
     transaction.commit(&facts).await
 }
 
-fn rejected(identity: Identity) -> InboxRow {
+fn rejected(identity: Identity, state: InboxState) -> InboxRow {
     InboxRow {
-        state: InboxState::Dead,
+        state,
         actor: None,
         subject: Some("sw1".to_owned()),
         result: WorkResult::MessageRejected(MessageRejected {
@@ -28,19 +28,19 @@ fn rejected(identity: Identity) -> InboxRow {
             reason: "it says \"ä\u{0}\" in $.data".to_owned(),
             place: Some("$.data".to_owned()),
             message_type: None,
-            refused: false,
-        }),
+            refused: state == InboxState::Refused,
+        })
+        .into(),
         ..row(identity)
     }
 }
 
 pub(crate) async fn a_row_comes_back_as_it_was(place: &Place) -> Result<()> {
-    let mut refused = rejected(message("3"));
-    refused.state = InboxState::Refused;
-    if let WorkResult::MessageRejected(result) = &mut refused.result {
-        result.refused = true;
-    }
-    for row in [row(message("1")), rejected(message("2")), refused] {
+    let rejected = [
+        rejected(message("2"), InboxState::Dead),
+        rejected(message("3"), InboxState::Refused),
+    ];
+    for row in [row(message("1"))].into_iter().chain(rejected) {
         remember(place, row.clone()).await?;
         let found = place.store.outcome(&row.key()).await?.context("the row")?;
         ensure!(found == row, "{found:?} is not {row:?}");
@@ -99,8 +99,7 @@ pub(crate) async fn one_of_two_transactions_with_the_same_message_commits(place:
 pub(crate) async fn each_sender_has_its_own_messages(place: &Place) -> Result<()> {
     let by = |actor: Option<&str>, state| InboxRow {
         actor: actor.map(Into::into),
-        state,
-        ..rejected(message("1"))
+        ..rejected(message("1"), state)
     };
     let rows = [
         by(Some("netbox"), InboxState::Dead),
@@ -130,16 +129,19 @@ pub(crate) async fn a_row_derived_from_content_is_written_once(place: &Place) ->
     let undecodable = Identity::of_undecodable(b"nonsense");
     let reused = message("1").of_reuse(&Digest::of_bytes(b"other"));
     for identity in [undecodable, reused, message("1")] {
-        remember(place, rejected(identity.clone())).await?;
+        remember(place, rejected(identity.clone(), InboxState::Dead)).await?;
         let later = InboxRow {
             subject: Some("later".to_owned()),
-            ..rejected(identity.clone())
+            ..rejected(identity.clone(), InboxState::Dead)
         };
         let key = later.key();
         let again = remember(place, later).await;
         ensure!(again.is_err_and(|error| error.is_conflict()), "{key:?}");
         let found = place.store.outcome(&key).await?.context("the row")?;
-        ensure!(found == rejected(identity), "the first row must stay: {found:?}");
+        ensure!(
+            found == rejected(identity, InboxState::Dead),
+            "the first row must stay: {found:?}"
+        );
     }
     Ok(())
 }
@@ -150,7 +152,7 @@ pub(crate) async fn the_row_of_a_reused_identity_is_read_with_the_message(place:
     let reuse = InboxRow {
         digest: other,
         actor: key("1").actor,
-        ..rejected(message("1").of_reuse(&other))
+        ..rejected(message("1").of_reuse(&other), InboxState::Dead)
     };
     remember(place, reuse.clone()).await?;
     let read = async |digests: &[Digest]| {

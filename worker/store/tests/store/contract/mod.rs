@@ -126,6 +126,7 @@ macro_rules! contract {
                 a_follow_up_under_a_held_lease_is_not_due,
                 follow_ups_of_a_lane_are_made_due,
                 a_requeued_dead_letter_is_its_own_follow_up,
+                a_page_begins_behind_the_one_before_it,
                 two_that_claim_at_once_claim_each_follow_up_once,
             }
             leased {
@@ -501,7 +502,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         at: at(),
         actor: Some("netbox".into()),
         subject: None,
-        result,
+        result: result.into(),
         follow_ups: false,
     }
 }
