@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{Digest, Hostname, Mac, MessageKey, RepositoryName, Serial};
 
-use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts};
+use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts, NewGroupRules};
 
 /// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,11 @@ pub struct Keys {
     pub renamed: BTreeSet<Hostname>,
     /// Devices whose interfaces name as their neighbour; see [`Facts::neighbors_by_configuration`].
     pub neighbors_of: BTreeSet<Hostname>,
+    /// Whether the rules of groups are read, and stay as they are until the transaction ends: for who creates, renames or removes a
+    /// device, or writes groups.
+    pub group_rules: bool,
+    /// New rules of groups, which [`begin`](super::UnitOfWork::begin) writes with the members that they make.
+    pub new_group_rules: Option<NewGroupRules>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
     /// Repositories, to be locked.

@@ -5,8 +5,8 @@
 //! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `execution_table`, `follow_up_table`
-//! and `repository_failure`.
+//! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `execution_table`, `follow_up_table`,
+//! `group_table` and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
@@ -25,6 +25,9 @@ mod fleet;
 mod follow_up;
 mod follow_up_table;
 mod former_hostname;
+mod group;
+mod group_rule;
+mod group_table;
 mod inbox;
 mod keys;
 mod lease;
@@ -73,6 +76,10 @@ pub use follow_up::{
     UNPUBLISHED_GRACE, UnknownFollowUpKey,
 };
 pub use former_hostname::FormerHostname;
+pub use group::{Group, GroupQuery, GroupRuleSummary};
+pub use group_rule::{
+    DEFAULT_GROUP, GroupMatches, GroupRule, GroupRuleMembers, GroupRules, GroupsByRule, MatchGroups, NewGroupRules,
+};
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};

@@ -51,10 +51,18 @@ pub const OBJECTS: &[ObjectRights] = &[
     rights("interface", &[Select, Insert, UpdateOf(&["configuration"])], &[]),
     rights(
         "device_group",
-        &[Select, Insert, UpdateOf(&["location"])],
+        &[
+            Select,
+            Insert,
+            UpdateOf(&["location", "regex", "priority", "position"]),
+            Delete,
+        ],
         &[Select],
     ),
     rights("group_member", &[Select, Insert, Update, Delete], &[Select]),
+    // Whole, because it is locked.
+    rights("group_rules", &[Select, Update], &[Select]),
+    rights("group_rule_device", &[Select, Insert, Delete], &[Select]),
     rights(
         "client",
         &[

@@ -11,7 +11,7 @@ use super::flag::Candidates;
 use super::message_columns::MessageColumns;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{cause, device, fleet, inbox, lease, related, repository};
+use super::{cause, device, fleet, group, inbox, lease, related, repository};
 use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, column, dead_letter_table};
 
 pub(super) const OPERATION: &str = "begin a transaction";
@@ -48,7 +48,11 @@ impl PostgresStore {
         let session = self.session(OPERATION).await?;
         let mut facts = Facts::default();
         let mut selected = None;
-        let is_run = !leases.is_empty() || !keys.repositories.is_empty() || keys.flag.is_some();
+        let is_run = !leases.is_empty()
+            || !keys.repositories.is_empty()
+            || keys.flag.is_some()
+            || keys.group_rules
+            || keys.new_group_rules.is_some();
         if is_run {
             let candidates = match &keys.flag {
                 Some(selector) => Some(Candidates::find(&session, selector).await?),
@@ -59,6 +63,7 @@ impl PostgresStore {
             // If all leases are lost, nothing will be written, so no further locks are taken.
             if leases.is_empty() || leases.iter().any(|lease| facts.holds(lease)) {
                 repository::lock(&session, &keys.repositories, &mut facts).await?;
+                group::lock(&session, keys, &self.group_rules, &mut facts).await?;
                 if let Some(candidates) = candidates {
                     selected = Some(candidates.lock(&session).await?);
                 }

@@ -13,18 +13,16 @@ use super::sql::Planned;
 use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
-use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
+use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, group_table, merged};
 
 /// The statements of `commit`, which a session prepares before its first use.
-pub(super) const STATEMENTS: [&str; 13] = [
+pub(super) const STATEMENTS: [&str; 11] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
     device::INSERT,
     device::DESCRIBE,
     device::FLAG,
     device::CONTROL,
-    related::DELETE_MEMBERS,
-    related::INSERT_MEMBERS,
     related::UPSERT_INTERFACES,
     related::UPSERT_LINKS,
     related::UPSERT_CLIENTS,
@@ -86,7 +84,11 @@ impl OpenTransaction {
         writes.extend(device::insert(facts, &cause_ids));
         writes.extend(device::update(facts, &cause_ids));
         writes.extend(device::control(facts));
-        writes.extend(related::members(facts));
+        if facts.change_members() {
+            write::send(OPERATION, &session, &writes).await?;
+            writes.clear();
+            group_table::write(&session, facts).await?;
+        }
         writes.extend(related::interfaces(facts));
         writes.extend(related::links(facts));
         writes.extend(related::clients(facts));

@@ -18,7 +18,7 @@ use crate::{DevicePredicate, DeviceSelector, Flagged, NewCause, StoreError, colu
 const OPERATION: &str = "flag devices";
 
 /// Also conflicts with row locks: it waits for batches that hold some, and later batches wait for it.
-const LOCK_ALL: &str = "LOCK TABLE device IN EXCLUSIVE MODE";
+pub(super) const LOCK_ALL: &str = "LOCK TABLE device IN EXCLUSIVE MODE";
 
 const LOCK_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 

@@ -2,7 +2,7 @@
 //! by name, because those that the same transaction creates have no id before. An unknown name yields a null id, which the
 //! table refuses, so that no row is skipped silently. `OFFSET 0` keeps the planner from reading the whole table of devices for them.
 
-use lockstep_protocol::{GroupName, Hostname};
+use lockstep_protocol::GroupName;
 use tokio_postgres::Row;
 
 use super::broad;
@@ -41,14 +41,6 @@ pub(super) const UPSERT_GROUPS: &str = "\
     INSERT INTO device_group (name, location) SELECT * FROM unnest($1::text[], $2::boolean[]) \
     ON CONFLICT (name) DO UPDATE SET location = excluded.location \
         WHERE excluded.location IS NOT NULL AND device_group.location IS DISTINCT FROM excluded.location";
-
-pub(super) const DELETE_MEMBERS: &str = "\
-    DELETE FROM group_member WHERE device_id = ANY (ARRAY(SELECT id FROM device WHERE hostname = ANY($1)))";
-
-pub(super) const INSERT_MEMBERS: &str = "\
-    INSERT INTO group_member (device_id, group_id) \
-    SELECT device.id, device_group.id FROM unnest($1::text[], $2::text[]) AS new (hostname, name) \
-    LEFT JOIN LATERAL (SELECT id FROM device WHERE device.hostname = new.hostname OFFSET 0) AS device ON true LEFT JOIN device_group ON device_group.name = new.name";
 
 pub(super) const UPSERT_INTERFACES: &str = "\
     INSERT INTO interface (device_id, name, configuration) \
@@ -122,30 +114,6 @@ pub(super) fn groups(facts: &Facts) -> Option<Write<'_>> {
             .column(groups.keys().map(|name| name.as_str()))
             .column(groups.values().copied())
     })
-}
-
-/// Replaces the members by list of each device whose groups the batch sets.
-pub(super) fn members(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
-    let joining = || facts.devices().filter(|device| device.groups.is_some());
-    let pairs: Vec<(&Hostname, &GroupName)> = joining()
-        .flat_map(|device| {
-            device
-                .groups
-                .iter()
-                .flatten()
-                .map(|name| (&device.hostname, name))
-        })
-        .collect();
-    let delete = joining()
-        .next()
-        .is_some()
-        .then(|| Write::new(DELETE_MEMBERS).column(joining().map(|device| device.hostname.as_str())));
-    let insert = (!pairs.is_empty()).then(|| {
-        Write::new(INSERT_MEMBERS)
-            .column(pairs.iter().map(|(hostname, _)| hostname.as_str()))
-            .column(pairs.iter().map(|(_, name)| name.as_str()))
-    });
-    delete.into_iter().chain(insert)
 }
 
 /// Creates or updates interfaces. Runs before links and clients, which refer to them.

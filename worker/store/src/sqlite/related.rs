@@ -84,27 +84,6 @@ pub(super) fn write_groups(connection: &Connection, facts: &Facts) -> Result<(),
     Ok(())
 }
 
-/// Replaces the members by list of each device whose groups the batch sets.
-pub(super) fn write_members(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
-    let mut delete = connection.prepare_cached(
-        "DELETE FROM group_member WHERE device_id = (SELECT id FROM device WHERE hostname = ?1)",
-    )?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO group_member (device_id, group_id) \
-         VALUES ((SELECT id FROM device WHERE hostname = ?1), (SELECT id FROM device_group WHERE name = ?2))",
-    )?;
-    for device in facts.devices() {
-        let Some(groups) = &device.groups else {
-            continue;
-        };
-        delete.execute([device.hostname.as_str()])?;
-        for group in groups {
-            insert.execute([device.hostname.as_str(), group.as_str()])?;
-        }
-    }
-    Ok(())
-}
-
 /// Creates or updates interfaces. Runs before links and clients, which refer to them.
 pub(super) fn write_interfaces(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut upsert = connection.prepare_cached(

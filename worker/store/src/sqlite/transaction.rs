@@ -11,7 +11,7 @@ use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
     AttemptStart, DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
-    dead_letter_table, follow_up_table, merged,
+    dead_letter_table, follow_up_table, group_table, merged,
 };
 
 const BEGIN: &str = "begin a transaction";
@@ -24,12 +24,21 @@ impl UnitOfWork for SqliteStore {
         leases: &[Lease],
         keys: &Keys,
     ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+        let leases_of = leases;
         let pooled = PooledConnection::from(&self.writer, BEGIN).await?;
         let (requested, leases) = (keys.clone(), leases.to_vec());
         let mut facts = pooled
             .run(BEGIN, move |connection| begin(connection, &leases, &requested))
             .await?;
         dead_letter_table::read_facts(&pooled, keys, &mut facts).await?;
+        if let Some(new) = keys.new_group_rules.as_ref().filter(|_| is_held(leases_of, &facts)) {
+            let primaries = group_table::replace(&pooled, new).await?;
+            group_table::write_primaries(&pooled, &primaries).await?;
+        } else if keys.group_rules
+            && let Some(rules) = self.group_rules.read(&pooled).await?
+        {
+            facts.set_group_rules(rules);
+        }
         let transaction = OpenTransaction {
             pooled,
             requested: keys.hostnames.clone(),
@@ -39,6 +48,11 @@ impl UnitOfWork for SqliteStore {
         };
         Ok((facts, Box::new(transaction)))
     }
+}
+
+/// If all leases are lost, nothing will be written.
+fn is_held(leases: &[Lease], facts: &Facts) -> bool {
+    leases.is_empty() || leases.iter().any(|lease| facts.holds(lease))
 }
 
 fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<Facts, Failure> {
@@ -116,7 +130,6 @@ impl Transaction for OpenTransaction {
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
         merged::check_created(facts, &self.requested, &self.existing)?;
-        let changes = facts.clone();
         let Self { pooled, starts, .. } = *self;
         if facts.change_dead_letters() {
             dead_letter_table::write(&pooled, facts).await?;
@@ -124,21 +137,45 @@ impl Transaction for OpenTransaction {
         if facts.change_follow_ups() {
             follow_up_table::write(&pooled, facts).await?;
         }
-        pooled
-            .run(COMMIT, move |connection| write(connection, &changes, &starts))
-            .await?;
+        if facts.change_members() {
+            let changes = facts.clone();
+            pooled
+                .run(COMMIT, move |connection| write_devices(connection, &changes, &starts))
+                .await?;
+            group_table::write(&pooled, facts).await?;
+            let changes = facts.clone();
+            pooled
+                .run(COMMIT, move |connection| write_rest(connection, &changes))
+                .await?;
+        } else {
+            let changes = facts.clone();
+            pooled
+                .run(COMMIT, move |connection| {
+                    write_devices(connection, &changes, &starts)?;
+                    write_rest(connection, &changes)
+                })
+                .await?;
+        }
         pooled.give_back();
         Ok(())
     }
 }
 
-fn write(connection: &mut Connection, facts: &Facts, starts: &BTreeSet<AttemptStart>) -> Result<(), Failure> {
+/// Writes what memberships in groups refer to, and what comes before.
+fn write_devices(
+    connection: &Connection,
+    facts: &Facts,
+    starts: &BTreeSet<AttemptStart>,
+) -> Result<(), Failure> {
     delivery_attempt::give_back(connection, starts)?;
     repository::write(connection, facts)?;
     let causes = cause::insert(connection, facts.new_causes())?;
     related::write_groups(connection, facts)?;
-    device::write(connection, facts, &causes)?;
-    related::write_members(connection, facts)?;
+    device::write(connection, facts, &causes)
+}
+
+/// Writes what comes after memberships in groups, and commits.
+fn write_rest(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     related::write_interfaces(connection, facts)?;
     related::write_links(connection, facts)?;
     related::write_clients(connection, facts)?;
