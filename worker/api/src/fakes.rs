@@ -176,6 +176,10 @@ impl Repositories for FakeStore {
     async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError> {
         unreachable!("the console matches no groups")
     }
+
+    async fn group_rules(&self) -> Result<Option<GroupRules>, StoreError> {
+        unreachable!("the console matches no groups")
+    }
 }
 
 #[async_trait]
@@ -521,6 +525,7 @@ pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
             ..SyncState::SYNCHRONIZED
         },
         marked: None,
+        primary_group: None,
         open_causes: Vec::new(),
     }
 }

@@ -23,11 +23,17 @@ impl Handler for DeviceProvisioned {
         keys.macs.extend(self.mac.iter().cloned());
         keys.serials.extend(self.serial.iter().cloned());
         keys.links_of.insert(self.hostname.clone());
+        keys.group_rules = true;
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
         device_type::check(&self.device_type, context.types(), "$.data.device_type")?;
-        decide(self, &context.version(), facts)
+        let mut decision = decide(self, &context.version(), facts)?;
+        if facts.device(&self.hostname).is_none() {
+            let joined = context.join_by_rule(facts, [self.hostname.clone()]);
+            decision.effects.devices.extend(joined);
+        }
+        Ok(decision)
     }
 }
 

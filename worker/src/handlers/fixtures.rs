@@ -39,6 +39,7 @@ pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceR
         sync: SyncState::SYNCHRONIZED,
         marked: None,
         groups: None,
+        by_rule: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,

@@ -34,6 +34,7 @@ impl Handler for InventoryImported {
         keys.hostnames.extend(controllers);
         keys.hostnames.extend(interfaces);
         keys.hostnames.extend(clients);
+        keys.group_rules = true;
         keys.macs
             .extend(self.devices.iter().filter_map(|device| device.mac.clone()));
         keys.serials
@@ -82,6 +83,11 @@ fn decide(
             }));
         }
     }
+    let created = accepted.iter().map(|device| &device.hostname);
+    let created = created.filter(|hostname| facts.device(hostname).is_none());
+    effects
+        .devices
+        .extend(context.join_by_rule(facts, created.cloned()));
     let groups = event.groups.iter().map(|group| GroupRow {
         name: group.name.clone(),
         location: group.location,

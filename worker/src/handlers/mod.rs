@@ -32,6 +32,8 @@ use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::Envelope;
 use lockstep_store::{Facts, Keys};
 
+use crate::groups::RulesInUse;
+
 pub use context::HandlerContext;
 pub use decision::{Decision, DraftResult, EventAppliedDraft};
 pub(crate) use processing::run_lane;
@@ -57,6 +59,8 @@ pub trait Handlers: std::fmt::Debug + Send + Sync + 'static {
 pub struct FleetHandlers {
     /// The device types of the site.
     pub types: Arc<DeviceTypes>,
+    /// The rules of groups that were read last.
+    pub groups: Arc<RulesInUse>,
 }
 
 impl Handlers for FleetHandlers {
@@ -70,7 +74,7 @@ impl Handlers for FleetHandlers {
         let kind = envelope.message.kind();
         match processing(&envelope.message) {
             Some(Processing::Batch(handler)) => {
-                let context = HandlerContext::new(envelope, now, &self.types);
+                let context = HandlerContext::new(envelope, now, &self.types).with_groups(&self.groups);
                 handler.decide(&context, facts)
             }
             Some(Processing::NotSupported) => Err(not_supported::rejection(kind)),

@@ -4,6 +4,7 @@
 //! - [`DeviceTypes`] are the types of a site, with the settings folders that concern them.
 //! - [`Groups`] finds the primary group of a device.
 //! - [`select`] selects them from an inventory.
+//! - [`selects`] says which devices a sync run contacts.
 
 mod affected;
 mod device_types;
@@ -11,9 +12,11 @@ mod group_error;
 mod groups;
 mod pattern;
 mod selection;
+mod sync_selection;
 
 pub use affected::Affected;
 pub use device_types::{DeviceTypes, RESERVED_FOLDERS, TypeRule, TypeRuleError};
 pub use group_error::GroupError;
 pub use groups::{DEFAULT_GROUP, GroupRule, Groups, MatchError, Members};
 pub use selection::{Candidate, Selection, select};
+pub use sync_selection::{SkipReason, SyncTarget, selects};
