@@ -112,10 +112,16 @@ mod tests {
         let both = |group: &str| (vec!["ALL".to_owned(), "EDGE".to_owned()], Some(group.to_owned()));
         assert_eq!(joined(&in_use, &first, "edge1"), both("EDGE"));
         let (names, primary) = joined(&in_use, &first, "core1");
-        assert_eq!((names, primary.as_deref()), (vec!["ALL".to_owned()], Some("DEFAULT")));
+        assert_eq!(
+            (names, primary.as_deref()),
+            (vec!["ALL".to_owned()], Some("DEFAULT"))
+        );
         let second = rules(2, vec![rule("CORE", "core", 5)]);
         let (names, primary) = joined(&in_use, &second, "core1");
-        assert_eq!((names, primary.as_deref()), (vec!["CORE".to_owned()], Some("CORE")));
+        assert_eq!(
+            (names, primary.as_deref()),
+            (vec!["CORE".to_owned()], Some("CORE"))
+        );
         assert_eq!(in_use.join(None, ["edge1".parse().unwrap()]), []);
         let invalid = rules(3, vec![rule("BAD", "(", 5)]);
         assert_eq!(in_use.join(Some(&invalid), ["edge1".parse().unwrap()]), []);

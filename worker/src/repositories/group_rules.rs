@@ -42,8 +42,7 @@ pub(super) async fn matched(
     });
     let (primaries, matches) = found.await?;
     let affected = &affected.groups;
-    let predicate =
-        (!affected.is_empty()).then(|| primary_groups::predicate(primaries, affected.clone()));
+    let predicate = (!affected.is_empty()).then(|| primary_groups::predicate(primaries, affected.clone()));
     let new = rules.zip(matches).map(|(rules, matches)| NewGroupRules {
         rules,
         matched: Arc::new(matches),

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Cause, DeviceState, GroupName, Hostname};
 
-use super::{Attributes, ClientRow, FollowUpRequest, GroupRow, GroupsByRule, InterfaceRow, LinkChange, Version};
+use super::{
+    Attributes, ClientRow, FollowUpRequest, GroupRow, GroupsByRule, InterfaceRow, LinkChange, Version,
+};
 
 /// What one message changes. The set is closed, so the store can write the effects of many messages in one transaction.
 #[derive(Clone, Debug, Default, PartialEq)]

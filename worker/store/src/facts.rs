@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use lockstep_protocol::{Cause, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial, SmolStr};
 
 use super::{
-    Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, GroupRules, InboxRow,
-    InterfaceRow, Lease, Lifecycle, ReplyAddress, RepositoryChange, RepositoryRow, SyncState, column,
+    Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, GroupRules,
+    InboxRow, InterfaceRow, Lease, Lifecycle, ReplyAddress, RepositoryChange, RepositoryRow, SyncState,
+    column,
 };
 
 pub use dead_letters::SettledDeadLetters;

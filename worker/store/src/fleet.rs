@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
-use super::{Attributes, DEFAULT_GROUP, DeviceRow, Group, GroupQuery, Lifecycle, Mark, StoreError, SyncState};
+use super::{
+    Attributes, DEFAULT_GROUP, DeviceRow, Group, GroupQuery, Lifecycle, Mark, StoreError, SyncState,
+};
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
 pub(super) const OPEN_CAUSES: usize = 32;
@@ -111,7 +113,10 @@ impl DeviceQuery {
         let filtered = self.synchronized.is_some()
             || self.state.is_some()
             || self.device_type.is_some()
-            || self.group.as_ref().is_some_and(|name| name.as_str() != DEFAULT_GROUP);
+            || self
+                .group
+                .as_ref()
+                .is_some_and(|name| name.as_str() != DEFAULT_GROUP);
         filtered && self.after.is_none()
     }
 

@@ -78,7 +78,8 @@ pub use follow_up::{
 pub use former_hostname::FormerHostname;
 pub use group::{Group, GroupQuery, GroupRuleSummary};
 pub use group_rule::{
-    DEFAULT_GROUP, GroupMatches, GroupRule, GroupRuleMembers, GroupRules, GroupsByRule, MatchGroups, NewGroupRules,
+    DEFAULT_GROUP, GroupMatches, GroupRule, GroupRuleMembers, GroupRules, GroupsByRule, MatchGroups,
+    NewGroupRules,
 };
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;

@@ -335,15 +335,10 @@ mod tests {
         let groups = Groups::new(rules.clone(), &Cancellation::never()).unwrap();
         assert_eq!(groups.rules().collect::<Vec<_>>(), rules);
         let slow = format!("{}-c", "a".repeat(50));
-        let hostnames: Vec<Hostname> = ["sw1", "sw2", &slow]
-            .map(|name| name.parse().unwrap())
-            .into();
+        let hostnames: Vec<Hostname> = ["sw1", "sw2", &slow].map(|name| name.parse().unwrap()).into();
         let hostnames: Vec<&Hostname> = hostnames.iter().collect();
         let members = groups.members(&hostnames, &Cancellation::never());
-        assert_eq!(
-            members,
-            [vec![0, 1, 2], vec![0, 1, 2], vec![0], vec![], vec![1]]
-        );
+        assert_eq!(members, [vec![0, 1, 2], vec![0, 1, 2], vec![0], vec![], vec![1]]);
         let few = groups.members_within(2, &hostnames, &Cancellation::never());
         assert_eq!(few[0], [0, 1], "then the steps are used up");
     }

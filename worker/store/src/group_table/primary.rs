@@ -40,9 +40,7 @@ pub(crate) async fn write_primaries(
         let list = chunk
             .iter()
             .map(|(device, primary)| vec![json!(device), json!(primary)]);
-        session
-            .execute_each(WRITE, BY_ID, vec![vec![rows(list)]])
-            .await?;
+        session.execute_each(WRITE, BY_ID, vec![vec![rows(list)]]).await?;
     }
     Ok(())
 }

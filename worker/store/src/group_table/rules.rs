@@ -12,7 +12,8 @@ const REVISION: &str = "SELECT revision FROM group_rules";
 const RULES: &str =
     "SELECT id, name, regex, priority FROM device_group WHERE position IS NOT NULL ORDER BY position";
 
-pub(super) const LISTED: &str = "SELECT group_id, hostname FROM group_rule_device ORDER BY group_id, hostname";
+pub(super) const LISTED: &str =
+    "SELECT group_id, hostname FROM group_rule_device ORDER BY group_id, hostname";
 
 /// The rules of the newest revision that was read, so that most transactions read only the revision.
 #[derive(Debug, Default)]
@@ -70,9 +71,11 @@ async fn rules_of(
     let rule = |row: &Row| -> Result<GroupRule, StoreError> {
         let members = match row.optional_text("device_group.regex", 2)? {
             Some(regex) => GroupRuleMembers::Matching(regex),
-            None => {
-                GroupRuleMembers::Listed(listed.remove(&row.integer("device_group", 0)?).unwrap_or_default())
-            }
+            None => GroupRuleMembers::Listed(
+                listed
+                    .remove(&row.integer("device_group", 0)?)
+                    .unwrap_or_default(),
+            ),
         };
         Ok(GroupRule {
             name: column::name("device_group.name", row.text("device_group.name", 1)?)?,

@@ -13,7 +13,10 @@ use super::sql::Planned;
 use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
-use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, group_table, merged};
+use crate::{
+    Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, group_table,
+    merged,
+};
 
 /// The statements of `commit`, which a session prepares before its first use.
 pub(super) const STATEMENTS: [&str; 11] = [

@@ -13,7 +13,8 @@ use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
 use crate::fleet::DeviceFilters;
 use crate::{
-    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError, column, group_table,
+    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError, column,
+    group_table,
 };
 
 const OPERATION: &str = "read devices";
@@ -30,7 +31,12 @@ macro_rules! filters {
 
 macro_rules! device {
     () => {
-        concat!(columns!(), ", ", broad::open_causes!(), " AS open_causes, primary_group")
+        concat!(
+            columns!(),
+            ", ",
+            broad::open_causes!(),
+            " AS open_causes, primary_group"
+        )
     };
 }
 

@@ -10,7 +10,8 @@ use super::microseconds::Microseconds;
 use super::session::Session;
 use crate::error_class::ErrorClass;
 use crate::{
-    Facts, GroupRules, Repositories, RepositoryChange, RepositoryRow, StoreError, column, group_table, repository,
+    Facts, GroupRules, Repositories, RepositoryChange, RepositoryRow, StoreError, column, group_table,
+    repository,
 };
 
 const OPERATION: &str = "change a repository";

@@ -9,7 +9,8 @@ use super::error::Failure;
 use super::{SqliteStore, cause};
 use crate::fleet::DeviceFilters;
 use crate::{
-    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError, column, group_table,
+    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError, column,
+    group_table,
 };
 
 const OPERATION: &str = "read devices";

@@ -31,7 +31,11 @@ impl UnitOfWork for SqliteStore {
             .run(BEGIN, move |connection| begin(connection, &leases, &requested))
             .await?;
         dead_letter_table::read_facts(&pooled, keys, &mut facts).await?;
-        if let Some(new) = keys.new_group_rules.as_ref().filter(|_| is_held(leases_of, &facts)) {
+        if let Some(new) = keys
+            .new_group_rules
+            .as_ref()
+            .filter(|_| is_held(leases_of, &facts))
+        {
             let primaries = group_table::replace(&pooled, new).await?;
             group_table::write_primaries(&pooled, &primaries).await?;
         } else if keys.group_rules
@@ -140,7 +144,9 @@ impl Transaction for OpenTransaction {
         if facts.change_members() {
             let changes = facts.clone();
             pooled
-                .run(COMMIT, move |connection| write_devices(connection, &changes, &starts))
+                .run(COMMIT, move |connection| {
+                    write_devices(connection, &changes, &starts)
+                })
                 .await?;
             group_table::write(&pooled, facts).await?;
             let changes = facts.clone();
