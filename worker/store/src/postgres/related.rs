@@ -2,18 +2,35 @@
 //! by name, because those that the same transaction creates have no id before. An unknown name yields a null id, which the
 //! table refuses, so that no row is skipped silently. `OFFSET 0` keeps the planner from reading the whole table of devices for them.
 
+use std::collections::BTreeSet;
+
 use lockstep_protocol::{GroupName, Hostname};
 use tokio_postgres::Row;
 
 use super::broad;
 use super::cause::wanted_causes;
+use super::session::Session;
 use super::write::Write;
-use crate::{Facts, Link, LinkEnd, StoreError, column, merged};
+use crate::neighbor::{self, Neighbor};
+use crate::{Facts, FormerHostname, Link, LinkEnd, StoreError, column, merged};
 
 pub(super) const SELECT_MACS: &str = "SELECT mac, hostname FROM device WHERE mac = ANY($1)";
 pub(super) const SELECT_SERIALS: &str = "SELECT serial, hostname FROM device WHERE serial = ANY($1)";
 
-pub(super) const SELECT_SPELLINGS: &str = "SELECT hostname FROM device WHERE hostname_folded = ANY($1)";
+/// Other spellings of hostnames that no device has, and hostnames that devices had. Those have a version, and the present name of the
+/// device if there is one.
+pub(super) const SELECT_SPELLINGS: &str = "\
+    SELECT hostname, NULL::text AS current, NULL::text AS version_time, NULL::text AS version_id FROM device \
+    WHERE hostname_folded = ANY($1) \
+    UNION ALL \
+    SELECT hostname, (SELECT device.hostname FROM device WHERE device.id = former_hostname.device_id), version_time, version_id \
+    FROM former_hostname WHERE folded = ANY($1)";
+
+/// Interfaces that may name one of the devices as their neighbour. It reads all interfaces with a neighbour.
+pub(super) const SELECT_NEIGHBORS: &str = "\
+    SELECT device.hostname, interface.configuration FROM interface JOIN device ON device.id = interface.device_id \
+    WHERE interface.configuration LIKE '%\"neighbor\"%' \
+        AND EXISTS (SELECT FROM unnest($1::text[]) AS named (hostname) WHERE strpos(interface.configuration, named.hostname) > 0)";
 
 /// In the order of the causes. A device comes first, then the columns of a cause.
 pub(super) const SELECT_CAUSES: &str = concat!(
@@ -105,6 +122,43 @@ pub(super) fn read_facts(
         facts.add_link(link, row.get(4), version);
     }
     Ok(())
+}
+
+/// Adds the rows of [`SELECT_SPELLINGS`] to the facts.
+pub(super) fn read_spellings(rows: &[Row], facts: &mut Facts) -> Result<(), StoreError> {
+    for row in rows {
+        let hostname = column::name("device.hostname", row.get(0))?;
+        match column::read_version(row.get(2), row.get(3))? {
+            None => facts.add_spelling(hostname),
+            Some(version) => facts.add_former_hostname(FormerHostname {
+                hostname,
+                current: column::optional_name("device.hostname", row.get(1))?,
+                version,
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the devices one of whose interfaces names one of these as its neighbour, each with that one.
+pub(super) async fn neighbors(
+    operation: &'static str,
+    session: &Session,
+    of: &BTreeSet<Hostname>,
+) -> Result<BTreeSet<Neighbor>, StoreError> {
+    if of.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let names: Vec<&str> = of.iter().map(Hostname::as_str).collect();
+    let rows = session.rows_for(operation, SELECT_NEIGHBORS, &[&names]).await?;
+    let mut neighbors = BTreeSet::new();
+    for row in &rows {
+        if let Some(of) = neighbor::named_by(row.get(1), of) {
+            let hostname = column::name("device.hostname", row.get(0))?;
+            neighbors.insert(Neighbor { of, hostname });
+        }
+    }
+    Ok(neighbors)
 }
 
 fn link_end(row: &Row, first: usize) -> Result<LinkEnd, StoreError> {
