@@ -134,7 +134,10 @@ mod tests {
         for (statement, expected) in [
             (REMOVED_LINKS, "INDEX linknet_removed (removed_at<?)"),
             (EXCESS, "INDEX device_history_device (device_id=?)"),
-            (DELETE_EXCESS, "INDEX device_history_device (device_id=? AND number<?)"),
+            (
+                DELETE_EXCESS,
+                "INDEX device_history_device (device_id=? AND number<?)",
+            ),
         ] {
             let plan = query_plan(statement);
             assert!(plan.iter().any(|line| line.contains(expected)), "{plan:?}");

@@ -53,7 +53,10 @@ impl Keys {
         let mut further = Self::default();
         let missing = self.renamed.iter().filter(|name| facts.device(name).is_none());
         for name in missing {
-            let Some(current) = facts.former_hostname(name).and_then(|former| former.current.as_ref()) else {
+            let Some(current) = facts
+                .former_hostname(name)
+                .and_then(|former| former.current.as_ref())
+            else {
                 continue;
             };
             further.hostnames.insert(current.clone());

@@ -45,17 +45,23 @@ const TAKE_LEASE: &str = "\
 
 const FREE_LEASE: &str = "UPDATE lease SET until = {now} WHERE name = $1 AND until > {now}";
 
-/// The device and its interfaces.
-macro_rules! of_device {
-    () => {
-        " WHERE (entity_type, entity_id) IN ( \
-            SELECT 'DEVICE', CAST($1 AS bigint) UNION ALL SELECT 'INTERFACE', id FROM interface WHERE device_id = $1)"
+macro_rules! delete_of {
+    ($table:literal) => {
+        [
+            concat!("DELETE FROM ", $table, " WHERE entity_type = 'DEVICE' AND entity_id = $1"),
+            concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE entity_type = 'INTERFACE' AND entity_id IN (SELECT id FROM interface WHERE device_id = $1)"
+            ),
+        ]
     };
 }
 
-const DELETE_FACTS: &str = concat!("DELETE FROM fact", of_device!());
-const DELETE_FORMER_FACTS: &str = concat!("DELETE FROM fact_history", of_device!());
-const DELETE_CHECKS: &str = concat!("DELETE FROM entity_check", of_device!());
+/// Those of the device, and those of its interfaces.
+const DELETE_FACTS: [&str; 2] = delete_of!("fact");
+const DELETE_FORMER_FACTS: [&str; 2] = delete_of!("fact_history");
+const DELETE_CHECKS: [&str; 2] = delete_of!("entity_check");
 
 /// Renames what devices have here, one device after the other. Runs before the devices themselves get their names.
 pub(crate) async fn rename(session: &dyn SqlSession, renamed: &[RenamedDevice]) -> Result<(), StoreError> {
@@ -110,7 +116,10 @@ fn scope(hostname: &lockstep_protocol::Hostname) -> String {
 /// as long as their executions; an element that has not begun fails when it begins.
 pub(crate) async fn remove(session: &dyn SqlSession, removed: &[i64]) -> Result<(), StoreError> {
     let each = || removed.iter().map(|id| vec![(*id).into()]).collect::<Vec<_>>();
-    for statement in [DELETE_FACTS, DELETE_FORMER_FACTS, DELETE_CHECKS] {
+    for statement in [DELETE_FACTS, DELETE_FORMER_FACTS, DELETE_CHECKS]
+        .into_iter()
+        .flatten()
+    {
         session.execute_each(WRITE, statement, each()).await?;
     }
     Ok(())
@@ -126,7 +135,10 @@ pub(super) const STATEMENTS: &[&str] = &[
     RENAME_OTHERS,
     TAKE_LEASE,
     FREE_LEASE,
-    DELETE_FACTS,
-    DELETE_FORMER_FACTS,
-    DELETE_CHECKS,
+    DELETE_FACTS[0],
+    DELETE_FACTS[1],
+    DELETE_FORMER_FACTS[0],
+    DELETE_FORMER_FACTS[1],
+    DELETE_CHECKS[0],
+    DELETE_CHECKS[1],
 ];

@@ -89,7 +89,10 @@ impl Facts {
         let new = self.names.new_former.iter().filter_map(|new| {
             let former = self.former_hostname(&new.hostname)?;
             let current = former.current.clone();
-            let new = NewFormerHostname { current, ..new.clone() };
+            let new = NewFormerHostname {
+                current,
+                ..new.clone()
+            };
             Some((new.hostname.folded(), new))
         });
         new.collect()
@@ -117,7 +120,10 @@ impl Facts {
         if self.devices.contains_key(&hostname) {
             return Some(hostname);
         }
-        self.former_hostname(&hostname)?.current.clone()
+        match self.former_hostname(&hostname) {
+            Some(former) => former.current.clone(),
+            None => self.spelling_of(&hostname).cloned(),
+        }
     }
 
     /// A device gets this name.

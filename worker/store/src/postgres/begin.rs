@@ -77,7 +77,9 @@ impl PostgresStore {
                 .lock_and_read(&session, leases, &keys, candidates.as_ref(), &mut facts)
                 .await?;
             if let Some(further) = keys.further(&facts) {
-                session.answer(OPERATION, session.batch_execute("ROLLBACK")).await?;
+                session
+                    .answer(OPERATION, session.batch_execute("ROLLBACK"))
+                    .await?;
                 keys = Cow::Owned(further);
                 continue;
             }

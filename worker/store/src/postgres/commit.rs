@@ -14,7 +14,8 @@ use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
-    Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, device_name_table, follow_up_table, merged,
+    Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, device_name_table, follow_up_table,
+    merged,
 };
 
 /// The statements of `commit`, which a session prepares before its first use.

@@ -119,9 +119,9 @@ impl Retention for PostgresStore {
                 Records::DeadLetters => dead_letters(&session, before, from, limit).await,
                 Records::DeliveryAttempts => delivery_attempts(&session, before, limit).await,
                 Records::Executions
-            | Records::FormerHostnames
-            | Records::RemovedLinks
-            | Records::DeviceHistory => unreachable!("deleted above"),
+                | Records::FormerHostnames
+                | Records::RemovedLinks
+                | Records::DeviceHistory => unreachable!("deleted above"),
             }
         };
         let expired = session.answer(OPERATION, expire).await?;
