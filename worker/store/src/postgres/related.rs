@@ -75,18 +75,33 @@ pub(super) const UPSERT_INTERFACES: &str = "\
     ON CONFLICT (device_id, name) DO UPDATE SET configuration = excluded.configuration \
         WHERE excluded.configuration IS NOT NULL AND interface.configuration IS DISTINCT FROM excluded.configuration";
 
+/// The interface of a new link with these columns for its device and its name.
+macro_rules! link_end {
+    ($hostname:literal, $name:literal) => {
+        concat!(
+            " LEFT JOIN LATERAL (SELECT interface.id FROM interface WHERE interface.name = new.",
+            $name,
+            " AND interface.device_id = (SELECT device.id FROM device WHERE device.hostname = new.",
+            $hostname,
+            ") OFFSET 0)"
+        )
+    };
+}
+
 /// A link that was removed stays, so that an older message does not add it again.
-pub(super) const UPSERT_LINKS: &str = "\
-    INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id) \
-    SELECT least(a.id, b.id), greatest(a.id, b.id), present, CASE WHEN NOT present THEN clock_timestamp() END, version_time, version_id \
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[]) \
-        AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id) \
-    LEFT JOIN device a_device ON a_device.hostname = new.a_hostname \
-    LEFT JOIN interface a ON a.device_id = a_device.id AND a.name = new.a_name \
-    LEFT JOIN device b_device ON b_device.hostname = new.b_hostname \
-    LEFT JOIN interface b ON b.device_id = b_device.id AND b.name = new.b_name \
-    ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
-        version_time = excluded.version_time, version_id = excluded.version_id";
+pub(super) const UPSERT_LINKS: &str = concat!(
+    "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id) \
+     SELECT least(a.id, b.id), greatest(a.id, b.id), new.present, CASE WHEN NOT new.present THEN clock_timestamp() END, \
+        new.version_time, new.version_id \
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[]) \
+        AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id)",
+    link_end!("a_hostname", "a_name"),
+    " AS a ON true",
+    link_end!("b_hostname", "b_name"),
+    " AS b ON true \
+     ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
+        version_time = excluded.version_time, version_id = excluded.version_id"
+);
 
 pub(super) const UPSERT_CLIENTS: &str = "\
     INSERT INTO client (mac, name, ip, interface_id, group_id) \
