@@ -27,6 +27,8 @@ ALTER TABLE linknet ADD COLUMN removed_at timestamptz;
 -- The last message about the link; null if none had a version.
 ALTER TABLE linknet ADD COLUMN version_time text;
 ALTER TABLE linknet ADD COLUMN version_id text;
+-- For retention.
+CREATE INDEX linknet_removed ON linknet (removed_at) WHERE NOT present;
 
 -- What the message says about the cause, as JSON: interfaces, or a commit with the paths that concern devices. Empty for nothing, so
 -- that most rows of the inbox have no null more.

@@ -27,6 +27,8 @@ ALTER TABLE linknet ADD COLUMN removed_at INTEGER;
 -- The last message about the link; null if none had a version.
 ALTER TABLE linknet ADD COLUMN version_time TEXT;
 ALTER TABLE linknet ADD COLUMN version_id TEXT;
+-- For retention.
+CREATE INDEX linknet_removed ON linknet (removed_at) WHERE NOT present;
 
 -- What the message says about the cause, as JSON: interfaces, or a commit with the paths that concern devices. Empty for nothing.
 ALTER TABLE cause ADD COLUMN detail TEXT NOT NULL DEFAULT '';

@@ -103,6 +103,8 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "DROP TABLE repository_failure",
         "DROP TABLE group_rule_device",
         "DROP TABLE group_rules",
+        "DROP TABLE former_hostname",
+        "DROP TABLE device_history",
         "DROP TABLE group_member",
         "DROP TABLE linknet",
         "DROP TABLE client",
