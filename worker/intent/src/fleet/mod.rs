@@ -19,4 +19,4 @@ pub use device_types::{DeviceTypes, RESERVED_FOLDERS, TypeRule, TypeRuleError};
 pub use group_error::GroupError;
 pub use groups::{DEFAULT_GROUP, GroupRule, Groups, MatchError, Members};
 pub use selection::{Candidate, Selection, select};
-pub use sync_selection::{SkipReason, SyncTarget, selects};
+pub use sync_selection::{SkipReason, selects};

@@ -2,20 +2,7 @@
 
 use std::fmt;
 
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname};
-
-/// What a sync run is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SyncTarget {
-    /// Every device.
-    All,
-    /// This device.
-    Hostname(Hostname),
-    /// The devices of this type.
-    DeviceType(DeviceType),
-    /// The members of this group, by list or by rule, whether or not it is their primary one.
-    Group(GroupName),
-}
+use lockstep_protocol::{DeviceState, SyncTarget};
 
 /// Why a device of the target is not contacted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +44,8 @@ pub fn selects(
 
 #[cfg(test)]
 mod tests {
+    use lockstep_protocol::DeviceType;
+
     use super::*;
 
     #[test]
