@@ -450,7 +450,12 @@ fn errors_quote_long_texts_truncated() {
 fn data_about_links_domains_and_names_is_refused_with_its_place() {
     let end = |hostname: &str| json!({"hostname": hostname, "interface": "Ethernet1"});
     let table = [
-        ("linknet.changed", json!({"action": "added", "a": end("sw1")}), "$.data", "missing field `b`"),
+        (
+            "linknet.changed",
+            json!({"action": "added", "a": end("sw1")}),
+            "$.data",
+            "missing field `b`",
+        ),
         (
             "linknet.changed",
             json!({"action": "added", "a": end("sw1"), "b": end("not a name")}),
@@ -487,7 +492,11 @@ fn data_about_links_domains_and_names_is_refused_with_its_place() {
         message["type"] = json!(format!("lockstep.{kind}"));
         message["data"] = data;
         let error = refused(message.to_string().as_bytes());
-        assert_eq!((error.code, error.place.as_str()), (Code::InvalidData, place), "{error}");
+        assert_eq!(
+            (error.code, error.place.as_str()),
+            (Code::InvalidData, place),
+            "{error}"
+        );
         assert!(error.reason.contains(reason), "{error}");
     }
 }

@@ -16,10 +16,18 @@ mod device_controller;
 mod device_identity;
 mod device_mark;
 mod device_provisioned;
+mod device_removed;
+mod device_renamed;
 mod device_state;
 mod device_type;
+mod device_upgraded;
+mod event_device;
+mod flagged;
 mod interface_updated;
 mod inventory_imported;
+mod linknet_changed;
+mod mgmtdomain_changed;
+mod neighbors;
 mod not_supported;
 
 #[cfg(test)]

@@ -90,7 +90,11 @@ impl Facts {
         if self.devices.contains_key(&hostname) {
             return Some(hostname);
         }
-        self.former_hostname(&hostname)?.current.clone()
+        match self.former_hostname(&hostname) {
+            Some(former) => former.current.clone(),
+            // Renamed to another spelling.
+            None => self.spelling_of(&hostname).cloned(),
+        }
     }
 
     /// A device gets this name.

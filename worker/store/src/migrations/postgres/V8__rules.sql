@@ -27,6 +27,9 @@ ALTER TABLE linknet ADD COLUMN removed_at timestamptz;
 -- The last message about the link; null if none had a version.
 ALTER TABLE linknet ADD COLUMN version_time text;
 ALTER TABLE linknet ADD COLUMN version_id text;
+-- The last message that added it: of two links at one interface the one that was added later exists.
+ALTER TABLE linknet ADD COLUMN added_time text;
+ALTER TABLE linknet ADD COLUMN added_id text;
 
 -- What the message says about the cause, as JSON: interfaces, or a commit with the paths that concern devices. Empty for nothing, so
 -- that most rows of the inbox have no null more.

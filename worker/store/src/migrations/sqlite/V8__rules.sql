@@ -27,6 +27,9 @@ ALTER TABLE linknet ADD COLUMN removed_at INTEGER;
 -- The last message about the link; null if none had a version.
 ALTER TABLE linknet ADD COLUMN version_time TEXT;
 ALTER TABLE linknet ADD COLUMN version_id TEXT;
+-- The last message that added it: of two links at one interface the one that was added later exists.
+ALTER TABLE linknet ADD COLUMN added_time TEXT;
+ALTER TABLE linknet ADD COLUMN added_id TEXT;
 
 -- What the message says about the cause, as JSON: interfaces, or a commit with the paths that concern devices. Empty for nothing.
 ALTER TABLE cause ADD COLUMN detail TEXT NOT NULL DEFAULT '';
