@@ -66,7 +66,7 @@ struct Named<'a> {
 /// The event: the device already has the name.
 fn renamed(event: &DeviceRenamed, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
     let Some(row) = device_of_event(&event.hostname, version, facts, "$.data.hostname")? else {
-        return Ok(Decision::ignored(IgnoredReason::Older, event.hostname.clone()));
+        return Ok(of_removed_device(&event.hostname, facts));
     };
     let named = Named {
         before: &event.hostname,
@@ -85,6 +85,23 @@ fn renamed(event: &DeviceRenamed, version: &Version, facts: &Facts) -> Result<De
         return Ok(Decision::applied(effects, Scope::Devices, flagged.devices));
     }
     rename(&named, row, version, facts)
+}
+
+/// The device was removed after it was renamed. Its neighbours by links are flagged for the removal, those by configuration are not.
+fn of_removed_device(hostname: &Hostname, facts: &Facts) -> Decision {
+    let mut flagged = Flagged::default();
+    flagged.flag_all(
+        facts.neighbors_by_configuration(hostname),
+        Cause::NeighborNameChange,
+    );
+    if flagged.devices.is_empty() {
+        return Decision::ignored(IgnoredReason::Older, hostname.clone());
+    }
+    let effects = Effects {
+        devices: flagged.effects,
+        ..Effects::default()
+    };
+    Decision::applied(effects, Scope::Devices, flagged.devices)
 }
 
 /// The newest rename of the device that the facts tell by either name.

@@ -100,8 +100,12 @@ fn requested(
 /// The effects of an event with a state on a known device.
 pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, version: &Version) -> Vec<DeviceEffect> {
     if is_older(row, version) {
-        let flags = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
-        return if flags {
+        let was_left = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
+        // It was in another state in between, so it moved to UNMANAGED after this, which was taken for no move.
+        let was_entered = state != DeviceState::Unmanaged
+            && row.lifecycle.state == DeviceState::Unmanaged
+            && row.sync.synchronized();
+        return if was_left || was_entered {
             vec![unsynchronize(row)]
         } else {
             Vec::new()

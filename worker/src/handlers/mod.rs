@@ -32,6 +32,8 @@ mod not_supported;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod rule_tests;
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 //! - [`DeviceTypes`] are the types of a site, with the settings folders that concern them.
 //! - [`Groups`] finds the primary group of a device.
 //! - [`select`] selects them from an inventory.
+//! - [`transitions`] is the table of what sets and clears the sync flag.
 
 mod affected;
 mod device_types;
@@ -11,6 +12,7 @@ mod group_error;
 mod groups;
 mod pattern;
 mod selection;
+pub mod transitions;
 
 pub use affected::Affected;
 pub use device_types::{DeviceTypes, RESERVED_FOLDERS, TypeRule, TypeRuleError};
