@@ -12,8 +12,9 @@ use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_identity::{DeviceIdentities, IdentityConflict};
 use super::device_state::move_effects;
+use super::event_device::was_removed_after;
 use super::flagged::{Flagged, unsynchronize};
-use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection, device_type};
+use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection, device_type, neighbors};
 use lockstep_store::{
     Attributes, DeviceEffect, DeviceRow, Effects, Facts, Keys, Link, LinkChange, LinkEnd, Version,
 };
@@ -80,15 +81,21 @@ fn decide(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Result
     let mut flagged = Flagged::default();
     for neighbor in &event.neighbors {
         let Some(there) = facts.device_of_event(&neighbor.neighbor_hostname) else {
+            let is_late = was_removed_after(&neighbor.neighbor_hostname, version, facts);
+            if is_late && !matches!(subject, Subject::Removed) {
+                let [here, _] = ends(hostname, neighbor, &neighbor.neighbor_hostname);
+                neighbors::replace_at(&here, version, facts, &mut flagged, &mut effects.links);
+            }
             unknown.insert(neighbor.neighbor_hostname.clone());
             continue;
         };
+        let [here, there] = ends(hostname, neighbor, &there.hostname);
         if let Subject::Removed = subject {
             // In order, the link would have been new, and removed with the device.
             flagged.flag(&there.hostname, Cause::LinknetCreated);
+            neighbors::replace_at(&there, version, facts, &mut flagged, &mut effects.links);
             continue;
         }
-        let [here, there] = ends(hostname, neighbor, &there.hostname);
         let link = Link::between(here, there);
         if effects.links.iter().any(|change| change.link == link) {
             continue;

@@ -11,7 +11,7 @@ use lockstep_store::{Effects, Facts, Keys, Link, LinkChange, LinkEnd, Version};
 
 use super::event_device::device_of_event;
 use super::flagged::Flagged;
-use super::{Decision, Handler, HandlerContext, Rejection};
+use super::{Decision, Handler, HandlerContext, Rejection, neighbors};
 
 impl Handler for LinknetChanged {
     fn keys(&self, keys: &mut Keys) {
@@ -90,6 +90,9 @@ fn decide(event: &LinknetChanged, version: &Version, facts: &Facts) -> Result<De
         effects
             .links
             .push(change(link, event.action != LinknetAction::Removed, version));
+    }
+    if let ([end], true) = (&now[..], event.action != LinknetAction::Removed) {
+        neighbors::replace_at(end, version, facts, &mut flagged, &mut effects.links);
     }
     if flagged.devices.is_empty() {
         return Ok(Decision::ignored(IgnoredReason::Older, event.a.hostname.clone()));

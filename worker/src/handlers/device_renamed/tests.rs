@@ -2,7 +2,9 @@ use lockstep_protocol::{Envelope, Kind};
 use lockstep_store::LinkEnd;
 use serde_json::{Value, json};
 
-use super::super::fixtures::{causes, device, facts, flips, hostname, link, message, process, version};
+use super::super::fixtures::{
+    causes, device, facts, flips, hostname, link, message, process, removed, version,
+};
 use super::*;
 
 /// sw1 with a link to core1, and dist1 names it in the configuration of an interface.
@@ -14,6 +16,12 @@ fn fleet() -> Facts {
     facts.add_link(link(("sw1", "Ethernet1"), ("core1", "Ethernet9")), true, None);
     facts.add_neighbor_by_configuration(hostname("sw1"), hostname("dist1"));
     facts.add_neighbor_by_configuration(hostname("sw1"), hostname("core1"));
+    facts
+}
+
+fn with_removed(name: &str) -> Facts {
+    let mut facts = fleet();
+    facts.add_former_hostname(removed(name, 20));
     facts
 }
 
@@ -173,9 +181,12 @@ fn a_rename_of_an_unknown_device_is_rejected_and_of_one_removed_later_is_ignored
         (Code::UnknownDevice, "$.data.hostname")
     );
     let mut facts = fleet();
-    let removed = message(Kind::DeviceRemoved, 20, &json!({"hostname": "sw1"}));
-    process(&removed, &mut facts).unwrap();
-    let (decision, _) = process(&event("sw1", "sw2", 10), &mut facts).unwrap();
+    let removal = message(Kind::DeviceRemoved, 20, &json!({"hostname": "sw1"}));
+    process(&removal, &mut facts).unwrap();
+    let (decision, flipped) = process(&event("sw1", "sw2", 10), &mut facts).unwrap();
+    assert_eq!(flipped, flips(&["dist1"]), "the removal did not flag it");
+    assert_eq!(decision.event_applied().ignored, None);
+    let (decision, _) = process(&event("gone1", "sw2", 10), &mut with_removed("gone1")).unwrap();
     assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::Older));
     assert_eq!(
         facts.former_hostname(&hostname("sw1")).unwrap().version,
