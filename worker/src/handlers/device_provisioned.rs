@@ -27,8 +27,6 @@ impl Handler for DeviceProvisioned {
             keys.add_device_of_event(&neighbor.neighbor_hostname);
             // A new link replaces others at its interfaces.
             keys.links_of.insert(neighbor.neighbor_hostname.clone());
-            let [here, there] = ends(&self.hostname, neighbor, &neighbor.neighbor_hostname);
-            keys.linked_at.extend([here, there]);
         }
         keys.macs.extend(self.mac.iter().cloned());
         keys.serials.extend(self.serial.iter().cloned());

@@ -5,7 +5,6 @@
 //! command always applies.
 
 use lockstep_protocol::Cause;
-use lockstep_protocol::Hostname;
 use lockstep_protocol::commands::DeviceRemoveRequested;
 use lockstep_protocol::events::DeviceRemoved;
 use lockstep_protocol::results::{IgnoredReason, Scope};
@@ -19,7 +18,7 @@ use super::{Decision, Handler, HandlerContext, Rejection, neighbors};
 impl Handler for DeviceRemoved {
     fn keys(&self, keys: &mut Keys) {
         keys.add_device_of_event(&self.hostname);
-        add_neighbors(&self.hostname, keys);
+        keys.links_of.insert(self.hostname.clone());
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -30,7 +29,7 @@ impl Handler for DeviceRemoved {
 impl Handler for DeviceRemoveRequested {
     fn keys(&self, keys: &mut Keys) {
         keys.hostnames.insert(self.hostname.clone());
-        add_neighbors(&self.hostname, keys);
+        keys.links_of.insert(self.hostname.clone());
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -39,11 +38,6 @@ impl Handler for DeviceRemoveRequested {
         decision.effects.note.clone_from(&self.note);
         Ok(decision)
     }
-}
-
-fn add_neighbors(hostname: &Hostname, keys: &mut Keys) {
-    keys.links_of.insert(hostname.clone());
-    keys.linked_to.insert(hostname.clone());
 }
 
 /// The event: the device is already gone.

@@ -53,7 +53,6 @@ impl Handler for DeviceRenameRequested {
 fn add_concerned(hostname: &Hostname, new_hostname: &Hostname, keys: &mut Keys) {
     keys.hostnames.insert(new_hostname.clone());
     keys.links_of.insert(hostname.clone());
-    keys.linked_to.insert(hostname.clone());
     keys.neighbors_of.insert(hostname.clone());
 }
 

@@ -18,7 +18,6 @@ impl Handler for LinknetChanged {
         for (_, end) in ends(self).into_iter().flat_map(|pair| pair.ends) {
             keys.add_device_of_event(&end.hostname);
             keys.links_of.insert(end.hostname.clone());
-            keys.linked_at.insert(link_end(end));
         }
     }
 
@@ -43,13 +42,6 @@ fn ends(event: &LinknetChanged) -> Vec<Ends<'_>> {
         ends: [("a", &previous.a), ("b", &previous.b)],
     });
     [now].into_iter().chain(before).collect()
-}
-
-fn link_end(end: &LinknetEnd) -> LinkEnd {
-    LinkEnd {
-        hostname: end.hostname.clone(),
-        interface: end.interface.clone(),
-    }
 }
 
 fn decide(event: &LinknetChanged, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {

@@ -245,27 +245,14 @@ impl LaneContext {
         loop {
             let once = async {
                 let (mut facts, transaction) = self.store.begin(&[], keys).await?;
-                let behind = keys.behind_links(&facts);
-                if !behind.is_empty() {
-                    return Ok(Err(behind));
-                }
                 let decided = contain(|| decide(&mut facts));
                 fail_point::pass(FailPoint::AfterInbox);
                 if decided.is_ok() {
                     transaction.commit(&facts).await?;
                 }
-                Ok::<_, StoreError>(Ok(decided))
+                Ok::<_, StoreError>(decided)
             };
-            let result = match once.await {
-                Ok(Ok(decided)) => Ok(decided),
-                // Devices that only the links name. Each time there are more of them among the keys, so this ends.
-                Ok(Err(behind)) => {
-                    keys.hostnames.extend(behind);
-                    give_back(&*self.delivery_attempts, &keys.starts).await;
-                    continue;
-                }
-                Err(error) => Err(error),
-            };
+            let result = once.await;
             if !matches!(result, Ok(Ok(_))) {
                 // What follows is a wait, an attempt at each message by itself, or an end without a crash.
                 give_back(&*self.delivery_attempts, &keys.starts).await;

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{Digest, Hostname, Mac, MessageKey, RepositoryName, Serial};
 
-use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts, Link, LinkEnd};
+use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts};
 
 /// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
@@ -22,10 +22,6 @@ pub struct Keys {
     pub serials: BTreeSet<Serial>,
     /// Devices whose links are read.
     pub links_of: BTreeSet<Hostname>,
-    /// Those of `links_of` all of whose neighbours by links are concerned, see [`Keys::behind_links`].
-    pub linked_to: BTreeSet<Hostname>,
-    /// Interfaces of devices in `links_of`, the devices behind whose links are concerned, see [`Keys::behind_links`].
-    pub linked_at: BTreeSet<LinkEnd>,
     /// Devices whose open causes are read; they are among `hostnames`, too.
     pub causes_of: BTreeSet<Hostname>,
     /// Those of `hostnames` that events name: where no device has such a name now and a device had it before it was renamed, that
@@ -48,30 +44,6 @@ impl Keys {
     pub fn add_device_of_event(&mut self, hostname: &Hostname) {
         self.hostnames.insert(hostname.clone());
         self.renamed.insert(hostname.clone());
-    }
-
-    /// The devices behind links that messages concern, and that are not among the keys: only the links tell their names. Begin
-    /// again with them among `hostnames`, so that they are read and locked.
-    pub fn behind_links(&self, facts: &Facts) -> BTreeSet<Hostname> {
-        let name = |named: &Hostname| facts.device_of_event(named).map(|row| row.hostname.clone());
-        let of_devices = self.linked_to.iter().filter_map(name);
-        let of_devices =
-            of_devices.flat_map(|hostname| facts.links_of(&hostname).cloned().collect::<Vec<_>>());
-        let ends = self.linked_at.iter().filter_map(|end| {
-            Some(LinkEnd {
-                hostname: name(&end.hostname)?,
-                interface: end.interface.clone(),
-            })
-        });
-        let at_ends = ends.flat_map(|end| facts.links_at(&end).cloned().collect::<Vec<_>>());
-        let links: Vec<Link> = of_devices.chain(at_ends).collect();
-        let hostnames = links.iter().flat_map(Link::ends).map(|end| &end.hostname);
-        let unread = hostnames.filter(|hostname| !self.hostnames.contains(hostname));
-        // By its former name, a device is read, too.
-        unread
-            .filter(|hostname| facts.device(hostname).is_none())
-            .cloned()
-            .collect()
     }
 
     /// The messages whose inbox rows are read.

@@ -90,11 +90,7 @@ impl Facts {
         if self.devices.contains_key(&hostname) {
             return Some(hostname);
         }
-        match self.former_hostname(&hostname) {
-            Some(former) => former.current.clone(),
-            // Renamed to another spelling.
-            None => self.spelling_of(&hostname).cloned(),
-        }
+        self.former_hostname(&hostname)?.current.clone()
     }
 
     /// A device gets this name.
