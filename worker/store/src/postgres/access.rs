@@ -47,7 +47,7 @@ pub struct ObjectRights {
 /// Every table and sequence of the schema.
 pub const OBJECTS: &[ObjectRights] = &[
     // Whole, because a broad refresh locks the table, for which columns are not enough.
-    rights("device", &[Select, Insert, Update], &[Select]),
+    rights("device", &[Select, Insert, Update, Delete], &[Select]),
     rights("interface", &[Select, Insert, UpdateOf(&["configuration"])], &[]),
     rights(
         "device_group",
@@ -235,6 +235,7 @@ pub const OBJECTS: &[ObjectRights] = &[
                 "stage",
                 "earlier_attempts",
                 "other_leases",
+                "hostname",
             ]),
             Delete,
         ],
@@ -274,7 +275,7 @@ pub const OBJECTS: &[ObjectRights] = &[
     ),
     rights(
         "fact",
-        &[Select, Insert, UpdateOf(&["value", "at", "element"])],
+        &[Select, Insert, UpdateOf(&["value", "at", "element"]), Delete],
         &[Select],
     ),
     rights("schema_compatibility", &[Select], &[Select]),

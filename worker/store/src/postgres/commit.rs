@@ -13,7 +13,10 @@ use super::sql::Planned;
 use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
-use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
+use crate::{
+    Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, device_name_table, follow_up_table,
+    merged,
+};
 
 /// The statements of `commit`, which a session prepares before its first use.
 pub(super) const STATEMENTS: [&str; 13] = [
@@ -73,13 +76,16 @@ impl Transaction for OpenTransaction {
 
 impl OpenTransaction {
     async fn write(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
-        merged::check_created(facts, &self.requested, &self.existing)?;
+        merged::check_names(facts, &self.requested, &self.existing)?;
         if let Some(counted) = self.counted {
             counted.give_back().await?;
         }
         let session = self.session;
         let cause_ids = self.cause_ids.assign(&session, facts.new_causes().len()).await?;
         repository::write(&session, facts).await?;
+        if facts.change_hostnames() {
+            device_name_table::change(&Planned::new(&session), facts).await?;
+        }
         let mut writes = Vec::with_capacity(STATEMENTS.len());
         writes.extend(cause::insert(facts, &cause_ids));
         writes.extend(related::groups(facts));
@@ -90,6 +96,11 @@ impl OpenTransaction {
         writes.extend(related::interfaces(facts));
         writes.extend(related::links(facts));
         writes.extend(related::clients(facts));
+        if facts.change_hostnames() {
+            write::send(OPERATION, &session, &writes).await?;
+            writes.clear();
+            device_name_table::remember(&session, facts).await?;
+        }
         if facts.change_dead_letters() {
             write::send(OPERATION, &session, &writes).await?;
             writes.clear();

@@ -1,11 +1,15 @@
 //! Reads and writes the rows related to devices: groups, interfaces, links and clients. Statements refer to devices and groups
 //! by name. An unknown name yields a null id, which the table refuses, so that no row is skipped silently.
 
+use std::collections::BTreeSet;
+
+use lockstep_protocol::Hostname;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Failure;
 use super::{cause, device};
-use crate::{CauseId, Facts, Keys, Link, LinkEnd, column, merged};
+use crate::neighbor::{self, Neighbor};
+use crate::{CauseId, Facts, FormerHostname, Keys, Link, LinkEnd, column, merged};
 
 /// Finds links by either end.
 const SELECT_LINKS: &str = "\
@@ -21,8 +25,17 @@ const SELECT_LINKS: &str = "\
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1";
 
-/// Reads the owners of MAC addresses and serial numbers, other spellings of hostnames that no device has, open causes and links, and
-/// adds them to the facts.
+const SELECT_FORMER: &str = "\
+    SELECT hostname, (SELECT device.hostname FROM device WHERE device.id = former_hostname.device_id), version_time, version_id \
+    FROM former_hostname WHERE folded = ?1";
+
+/// Interfaces that may name a device as their neighbour. It reads all interfaces.
+const SELECT_NEIGHBORS: &str = "\
+    SELECT device.hostname, interface.configuration FROM interface JOIN device ON device.id = interface.device_id \
+    WHERE interface.configuration LIKE '%\"neighbor\"%' AND instr(interface.configuration, ?1)";
+
+/// Reads the owners of MAC addresses and serial numbers, other spellings of hostnames that no device has, former hostnames, neighbours,
+/// open causes and links, and adds them to the facts.
 pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Failure> {
     let mut owner = connection.prepare_cached("SELECT hostname FROM device WHERE mac = ?1")?;
     for mac in &keys.macs {
@@ -48,7 +61,11 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
             if let Some(spelling) = found {
                 facts.add_spelling(column::name("device.hostname", spelling)?);
             }
+            read_former(connection, hostname, facts)?;
         }
+    }
+    for Neighbor { of, hostname } in neighbors(connection, &keys.neighbors_of)? {
+        facts.add_neighbor_by_configuration(of, hostname);
     }
     for hostname in &keys.causes_of {
         for id in device::open_causes(connection, hostname)? {
@@ -73,6 +90,38 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
         }
     }
     Ok(())
+}
+
+fn read_former(connection: &Connection, hostname: &Hostname, facts: &mut Facts) -> Result<(), Failure> {
+    let mut select = connection.prepare_cached(SELECT_FORMER)?;
+    let mut rows = select.query([hostname.folded()])?;
+    while let Some(row) = rows.next()? {
+        if let Some(version) = column::read_version(row.get(2)?, row.get(3)?)? {
+            facts.add_former_hostname(FormerHostname {
+                hostname: column::name("former_hostname.hostname", row.get(0)?)?,
+                current: column::optional_name("device.hostname", row.get(1)?)?,
+                version,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The devices one of whose interfaces names one of these as its neighbour, each with that one.
+fn neighbors(connection: &Connection, of: &BTreeSet<Hostname>) -> Result<BTreeSet<Neighbor>, Failure> {
+    let mut neighbors = BTreeSet::new();
+    let mut select = connection.prepare_cached(SELECT_NEIGHBORS)?;
+    for named in of {
+        let mut rows = select.query([named.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let configuration: String = row.get(1)?;
+            if let Some(of) = neighbor::named_by(&configuration, of) {
+                let hostname = column::name("device.hostname", row.get(0)?)?;
+                neighbors.insert(Neighbor { of, hostname });
+            }
+        }
+    }
+    Ok(neighbors)
 }
 
 /// Creates or updates groups. Runs before members and clients, which refer to them.

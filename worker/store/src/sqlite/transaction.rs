@@ -11,7 +11,7 @@ use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
     AttemptStart, DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
-    dead_letter_table, follow_up_table, merged,
+    dead_letter_table, device_name_table, follow_up_table, merged,
 };
 
 const BEGIN: &str = "begin a transaction";
@@ -26,13 +26,13 @@ impl UnitOfWork for SqliteStore {
     ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
         let pooled = PooledConnection::from(&self.writer, BEGIN).await?;
         let (requested, leases) = (keys.clone(), leases.to_vec());
-        let mut facts = pooled
-            .run(BEGIN, move |connection| begin(connection, &leases, &requested))
+        let (mut facts, requested) = pooled
+            .run(BEGIN, move |connection| begin(connection, &leases, requested))
             .await?;
         dead_letter_table::read_facts(&pooled, keys, &mut facts).await?;
         let transaction = OpenTransaction {
             pooled,
-            requested: keys.hostnames.clone(),
+            requested,
             existing: facts.devices().map(|device| device.hostname.clone()).collect(),
             selector: keys.flag.clone(),
             starts: keys.starts.clone(),
@@ -41,7 +41,12 @@ impl UnitOfWork for SqliteStore {
     }
 }
 
-fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<Facts, Failure> {
+/// Returns the facts, and the names of the devices that they are about.
+fn begin(
+    connection: &mut Connection,
+    leases: &[Lease],
+    mut keys: Keys,
+) -> Result<(Facts, BTreeSet<Hostname>), Failure> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     migrate::check(connection)?;
     if !keys.starts.is_empty() {
@@ -50,6 +55,17 @@ fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<F
         delivery_attempt::record(connection, &keys.starts)?;
         connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
     }
+    loop {
+        let facts = read(connection, leases, &keys)?;
+        match keys.further(&facts) {
+            None => return Ok((facts, keys.hostnames)),
+            // There is one writer, so this ends: what the keys lead to does not change.
+            Some(further) => keys = further,
+        }
+    }
+}
+
+fn read(connection: &Connection, leases: &[Lease], keys: &Keys) -> Result<Facts, Failure> {
     let mut facts = Facts::default();
     for held in leases {
         if lease::holds(connection, held)? {
@@ -115,9 +131,13 @@ impl Transaction for OpenTransaction {
     }
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
-        merged::check_created(facts, &self.requested, &self.existing)?;
+        merged::check_names(facts, &self.requested, &self.existing)?;
         let changes = facts.clone();
         let Self { pooled, starts, .. } = *self;
+        let change_hostnames = facts.change_hostnames();
+        if change_hostnames {
+            device_name_table::change(&pooled, facts).await?;
+        }
         if facts.change_dead_letters() {
             dead_letter_table::write(&pooled, facts).await?;
         }
@@ -125,14 +145,26 @@ impl Transaction for OpenTransaction {
             follow_up_table::write(&pooled, facts).await?;
         }
         pooled
-            .run(COMMIT, move |connection| write(connection, &changes, &starts))
+            .run(COMMIT, move |connection| {
+                write(connection, &changes, &starts)?;
+                if !change_hostnames {
+                    connection.execute_batch("COMMIT")?;
+                }
+                Ok(())
+            })
             .await?;
+        if change_hostnames {
+            device_name_table::remember(&pooled, facts).await?;
+            pooled
+                .run(COMMIT, |connection| Ok(connection.execute_batch("COMMIT")?))
+                .await?;
+        }
         pooled.give_back();
         Ok(())
     }
 }
 
-fn write(connection: &mut Connection, facts: &Facts, starts: &BTreeSet<AttemptStart>) -> Result<(), Failure> {
+fn write(connection: &Connection, facts: &Facts, starts: &BTreeSet<AttemptStart>) -> Result<(), Failure> {
     delivery_attempt::give_back(connection, starts)?;
     repository::write(connection, facts)?;
     let causes = cause::insert(connection, facts.new_causes())?;
@@ -143,7 +175,5 @@ fn write(connection: &mut Connection, facts: &Facts, starts: &BTreeSet<AttemptSt
     related::write_links(connection, facts)?;
     related::write_clients(connection, facts)?;
     inbox::insert(connection, facts)?;
-    lease::release(connection, facts)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(())
+    lease::release(connection, facts)
 }

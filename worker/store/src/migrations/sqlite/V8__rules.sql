@@ -30,6 +30,8 @@ ALTER TABLE linknet ADD COLUMN version_id TEXT;
 -- The last message that added it: of two links at one interface the one that was added later exists.
 ALTER TABLE linknet ADD COLUMN added_time TEXT;
 ALTER TABLE linknet ADD COLUMN added_id TEXT;
+-- For retention.
+CREATE INDEX linknet_removed ON linknet (removed_at) WHERE NOT present;
 
 -- What the message says about the cause, as JSON: interfaces, or a commit with the paths that concern devices. Empty for nothing.
 ALTER TABLE cause ADD COLUMN detail TEXT NOT NULL DEFAULT '';

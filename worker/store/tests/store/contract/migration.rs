@@ -101,6 +101,8 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "DROP TABLE lease",
         "DROP TABLE repository",
         "DROP TABLE repository_failure",
+        "DROP TABLE former_hostname",
+        "DROP TABLE device_history",
         "DROP TABLE group_member",
         "DROP TABLE linknet",
         "DROP TABLE client",
