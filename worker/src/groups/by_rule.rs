@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lockstep_intent::Cancellation;
 use lockstep_intent::fleet::Groups;
 use lockstep_protocol::Hostname;
-use lockstep_store::{DeviceEffect, GroupMatches, GroupRules, GroupsByRule};
+use lockstep_store::{DeviceEffect, Effects, Facts, GroupMatches, GroupRules, GroupsByRule};
 
 use super::matching::{definitions, match_all};
 
@@ -13,16 +13,18 @@ use super::matching::{definitions, match_all};
 pub struct RulesInUse(Mutex<Option<(i64, Arc<Groups>)>>);
 
 impl RulesInUse {
-    /// What the rules make of devices that are created or renamed. Without accepted rules, nothing is known of them.
-    pub(crate) fn join(
-        &self,
-        rules: Option<&Arc<GroupRules>>,
-        hostnames: impl IntoIterator<Item = Hostname>,
-    ) -> Vec<DeviceEffect> {
-        let hostnames: Vec<Hostname> = hostnames.into_iter().collect();
-        let Some(rules) = rules.filter(|_| !hostnames.is_empty()) else {
-            return Vec::new();
+    /// Adds what the rules make of the devices that the effects create or rename. Without accepted rules, nothing is known of them.
+    pub(crate) fn join(&self, effects: &mut Effects, facts: &Facts) {
+        let Some(rules) = facts.group_rules() else {
+            return;
         };
+        let hostnames = new_hostnames(&effects.devices);
+        if !hostnames.is_empty() {
+            effects.devices.extend(self.matched(rules, hostnames));
+        }
+    }
+
+    fn matched(&self, rules: &GroupRules, hostnames: Vec<Hostname>) -> Vec<DeviceEffect> {
         let Some(groups) = self.groups(rules) else {
             return Vec::new();
         };
@@ -78,9 +80,31 @@ impl RulesInUse {
     }
 }
 
+/// The hostnames that devices get.
+fn new_hostnames(effects: &[DeviceEffect]) -> Vec<Hostname> {
+    let mut names = BTreeSet::new();
+    for effect in effects {
+        match effect {
+            DeviceEffect::Create { hostname, .. } => {
+                names.insert(hostname.clone());
+            }
+            DeviceEffect::Rename { hostname, to, .. } => {
+                names.remove(hostname);
+                names.insert(to.clone());
+            }
+            DeviceEffect::Remove { hostname, .. } => {
+                names.remove(hostname);
+            }
+            _ => {}
+        }
+    }
+    names.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use lockstep_store::{GroupRule, GroupRuleMembers};
+    use lockstep_protocol::{DeviceState, DeviceType};
+    use lockstep_store::{Attributes, GroupRule, GroupRuleMembers, Version};
 
     use super::*;
 
@@ -96,9 +120,33 @@ mod tests {
         Arc::new(GroupRules { revision, rules })
     }
 
+    fn create(hostname: &str) -> DeviceEffect {
+        DeviceEffect::Create {
+            hostname: hostname.parse().unwrap(),
+            attributes: Attributes::of(DeviceType::ACCESS),
+            state: DeviceState::Managed,
+            version: None,
+        }
+    }
+
+    fn joining(
+        in_use: &RulesInUse,
+        rules: &Arc<GroupRules>,
+        devices: Vec<DeviceEffect>,
+    ) -> Vec<DeviceEffect> {
+        let mut facts = Facts::default();
+        facts.set_group_rules(rules.clone());
+        let mut effects = Effects {
+            devices,
+            ..Effects::default()
+        };
+        in_use.join(&mut effects, &facts);
+        effects.devices
+    }
+
     fn joined(in_use: &RulesInUse, rules: &Arc<GroupRules>, hostname: &str) -> (Vec<String>, Option<String>) {
-        let effects = in_use.join(Some(rules), [hostname.parse().unwrap()]);
-        let [DeviceEffect::JoinByRule { groups, .. }] = &effects[..] else {
+        let effects = joining(in_use, rules, vec![create(hostname)]);
+        let [_, DeviceEffect::JoinByRule { groups, .. }] = &effects[..] else {
             panic!("{effects:?}");
         };
         let names = groups.groups.iter().map(ToString::to_string);
@@ -122,9 +170,40 @@ mod tests {
             (names, primary.as_deref()),
             (vec!["CORE".to_owned()], Some("CORE"))
         );
-        assert_eq!(in_use.join(None, ["edge1".parse().unwrap()]), []);
         let invalid = rules(3, vec![rule("BAD", "(", 5)]);
-        assert_eq!(in_use.join(Some(&invalid), ["edge1".parse().unwrap()]), []);
+        assert_eq!(joining(&in_use, &invalid, vec![create("edge1")]).len(), 1);
+        let mut unknown = Effects {
+            devices: vec![create("edge1")],
+            ..Effects::default()
+        };
+        in_use.join(&mut unknown, &Facts::default());
+        assert_eq!(unknown.devices.len(), 1, "no rules were accepted");
+    }
+
+    #[test]
+    fn hostnames_are_new_if_a_device_has_them_afterwards() {
+        let version = || Version {
+            time: "2026-01-02T03:04:05Z".parse().unwrap(),
+            id: "1".to_owned().try_into().unwrap(),
+        };
+        let rename = |from: &str, to: &str| DeviceEffect::Rename {
+            hostname: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            version: version(),
+        };
+        let remove = DeviceEffect::Remove {
+            hostname: "sw3".parse().unwrap(),
+            version: version(),
+        };
+        let effects = [
+            create("sw1"),
+            rename("sw1", "sw2"),
+            create("sw3"),
+            remove,
+            rename("old", "new"),
+        ];
+        let names: Vec<String> = new_hostnames(&effects).iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["new", "sw2"]);
     }
 
     #[test]

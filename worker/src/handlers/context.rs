@@ -1,9 +1,7 @@
 use jiff::Timestamp;
 use lockstep_intent::fleet::DeviceTypes;
-use lockstep_protocol::{Envelope, Hostname};
-use lockstep_store::{DeviceEffect, Facts, Version};
-
-use crate::groups::RulesInUse;
+use lockstep_protocol::Envelope;
+use lockstep_store::Version;
 
 /// What a handler may know besides the body and the facts.
 #[derive(Clone, Copy, Debug)]
@@ -11,41 +9,12 @@ pub struct HandlerContext<'a> {
     envelope: &'a Envelope,
     now: Timestamp,
     types: &'a DeviceTypes,
-    groups: Option<&'a RulesInUse>,
 }
 
 impl<'a> HandlerContext<'a> {
     /// The context of a message that was received at `now`.
     pub fn new(envelope: &'a Envelope, now: Timestamp, types: &'a DeviceTypes) -> Self {
-        Self {
-            envelope,
-            now,
-            types,
-            groups: None,
-        }
-    }
-
-    /// The same, with the rules of groups that were read before.
-    #[must_use]
-    pub fn with_groups(self, groups: &'a RulesInUse) -> Self {
-        Self {
-            groups: Some(groups),
-            ..self
-        }
-    }
-
-    /// The memberships by rule of devices that the message creates or renames, by their new names. It asks for
-    /// [`group_rules`](lockstep_store::Keys::group_rules).
-    pub fn join_by_rule(
-        &self,
-        facts: &Facts,
-        hostnames: impl IntoIterator<Item = Hostname>,
-    ) -> Vec<DeviceEffect> {
-        let rules = facts.group_rules();
-        match self.groups {
-            Some(groups) => groups.join(rules, hostnames),
-            None => RulesInUse::default().join(rules, hostnames),
-        }
+        Self { envelope, now, types }
     }
 
     /// The device types of the site.

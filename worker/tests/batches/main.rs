@@ -4,4 +4,5 @@ mod controlled_bus;
 mod counted_store;
 mod duplicates;
 mod pipeline;
+mod rules;
 mod scene;

@@ -5,6 +5,7 @@
 //! - [`Groups`] finds the primary group of a device.
 //! - [`select`] selects them from an inventory.
 //! - [`selects`] says which devices a sync run contacts.
+//! - [`transitions`] is the table of what sets and clears the sync flag.
 
 mod affected;
 mod device_types;
@@ -13,6 +14,7 @@ mod groups;
 mod pattern;
 mod selection;
 mod sync_selection;
+pub mod transitions;
 
 pub use affected::Affected;
 pub use device_types::{DeviceTypes, RESERVED_FOLDERS, TypeRule, TypeRuleError};

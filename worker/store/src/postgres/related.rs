@@ -44,12 +44,14 @@ pub(super) const SELECT_CAUSES: &str = concat!(
 
 /// Finds links by either end.
 pub(super) const SELECT_LINKS: &str = "\
-    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id \
+    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
+        linknet.added_time, linknet.added_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
         JOIN interface peer ON peer.id = linknet.other_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ANY($1) \
     UNION ALL \
-    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id \
+    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
+        linknet.added_time, linknet.added_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.other_id = port.id \
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ANY($1)";
@@ -82,17 +84,18 @@ macro_rules! link_end {
 
 /// A link that was removed stays, so that an older message does not add it again.
 pub(super) const UPSERT_LINKS: &str = concat!(
-    "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id) \
+    "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id, added_time, added_id) \
      SELECT least(a.id, b.id), greatest(a.id, b.id), new.present, CASE WHEN NOT new.present THEN clock_timestamp() END, \
-        new.version_time, new.version_id \
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[]) \
-        AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id)",
+        new.version_time, new.version_id, new.added_time, new.added_id \
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[]) \
+        AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id, added_time, added_id)",
     link_end!("a_hostname", "a_name"),
     " AS a ON true",
     link_end!("b_hostname", "b_name"),
     " AS b ON true \
      ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
-        version_time = excluded.version_time, version_id = excluded.version_id"
+        version_time = excluded.version_time, version_id = excluded.version_id, \
+        added_time = excluded.added_time, added_id = excluded.added_id"
 );
 
 pub(super) const UPSERT_CLIENTS: &str = "\
@@ -126,7 +129,8 @@ pub(super) fn read_facts(
     for row in links {
         let link = Link::between(link_end(row, 0)?, link_end(row, 2)?);
         let version = column::read_version(row.get(5), row.get(6))?;
-        facts.add_link(link, row.get(4), version);
+        let added = column::read_version(row.get(7), row.get(8))?;
+        facts.add_link_row(link, row.get(4), version, added);
     }
     Ok(())
 }
@@ -200,6 +204,7 @@ pub(super) fn links(facts: &Facts) -> Option<Write<'_>> {
     let links = || facts.changed_links().map(|(link, _)| link);
     let rows = || facts.changed_links().map(|(_, row)| row);
     let versions = || rows().map(|row| row.version.as_ref());
+    let added = || rows().map(|row| row.added.as_ref());
     links().next().is_some().then(|| {
         Write::new(UPSERT_LINKS)
             .column(links().map(|link| link.a().hostname.as_str()))
@@ -209,6 +214,8 @@ pub(super) fn links(facts: &Facts) -> Option<Write<'_>> {
             .column(rows().map(|row| row.present))
             .column(versions().map(|version| version.map(column::version_time)))
             .column(versions().map(|version| version.map(|version| version.id.as_str())))
+            .column(added().map(|version| version.map(column::version_time)))
+            .column(added().map(|version| version.map(|version| version.id.as_str())))
     })
 }
 

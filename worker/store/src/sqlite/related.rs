@@ -13,12 +13,14 @@ use crate::{CauseId, Facts, FormerHostname, Keys, Link, LinkEnd, column, merged}
 
 /// Finds links by either end.
 const SELECT_LINKS: &str = "\
-    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id \
+    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
+        linknet.added_time, linknet.added_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
         JOIN interface peer ON peer.id = linknet.other_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1 \
     UNION ALL \
-    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id \
+    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
+        linknet.added_time, linknet.added_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.other_id = port.id \
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1";
@@ -83,7 +85,8 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
                 })
             };
             let version = column::read_version(row.get(5)?, row.get(6)?)?;
-            facts.add_link(Link::between(end(0)?, end(2)?), row.get(4)?, version);
+            let added = column::read_version(row.get(7)?, row.get(8)?)?;
+            facts.add_link_row(Link::between(end(0)?, end(2)?), row.get(4)?, version, added);
         }
     }
     Ok(())
@@ -149,14 +152,16 @@ pub(super) fn write_interfaces(connection: &Connection, facts: &Facts) -> Result
 
 pub(super) fn write_links(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id) \
-         SELECT min(a.id, b.id), max(a.id, b.id), ?5, CASE WHEN ?5 THEN NULL ELSE CAST(unixepoch('subsec') * 1000000 AS INTEGER) END, ?6, ?7 FROM \
+        "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id, added_time, added_id) \
+         SELECT min(a.id, b.id), max(a.id, b.id), ?5, CASE WHEN ?5 THEN NULL ELSE CAST(unixepoch('subsec') * 1000000 AS INTEGER) END, \
+            ?6, ?7, ?8, ?9 FROM \
             (SELECT (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
                 WHERE device.hostname = ?1 AND interface.name = ?2) AS id) a, \
             (SELECT (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
                 WHERE device.hostname = ?3 AND interface.name = ?4) AS id) b \
          WHERE true ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
-            version_time = excluded.version_time, version_id = excluded.version_id",
+            version_time = excluded.version_time, version_id = excluded.version_id, \
+            added_time = excluded.added_time, added_id = excluded.added_id",
     )?;
     for (link, row) in facts.changed_links() {
         let [a, b] = link.ends();
@@ -168,6 +173,8 @@ pub(super) fn write_links(connection: &Connection, facts: &Facts) -> Result<(), 
             row.present,
             row.version.as_ref().map(column::version_time),
             row.version.as_ref().map(|version| version.id.as_str()),
+            row.added.as_ref().map(column::version_time),
+            row.added.as_ref().map(|version| version.id.as_str()),
         ])?;
     }
     Ok(())

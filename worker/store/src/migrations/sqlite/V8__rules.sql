@@ -27,6 +27,9 @@ ALTER TABLE linknet ADD COLUMN removed_at INTEGER;
 -- The last message about the link; null if none had a version.
 ALTER TABLE linknet ADD COLUMN version_time TEXT;
 ALTER TABLE linknet ADD COLUMN version_id TEXT;
+-- The last message that added it: of two links at one interface the one that was added later exists.
+ALTER TABLE linknet ADD COLUMN added_time TEXT;
+ALTER TABLE linknet ADD COLUMN added_id TEXT;
 -- For retention.
 CREATE INDEX linknet_removed ON linknet (removed_at) WHERE NOT present;
 

@@ -152,6 +152,7 @@ macro_rules! contract {
             related {
                 a_link_and_its_mirror_image_are_one,
                 a_link_to_nowhere_is_refused,
+                links_end_alike_in_whichever_order_they_come,
                 groups_by_list_are_replaced,
                 a_location_stays_one_until_somebody_says_otherwise,
                 interfaces_keep_what_is_not_said_anew,
