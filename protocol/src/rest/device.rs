@@ -46,8 +46,7 @@ pub struct DeviceView {
     /// The device that is connected to instead of it.
     #[serde(default)]
     pub controller: Option<Hostname>,
-    /// The groups of which the device is a member, by list or by rule, ordered by name. It is also a member of `DEFAULT`, which is listed
-    /// only where the settings define it.
+    /// The groups of the device, by list and by rule, ordered by name; `DEFAULT` only where the settings define it.
     pub groups: Vec<GroupName>,
     /// Its primary group by the accepted settings: folders below `groups/` concern it by this one. Null if it is not known.
     #[serde(default)]

@@ -6,7 +6,7 @@ use crate::{GroupName, Hostname};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GroupView {
-    /// A number that stays the same as long as the group exists; null for `DEFAULT` where neither the settings nor an inventory name it.
+    /// A number that stays the same as long as the group exists; null for `DEFAULT` if nothing names it.
     pub id: Option<i64>,
     /// Its name.
     pub name: GroupName,
