@@ -1,10 +1,12 @@
 //! Reads the rules of groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lockstep_protocol::Hostname;
+
 use super::READ;
-use crate::sql::{Row, SqlSession};
+use crate::sql::SqlSession;
 use crate::{GroupRule, GroupRuleMembers, GroupRules, StoreError, column};
 
 const REVISION: &str = "SELECT revision FROM group_rules";
@@ -58,32 +60,35 @@ async fn rules_of(
     if revision == 0 {
         return Ok(None);
     }
-    let rows = session.query(READ, RULES, Vec::new()).await?;
-    let mut listed: BTreeMap<i64, _> = BTreeMap::new();
-    for row in session.query(READ, LISTED, Vec::new()).await? {
-        let hostnames: &mut std::collections::BTreeSet<_> =
-            listed.entry(row.integer("group_rule_device", 0)?).or_default();
-        hostnames.insert(column::name(
-            "group_rule_device.hostname",
-            row.text("group_rule_device.hostname", 1)?,
-        )?);
-    }
-    let rule = |row: &Row| -> Result<GroupRule, StoreError> {
+    let mut listed = listed(session).await?;
+    let mut rules = Vec::new();
+    for row in session.query(READ, RULES, Vec::new()).await? {
         let members = match row.optional_text("device_group.regex", 2)? {
             Some(regex) => GroupRuleMembers::Matching(regex),
-            None => GroupRuleMembers::Listed(
-                listed
-                    .remove(&row.integer("device_group", 0)?)
-                    .unwrap_or_default(),
-            ),
+            None => {
+                let group = row.integer("device_group.id", 0)?;
+                GroupRuleMembers::Listed(listed.remove(&group).unwrap_or_default())
+            }
         };
-        Ok(GroupRule {
+        rules.push(GroupRule {
             name: column::name("device_group.name", row.text("device_group.name", 1)?)?,
             members,
             priority: row.number("device_group.priority", 3)?,
-        })
-    };
-    let mut rule = rule;
-    let rules = rows.iter().map(&mut rule).collect::<Result<_, _>>()?;
+        });
+    }
     Ok(Some(GroupRules { revision, rules }))
+}
+
+/// The hostnames that rules list, by the numbers of the groups.
+async fn listed(
+    session: &(impl SqlSession + ?Sized),
+) -> Result<BTreeMap<i64, BTreeSet<Hostname>>, StoreError> {
+    let mut listed: BTreeMap<i64, BTreeSet<Hostname>> = BTreeMap::new();
+    for row in session.query(READ, LISTED, Vec::new()).await? {
+        let hostname = row.text("group_rule_device.hostname", 1)?;
+        let hostname = column::name("group_rule_device.hostname", hostname)?;
+        let group = row.integer("group_rule_device.group_id", 0)?;
+        listed.entry(group).or_default().insert(hostname);
+    }
+    Ok(listed)
 }
