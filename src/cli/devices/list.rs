@@ -32,7 +32,7 @@ pub(super) struct List {
     /// Only devices of this type, such as ACCESS
     #[arg(long = "type", value_name = "TYPE")]
     device_type: Option<DeviceType>,
-    /// Only members of this group, by a rule of the settings or by an inventory; all devices are members of DEFAULT
+    /// Only members of this group; DEFAULT has all devices
     #[arg(long)]
     group: Option<String>,
     #[command(flatten)]
