@@ -16,7 +16,8 @@ impl Told {
     async fn json(&self, arguments: &[&str]) -> Result<Value> {
         let printed = self.run(&[arguments, &["--json"]].concat()).await?;
         let start = printed.find(['{', '[']).context("JSON")?;
-        Ok(serde_json::from_str(&printed[start..])?)
+        let mut values = serde_json::Deserializer::from_str(&printed[start..]).into_iter();
+        values.next().context("JSON")?.context("valid JSON")
     }
 
     async fn import(&self, fleet: &str) -> Result<()> {
