@@ -22,7 +22,7 @@ const PAGE: usize = 1000;
   lockstep sync select --all
   lockstep sync select --group DEFAULT --resync
   lockstep sync select --host sw1
-  lockstep sync select --all --json | jq -r '.skipped[] | select(.reason != \"synchronized\") | .hostname'")]
+  lockstep sync select --all --json | jq -r '.skipped[].hostname'")]
 pub(super) struct Select {
     #[command(flatten)]
     target: Target,
