@@ -13,6 +13,26 @@ pub enum Cause {
     DeviceInit,
     /// A link to another device was created.
     LinknetCreated,
+    /// A link to another device was updated.
+    LinknetUpdated,
+    /// A link to another device was removed.
+    LinknetDeleted,
+    /// A management domain that the device serves was added.
+    MgmtdomainCreated,
+    /// A management domain that the device serves or served was updated.
+    MgmtdomainUpdated,
+    /// A management domain that the device served was removed.
+    MgmtdomainDeleted,
+    /// A device with a link to it was removed.
+    NeighborDeleted,
+    /// The `post_flight` step of an upgrade was performed on the device.
+    FirmwareUpgrade,
+    /// The device was renamed.
+    DeviceNameChange,
+    /// A device with a link to it was renamed.
+    LinknetNeighborNameChange,
+    /// A device that the configuration of one of its interfaces names as neighbour was renamed.
+    NeighborNameChange,
     /// The device was moved to UNMANAGED.
     WasUnmanaged,
     /// An imported inventory lists the device as unsynchronized.
@@ -31,6 +51,16 @@ impl Cause {
         Self::InterfaceUpdated,
         Self::DeviceInit,
         Self::LinknetCreated,
+        Self::LinknetUpdated,
+        Self::LinknetDeleted,
+        Self::MgmtdomainCreated,
+        Self::MgmtdomainUpdated,
+        Self::MgmtdomainDeleted,
+        Self::NeighborDeleted,
+        Self::FirmwareUpgrade,
+        Self::DeviceNameChange,
+        Self::LinknetNeighborNameChange,
+        Self::NeighborNameChange,
         Self::WasUnmanaged,
         Self::InventoryImported,
         Self::MarkedUnsynchronized,
@@ -44,6 +74,16 @@ impl Cause {
             Self::InterfaceUpdated => "interface_updated",
             Self::DeviceInit => "device_init",
             Self::LinknetCreated => "linknet_created",
+            Self::LinknetUpdated => "linknet_updated",
+            Self::LinknetDeleted => "linknet_deleted",
+            Self::MgmtdomainCreated => "mgmtdomain_created",
+            Self::MgmtdomainUpdated => "mgmtdomain_updated",
+            Self::MgmtdomainDeleted => "mgmtdomain_deleted",
+            Self::NeighborDeleted => "neighbor_deleted",
+            Self::FirmwareUpgrade => "firmware_upgrade",
+            Self::DeviceNameChange => "device_name_change",
+            Self::LinknetNeighborNameChange => "linknet_neighbor_name_change",
+            Self::NeighborNameChange => "neighbor_name_change",
             Self::WasUnmanaged => "was_unmanaged",
             Self::InventoryImported => "inventory_imported",
             Self::MarkedUnsynchronized => "marked_unsynchronized",

@@ -257,16 +257,16 @@ messages! { $
         DeviceProvisioned(events::DeviceProvisioned) = "lockstep.device.provisioned" in Events,
         /// A device moved to another state.
         DeviceStateChanged(events::DeviceStateChanged) = "lockstep.device.state-changed" in Events,
-        /// A device runs another operating system version.
-        DeviceUpgraded(events::DeviceUpgraded) = "lockstep.device.upgraded" in Events (planned),
+        /// The `post_flight` step of an upgrade was performed on a device.
+        DeviceUpgraded(events::DeviceUpgraded) = "lockstep.device.upgraded" in Events,
         /// A device was removed.
-        DeviceRemoved(events::DeviceRemoved) = "lockstep.device.removed" in Events (planned),
+        DeviceRemoved(events::DeviceRemoved) = "lockstep.device.removed" in Events,
         /// A device has another hostname.
-        DeviceRenamed(events::DeviceRenamed) = "lockstep.device.renamed" in Events (planned),
+        DeviceRenamed(events::DeviceRenamed) = "lockstep.device.renamed" in Events,
         /// A link between two devices was added, updated or removed.
-        LinknetChanged(events::LinknetChanged) = "lockstep.linknet.changed" in Events (planned),
+        LinknetChanged(events::LinknetChanged) = "lockstep.linknet.changed" in Events,
         /// A management domain was added, updated or removed.
-        MgmtdomainChanged(events::MgmtdomainChanged) = "lockstep.mgmtdomain.changed" in Events (planned),
+        MgmtdomainChanged(events::MgmtdomainChanged) = "lockstep.mgmtdomain.changed" in Events,
         /// A chunk of an inventory was imported.
         InventoryImported(events::InventoryImported) = "lockstep.inventory.imported" in Events,
     }
@@ -277,9 +277,9 @@ messages! { $
         /// Mark a device as unsynchronized.
         DeviceMarkRequested(commands::DeviceMarkRequested) = "lockstep.device.mark-requested" in Commands,
         /// Remove a device.
-        DeviceRemoveRequested(commands::DeviceRemoveRequested) = "lockstep.device.remove-requested" in Commands (planned),
+        DeviceRemoveRequested(commands::DeviceRemoveRequested) = "lockstep.device.remove-requested" in Commands,
         /// Give a device another hostname.
-        DeviceRenameRequested(commands::DeviceRenameRequested) = "lockstep.device.rename-requested" in Commands (planned),
+        DeviceRenameRequested(commands::DeviceRenameRequested) = "lockstep.device.rename-requested" in Commands,
         /// Fetch a repository now.
         RepositoryRefreshRequested(commands::RepositoryRefreshRequested) = "lockstep.repository.refresh-requested" in Repositories,
         /// Take a commit as the accepted one.

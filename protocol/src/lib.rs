@@ -29,6 +29,7 @@ pub mod schema;
 mod secret_url;
 mod source_pattern;
 mod strict;
+mod sync_target;
 mod text;
 pub mod topology;
 pub mod trace;
@@ -55,5 +56,6 @@ pub use smol_str::SmolStr;
 
 pub use secret_url::{SecretUrl, mask_url, mask_urls};
 pub use source_pattern::{SourcePattern, SourcePatternError};
+pub use sync_target::SyncTarget;
 pub use trace::TraceParent;
 pub use type_pattern::{TypePattern, TypePatternError};

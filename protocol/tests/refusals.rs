@@ -444,3 +444,59 @@ fn errors_quote_long_texts_truncated() {
         assert!(error.identity.is_some());
     }
 }
+
+/// What a link, a management domain and a new hostname lack or have too much of is told with its place.
+#[test]
+fn data_about_links_domains_and_names_is_refused_with_its_place() {
+    let end = |hostname: &str| json!({"hostname": hostname, "interface": "Ethernet1"});
+    let table = [
+        (
+            "linknet.changed",
+            json!({"action": "added", "a": end("sw1")}),
+            "$.data",
+            "missing field `b`",
+        ),
+        (
+            "linknet.changed",
+            json!({"action": "added", "a": end("sw1"), "b": end("not a name")}),
+            "$.data.b.hostname",
+            "hostname",
+        ),
+        (
+            "linknet.changed",
+            json!({"action": "updated", "a": end("sw1"), "b": end("sw2"), "previous": {"a": end("sw1")}}),
+            "$.data.previous",
+            "missing field `b`",
+        ),
+        (
+            "mgmtdomain.changed",
+            json!({"action": "added", "device_a": "sw1"}),
+            "$.data",
+            "missing field `device_b`",
+        ),
+        (
+            "device.renamed",
+            json!({"hostname": "sw1", "new_hostname": "-sw2"}),
+            "$.data.new_hostname",
+            "hostname",
+        ),
+        (
+            "device.rename-requested",
+            json!({"hostname": "sw1", "new_hostname": ""}),
+            "$.data.new_hostname",
+            "hostname",
+        ),
+    ];
+    for (kind, data, place, reason) in table {
+        let mut message = good();
+        message["type"] = json!(format!("lockstep.{kind}"));
+        message["data"] = data;
+        let error = refused(message.to_string().as_bytes());
+        assert_eq!(
+            (error.code, error.place.as_str()),
+            (Code::InvalidData, place),
+            "{error}"
+        );
+        assert!(error.reason.contains(reason), "{error}");
+    }
+}

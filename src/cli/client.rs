@@ -1,6 +1,7 @@
 //! A client of the console's HTTP API.
 
 mod executions;
+mod groups;
 
 use std::fmt;
 use std::time::Duration;

@@ -15,6 +15,7 @@ mod elements;
 mod executions;
 mod failure;
 mod gateway;
+mod groups;
 mod list;
 mod messages;
 mod migrate;
@@ -29,6 +30,7 @@ mod schema;
 #[cfg(feature = "simulators")]
 mod simulate;
 mod stop_all;
+mod sync;
 mod tasks;
 mod up;
 mod worker;
@@ -113,6 +115,8 @@ enum Command {
     Migrate(migrate::Migrate),
     Publish(publish::Publish),
     Devices(devices::Devices),
+    Groups(groups::Groups),
+    Sync(sync::Sync),
     Tasks(tasks::Tasks),
     Executions(executions::Executions),
     Elements(elements::Elements),
@@ -171,6 +175,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => command.run(&global).await,
         Command::Publish(command) => command.run(&global).await,
         Command::Devices(command) => command.run(&global).await,
+        Command::Groups(command) => command.run(&global).await,
+        Command::Sync(command) => command.run(&global).await,
         Command::Tasks(command) => command.run(&global).await,
         Command::Executions(command) => command.run(&global).await,
         Command::Elements(command) => command.run(&global).await,

@@ -163,6 +163,7 @@ fn handlers(config: &Config) -> SweepWhenSynchronized {
         clusters: followed.collect(),
         fleet: FleetHandlers {
             types: Arc::new(config.devices.types.clone()),
+            ..FleetHandlers::default()
         },
     }
 }

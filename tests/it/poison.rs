@@ -64,10 +64,10 @@ async fn in_a_full_batch(ground: Ground) -> Result<()> {
             Code::UnknownType,
         ),
         (
-            "not-yet",
+            "nobody",
             "lockstep.device.removed",
-            r#"{"hostname":"sw1"}"#,
-            Code::NotSupported,
+            r#"{"hostname":"gone1"}"#,
+            Code::UnknownDevice,
         ),
     ];
     for (number, (id, kind, data, code)) in poison.into_iter().enumerate() {

@@ -2,6 +2,7 @@
 //!
 //! - [`runtime`] moves messages: take, commit, publish, acknowledge, retry, drain.
 //! - [`handlers`] decide the effects of a message, given the facts for its keys, without any input or output.
+//! - [`groups`] matches the rules of groups with hostnames.
 //! - [`repositories`] updates the sync flags to the tip of a repository: fetches, examines, commits.
 //! - [`executions`] run tasks on the elements of executions, on all workers.
 //! - [`reconcile`] publishes lost messages again; [`retention`] deletes expired records.
@@ -11,6 +12,7 @@
 
 pub mod executions;
 pub mod fail_point;
+pub mod groups;
 pub mod handlers;
 pub mod reconcile;
 pub mod repositories;

@@ -52,15 +52,23 @@ pub struct DeviceMarkRequested {
     pub note: Option<String>,
 }
 
-/// Remove a device from the inventory.
+/// Remove a device from the inventory. Its neighbours by links are flagged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRemoveRequested {
     /// The device's hostname.
     pub hostname: Hostname,
+    /// The reason, shown with the causes of the devices that are flagged.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_note"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Note>"))]
+    pub note: Option<String>,
 }
 
-/// Give a device another hostname.
+/// Give a device another hostname. The same devices are flagged as by `lockstep.device.renamed`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRenameRequested {
@@ -68,4 +76,12 @@ pub struct DeviceRenameRequested {
     pub hostname: Hostname,
     /// The hostname to set.
     pub new_hostname: Hostname,
+    /// The reason, shown with the causes of the devices that are flagged.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_note"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Note>"))]
+    pub note: Option<String>,
 }

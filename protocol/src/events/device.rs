@@ -60,7 +60,7 @@ pub struct DeviceStateChanged {
     pub state: DeviceState,
 }
 
-/// The `post_flight` step of an upgrade was performed.
+/// The `post_flight` step of an upgrade was performed: the device is flagged, also if its version is the same as before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceUpgraded {
@@ -76,7 +76,7 @@ pub struct DeviceUpgraded {
     pub os_version: Option<String>,
 }
 
-/// A device was removed from the network.
+/// A device was removed from the network. Its neighbours by links are flagged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRemoved {
@@ -84,7 +84,8 @@ pub struct DeviceRemoved {
     pub hostname: Hostname,
 }
 
-/// A device's hostname changed.
+/// A device's hostname changed. The device, its neighbours by links, and the devices whose interface configuration names it as
+/// `neighbor` are flagged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeviceRenamed {

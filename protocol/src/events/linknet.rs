@@ -2,12 +2,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Hostname, InterfaceName};
 
-/// A link between two devices was added, updated or removed.
+/// A link between two devices was added, updated or removed. The devices at both its ends are flagged.
+///
+/// A link that is added or updated takes the place of other links at its interfaces: those are removed, and the devices at their
+/// other ends are flagged, too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LinknetChanged {
     /// What happened to the link.
     pub action: LinknetAction,
+    /// One end.
+    pub a: LinknetEnd,
+    /// The other end.
+    pub b: LinknetEnd,
+    /// The ends before an update that changed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<LinknetEnds>,
+}
+
+/// Both ends of a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LinknetEnds {
     /// One end.
     pub a: LinknetEnd,
     /// The other end.

@@ -12,6 +12,19 @@ pub struct MgmtdomainChanged {
     pub device_a: Hostname,
     /// The hostname of the other device.
     pub device_b: Hostname,
+    /// The devices before an update that changed them; they are flagged, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<MgmtdomainDevices>,
+}
+
+/// The two devices of a management domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MgmtdomainDevices {
+    /// The hostname of one of the two devices.
+    pub device_a: Hostname,
+    /// The hostname of the other device.
+    pub device_b: Hostname,
 }
 
 /// What happened to a management domain.

@@ -12,6 +12,6 @@ pub use device::{
 };
 pub use interface::{InterfaceUpdated, UpdateKind, UpdatedInterface};
 pub use inventory::{ImportedClient, ImportedDevice, ImportedGroup, ImportedInterface, InventoryImported};
-pub use linknet::{LinknetAction, LinknetChanged, LinknetEnd};
-pub use mgmtdomain::{MgmtdomainAction, MgmtdomainChanged};
+pub use linknet::{LinknetAction, LinknetChanged, LinknetEnd, LinknetEnds};
+pub use mgmtdomain::{MgmtdomainAction, MgmtdomainChanged, MgmtdomainDevices};
 pub use repository::RepositoryChanged;

@@ -46,8 +46,11 @@ pub struct DeviceView {
     /// The device that is connected to instead of it.
     #[serde(default)]
     pub controller: Option<Hostname>,
-    /// The groups of the device, ordered by name.
+    /// The groups of the device, by list and by rule, ordered by name; `DEFAULT` only where the settings define it.
     pub groups: Vec<GroupName>,
+    /// Its primary group by the accepted settings: folders below `groups/` concern it by this one. Null if it is not known.
+    #[serde(default)]
+    pub primary_group: Option<GroupName>,
     /// Why it is not synchronized: the newest 32 causes, oldest first.
     pub causes: Vec<CauseView>,
     /// Who last marked it as synchronized; null if nobody ever did.

@@ -12,8 +12,8 @@ use crate::cli::{Global, output};
 /// List all devices, or those that match
 ///
 /// SINCE is when the device became unsynchronized, CAUSES why; `lockstep devices show HOST` has the details. Columns: hostname, type,
-/// state, synchronized, since, causes, platform, management-ip, mac, serial, vendor, model, os-version, groups, note, until, desired,
-/// synced. The list is ordered by hostname.
+/// state, synchronized, since, causes, platform, management-ip, mac, serial, vendor, model, os-version, groups, primary-group, note, until,
+/// desired, synced. The list is ordered by hostname.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices list
@@ -32,7 +32,7 @@ pub(super) struct List {
     /// Only devices of this type, such as ACCESS
     #[arg(long = "type", value_name = "TYPE")]
     device_type: Option<DeviceType>,
-    /// Only members of this group
+    /// Only members of this group; DEFAULT has all devices
     #[arg(long)]
     group: Option<String>,
     #[command(flatten)]
@@ -92,6 +92,9 @@ impl Listing for DeviceListing<'_> {
         Column::wide("model", |device| Cell::maybe(device.model.as_ref())),
         Column::wide("os-version", |device| Cell::maybe(device.os_version.as_ref())),
         Column::wide("groups", |device| Cell::text(groups(device))),
+        Column::wide("primary-group", |device| {
+            Cell::maybe(device.primary_group.as_ref())
+        }),
         Column::wide("note", |device| Cell::maybe(device.note.as_ref())),
         Column::wide("until", |device| Cell::time(device.until)),
         Column::wide("desired", |device| Cell::count(device.desired_generation)),

@@ -101,6 +101,10 @@ fn fields(device: &DeviceView) -> Vec<String> {
                 groups.join(", ")
             },
         ),
+        (
+            "primary group",
+            text(device.primary_group.as_ref().map(ToString::to_string)),
+        ),
     ];
     pairs
         .into_iter()

@@ -283,6 +283,7 @@ fn device(id: i64, hostname: Hostname) -> DeviceRow {
         sync: SyncState::SYNCHRONIZED,
         marked: None,
         groups: None,
+        by_rule: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,

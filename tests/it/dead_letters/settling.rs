@@ -177,7 +177,8 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
     }
     operator
         .expect_exit(
-            "publish lockstep.device.removed --wait --data {\"hostname\":\"sw9\"}",
+            "publish lockstep.mgmtdomain.changed --wait --data {\"action\":\"added\",\"device_a\":\"sw8\",\"device_b\":\"sw9\",\
+             \"previous\":{\"device_a\":\"sw7\",\"device_b\":\"sw9\"}}",
             1,
         )
         .await?;
@@ -203,7 +204,7 @@ async fn all_that_match_are_settled_and_no_others(ground: Ground) -> Result<()> 
     ] {
         ensure!(requeued.stderr.contains(expected), "{requeued:?}");
     }
-    let others = operator.json("dead list --code not-supported").await?;
+    let others = operator.json("dead list --code invalid-data").await?;
     ensure!(
         others.as_array().is_some_and(|others| others.len() == 1),
         "{others}"

@@ -2,6 +2,7 @@
 
 mod clocks;
 mod deleted;
+mod groups;
 mod hostile;
 mod killed;
 mod poison;

@@ -6,14 +6,14 @@ use lockstep_testbed::{Repository, wait};
 use crate::system::{Ground, PATIENCE, Process, Scene};
 
 /// One process with a settings repository, whose first commit is accepted.
-struct Told {
+pub(super) struct Told {
     scene: Scene,
     settings: Repository,
     process: Process,
 }
 
 impl Told {
-    async fn new() -> Result<Self> {
+    pub(super) async fn new() -> Result<Self> {
         let scene = Scene::new(Ground::Embedded).await?;
         let settings = Repository::init(&scene.folder().join("origin"))?;
         settings.write("global/base_system.yml", b"dns_servers: []\n")?;
@@ -41,8 +41,20 @@ impl Told {
         Ok(told)
     }
 
+    pub(super) fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    pub(super) fn folder(&self) -> std::path::PathBuf {
+        self.scene.folder().to_owned()
+    }
+
+    pub(super) fn settings(&self) -> &Repository {
+        &self.settings
+    }
+
     /// Runs a command, which must succeed, and returns what it prints.
-    async fn run(&self, arguments: &[&str]) -> Result<String> {
+    pub(super) async fn run(&self, arguments: &[&str]) -> Result<String> {
         let mut process = self.scene.run(arguments, &[])?;
         let status = process.ended().await?;
         let printed = process.log()?;

@@ -65,6 +65,15 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
         ("GET", "/v1/messages") => (200, rejected(hostile)),
         ("GET", "/v1/devices") => (200, json!({"devices": [device(hostile)]})),
         ("GET", "/v1/devices/sw1") => (200, device(hostile)),
+        ("GET", "/v1/groups") => (200, json!({"groups": [group(hostile)]})),
+        ("GET", "/v1/groups/EDGE") => (
+            200,
+            json!({"group": group(hostile), "devices": ["sw1"], "next": "sw1"}),
+        ),
+        ("GET", "/v1/sync/selection") => (
+            200,
+            json!({"selected": [], "skipped": [{"hostname": "sw1", "reason": hostile}]}),
+        ),
         ("GET", "/v1/repositories") => (200, repositories(hostile)),
         ("GET", "/v1/dead") => (200, json!({"dead_letters": [dead_letter(hostile)], "next": 1})),
         ("GET", "/v1/dead/counts") => {
@@ -122,6 +131,13 @@ fn device(hostile: &str) -> Value {
         "synchronized": false, "unsynchronized_since": TIME, "desired_generation": 2, "synced_generation": 1,
         "management_ip": "192.0.2.1", "mac": null, "serial": null, "vendor": hostile, "model": hostile, "os_version": hostile,
         "groups": [], "causes": [cause], "marked": {"at": TIME, "by": hostile, "note": hostile},
+    })
+}
+
+fn group(hostile: &str) -> Value {
+    json!({
+        "id": 1, "name": "EDGE", "location": true, "members": 1, "listed": 1, "by_rule": 1, "primary": 1,
+        "rule": {"regex": hostile, "hostnames": 0, "priority": 9, "position": 0},
     })
 }
 

@@ -4,7 +4,8 @@
 //!   messages it may publish.
 //! - `POST /v1/events` takes events and commands in the CloudEvents HTTP binding, and answers 202 only after the broker
 //!   confirmed them. `GET /v1/messages` returns their outcomes.
-//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` the accepted commits.
+//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/groups` its groups, `GET /v1/sync/selection` which devices a
+//!   sync run would contact, `GET /v1/repositories` the accepted commits.
 //! - `GET /v1/dead` and `GET /v1/dead/{number}` show dead letters, `GET /v1/dead/counts` counts them by lane, type and code.
 //! - `GET /v1/providers`, `GET /v1/tasks` and `GET /v1/schedules` show what can run, `POST /v1/tasks/validate` tells what is wrong in a
 //!   task.
@@ -31,8 +32,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
-    checks, dead_letters, devices, elements, events, executions, facts, messages, problem, providers,
-    repositories, results, schedules, tasks,
+    checks, dead_letters, devices, elements, events, executions, facts, groups, messages, problem, providers,
+    repositories, results, schedules, selection, tasks,
 };
 use crate::{openapi, probes};
 
@@ -127,7 +128,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 21] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 24] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -140,6 +141,9 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 21] {
         ("/v1/dead", get(dead_letters::list)),
         ("/v1/dead/counts", get(dead_letters::counts)),
         ("/v1/dead/{number}", get(dead_letters::show)),
+        ("/v1/groups", get(groups::list)),
+        ("/v1/groups/{name}", get(groups::show)),
+        ("/v1/sync/selection", get(selection::select)),
         ("/v1/repositories", get(repositories::list)),
         ("/v1/providers", get(providers::list)),
         ("/v1/providers/{name}", get(providers::show)),

@@ -7,7 +7,7 @@ use lockstep_http::{BodyLimiter, KnowsTokens, Tokens};
 use lockstep_store::{DeadLetters, Executions, Fleet, Inbox, Repositories, RunCycle, Schema, Tasks};
 use tokio_util::sync::CancellationToken;
 
-use crate::Providers;
+use crate::{Providers, SyncRules};
 
 /// The bus, the parts of the store and the tokens that the console uses.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct ConsoleContext {
     pub cycle: Arc<dyn RunCycle>,
     /// The providers of this version.
     pub providers: Arc<dyn Providers>,
+    /// Says which devices a sync run contacts.
+    pub sync_rules: Arc<dyn SyncRules>,
     /// Pinged by `/readyz`.
     pub schema: Arc<dyn Schema>,
     /// Sets the AMQP timestamp of published messages.

@@ -10,21 +10,21 @@ pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
 use lockstep_protocol::commands::{ExecuteOn, TaskReference, TaskSaveRequested};
 use lockstep_protocol::rest::{ProviderView, TaskProblem};
 use lockstep_protocol::{
-    DeviceState, DeviceType, EntityType, GroupName, Hostname, MessageKey, RepositoryName,
+    DeviceState, DeviceType, EntityType, GroupName, Hostname, MessageKey, RepositoryName, SyncTarget,
 };
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::Providers;
+use crate::{Providers, SyncRules};
 use lockstep_clock::Clock;
 use lockstep_store::{
     Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery,
     DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail,
     ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
-    ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Inbox, InboxRow, JournalEntry, Lifecycle,
-    Migrated, NamedEntities, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
-    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, SyncState,
-    TaskRow, Tasks, UnitEntities, UnitLevels,
+    ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery, GroupRules, Inbox,
+    InboxRow, JournalEntry, Lifecycle, Migrated, NamedEntities, RenewedElements, Repositories,
+    RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats,
+    StopRow, StoreError, Summary, SyncState, TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub(crate) struct FakeStore {
     pub(crate) rows: Mutex<HashMap<MessageKey, InboxRow>>,
     pub(crate) devices: Mutex<Vec<Device>>,
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
+    /// Ordered by name.
+    pub(crate) known_groups: Mutex<Vec<Group>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
     pub(crate) failures: Mutex<Vec<RepositoryFailure>>,
@@ -134,6 +136,21 @@ impl Fleet for FakeStore {
         Ok(groups)
     }
 
+    async fn groups(&self, query: &GroupQuery) -> Result<Vec<Group>, StoreError> {
+        self.check("groups")?;
+        let groups = self.known_groups.lock().unwrap();
+        let rest = groups
+            .iter()
+            .filter(|group| query.after.as_ref().is_none_or(|after| group.name > *after));
+        Ok(rest.take(query.limit as usize).cloned().collect())
+    }
+
+    async fn group(&self, name: &GroupName) -> Result<Option<Group>, StoreError> {
+        self.check("group")?;
+        let groups = self.known_groups.lock().unwrap();
+        Ok(groups.iter().find(|group| group.name == *name).cloned())
+    }
+
     async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
         self.check("causes")?;
         let mut causes = self.causes.lock().unwrap().clone();
@@ -174,6 +191,10 @@ impl Repositories for FakeStore {
     }
 
     async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError> {
+        unreachable!("the console matches no groups")
+    }
+
+    async fn group_rules(&self) -> Result<Option<GroupRules>, StoreError> {
         unreachable!("the console matches no groups")
     }
 }
@@ -494,6 +515,36 @@ impl Schema for FakeStore {
     }
 }
 
+/// Contacts MANAGED devices, and knows the types of CNaaS NMS.
+#[derive(Debug)]
+pub(crate) struct FakeSyncRules;
+
+impl SyncRules for FakeSyncRules {
+    fn selects(
+        &self,
+        target: &SyncTarget,
+        resync: bool,
+        state: DeviceState,
+        synchronized: bool,
+    ) -> Result<(), String> {
+        if state != DeviceState::Managed {
+            return Err(format!("state {state}"));
+        }
+        if synchronized && !resync && !matches!(target, SyncTarget::Hostname(_)) {
+            return Err("synchronized".to_owned());
+        }
+        Ok(())
+    }
+
+    fn knows(&self, device_type: &DeviceType) -> Result<(), String> {
+        if *device_type == DeviceType::ACCESS {
+            Ok(())
+        } else {
+            Err("ACCESS".to_owned())
+        }
+    }
+}
+
 /// A clock that always shows the same time.
 #[derive(Debug)]
 pub(crate) struct FixedClock;
@@ -521,6 +572,7 @@ pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
             ..SyncState::SYNCHRONIZED
         },
         marked: None,
+        primary_group: None,
         open_causes: Vec::new(),
     }
 }

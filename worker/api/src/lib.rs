@@ -5,6 +5,7 @@
 //!   [`lockstep_protocol::rest`].
 //! - [`openapi`]: the OpenAPI document of all of it.
 //! - [`Providers`]: what the console must know of providers, which it does not run.
+//! - [`SyncRules`]: what the console must know of sync runs, which it does not do.
 //! - [`health`]: liveness, readiness and metrics of console and workers.
 //!
 //! The crate reads the store and publishes through the bus. It depends on neither SQL nor lapin, lanes or handlers.
@@ -18,7 +19,9 @@ pub mod openapi;
 mod probes;
 mod providers;
 mod rest;
+mod sync_rules;
 
 pub use console::Console;
 pub use context::{ConsoleContext, ConsoleLimits};
 pub use providers::Providers;
+pub use sync_rules::SyncRules;

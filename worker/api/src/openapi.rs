@@ -10,9 +10,9 @@ use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
     Accepted, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
-    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, MessageView,
-    Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation,
-    TaskView,
+    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, GroupDetail,
+    GroupPage, MessageView, Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, SelectionPage,
+    StopView, TaskPage, TaskValidation, TaskView,
 };
 use lockstep_protocol::{
     DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,
@@ -145,12 +145,51 @@ impl Document {
             Some(ReadScope::DeviceOutput),
             &history,
         );
+        self.groups();
         self.get::<RepositoryList>(
             "/v1/repositories",
             "list_repositories",
             "Repositories and their accepted commits",
             Some(ReadScope::Repositories),
             &[],
+        );
+    }
+
+    fn groups(&mut self) {
+        let scope = Some(ReadScope::Devices);
+        let pages = [
+            self.query::<GroupName>("after", "The end of the page before: its `next`."),
+            self.limit(),
+        ];
+        self.get::<GroupPage>(
+            "/v1/groups",
+            "list_groups",
+            "Groups with the numbers of their members, ordered by name",
+            scope,
+            &pages,
+        );
+        self.get::<GroupDetail>(
+            "/v1/groups/{name}",
+            "group",
+            "One group, with its first members",
+            scope,
+            &[],
+        );
+        let parameters = [
+            self.query::<bool>("all", "Whether every device is the target."),
+            self.query::<Hostname>("hostname", "The device that is the target, whatever its flag."),
+            self.query::<DeviceType>("device_type", "The type whose devices are the target."),
+            self.query::<GroupName>("group", "The group whose members are the target."),
+            self.query::<bool>("resync", "Whether to contact synchronized devices, too."),
+            self.query::<Hostname>("after", "The end of the page before: its `next`."),
+            self.limit(),
+        ];
+        self.get::<SelectionPage>(
+            "/v1/sync/selection",
+            "select_devices",
+            "The devices that a sync run would contact, and those that it would skip, with the reason; name exactly one target",
+            scope,
+            &parameters,
         );
     }
 
@@ -426,7 +465,7 @@ impl Document {
         let mut parameters: Vec<Value> = in_path
             .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
             .collect();
-        let is_one = !parameters.is_empty() || path == "/v1/messages";
+        let is_one = !parameters.is_empty() || matches!(path, "/v1/messages" | "/v1/sync/selection");
         parameters.extend_from_slice(query);
         let answer = self.schema::<T>();
         let mut operation = operation(id, summary, scope, &answer, &parameters);

@@ -36,8 +36,18 @@ pub(super) fn levels(candidate: &CandidateElement, steps: Steps, phase: u8) -> O
 }
 
 /// The tree of an element by itself.
+///
+/// # Errors
+/// Its device was removed after the execution began, or has no address.
 pub(super) fn alone(candidate: &CandidateElement) -> Result<UnitTree, StepFailure> {
     let device = candidate.device.as_ref().map(of_element).transpose()?;
+    if device.is_none() && candidate.entity_type == EntityType::Device {
+        let reason = format!(
+            "device {} was removed after the execution began; there is nothing left to run on",
+            candidate.name
+        );
+        return Err(StepFailure::new("no-device", reason));
+    }
     let entity = |level: Level| Entity {
         level,
         id: candidate.entity,
@@ -61,7 +71,7 @@ pub(super) fn alone(candidate: &CandidateElement) -> Result<UnitTree, StepFailur
 /// The tree of the entities that were read for an element.
 ///
 /// # Errors
-/// The device that is connected to has no address.
+/// The device that is connected to was removed, or has no address.
 pub(super) fn tree(candidate: &CandidateElement, read: &UnitEntities) -> Result<UnitTree, StepFailure> {
     if read.entities.is_empty() {
         return alone(candidate);
@@ -293,6 +303,19 @@ mod tests {
                 expected,
                 "{steps:?} {controls}"
             );
+        }
+    }
+
+    #[test]
+    fn an_element_of_a_removed_device_fails_and_says_so() {
+        let removed = CandidateElement {
+            device: None,
+            ..candidate(EntityType::Device, &[])
+        };
+        let failures = [alone(&removed), tree(&removed, &UnitEntities::default())];
+        for failure in failures.map(Result::unwrap_err) {
+            assert_eq!(failure.reason, "no-device");
+            assert!(failure.message.contains("device wlc was removed"), "{failure:?}");
         }
     }
 

@@ -15,6 +15,28 @@ pub struct Decision {
     pub result: DraftResult,
 }
 
+impl Decision {
+    /// The message has these effects on sync flags and devices.
+    pub(super) fn applied(
+        effects: Effects,
+        scope: Scope,
+        devices: impl IntoIterator<Item = Hostname>,
+    ) -> Self {
+        Self {
+            effects,
+            result: EventAppliedDraft::applied(scope, devices).into(),
+        }
+    }
+
+    /// The message was about this device and has no effect.
+    pub(super) fn ignored(reason: IgnoredReason, hostname: Hostname) -> Self {
+        Self {
+            effects: Effects::default(),
+            result: EventAppliedDraft::ignored(reason, hostname).into(),
+        }
+    }
+}
+
 /// A result that still lacks the number of changed sync flags, which is known once the effects are applied to the facts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DraftResult {

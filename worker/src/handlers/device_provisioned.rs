@@ -1,28 +1,35 @@
 //! `lockstep.device.provisioned`: a device came up by zero-touch provisioning. It becomes MANAGED and unsynchronized. A
 //! link is created to every known neighbour that has none, and the devices at both its ends are flagged
-//! (`docs/sync-rules.md`).
+//! (`docs/sync-rules.md`). Links that it replaces are removed, and their other ends flagged, too.
+//!
+//! An event that is older than the removal of the device does not create it again.
 
 use std::collections::BTreeSet;
 
 use lockstep_protocol::events::{DeviceProvisioned, ProvisionedNeighbor};
-use lockstep_protocol::results::Scope;
+use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
 
 use super::device_identity::{DeviceIdentities, IdentityConflict};
 use super::device_state::move_effects;
-use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection, device_type};
-use lockstep_store::{Attributes, DeviceEffect, Effects, Facts, Keys, Link, LinkChange, LinkEnd, Version};
+use super::event_device::was_removed_after;
+use super::flagged::{Flagged, unsynchronize};
+use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection, device_type, neighbors};
+use lockstep_store::{
+    Attributes, DeviceEffect, DeviceRow, Effects, Facts, Keys, Link, LinkChange, LinkEnd, Version,
+};
 
 impl Handler for DeviceProvisioned {
     fn keys(&self, keys: &mut Keys) {
-        let neighbors = self
-            .neighbors
-            .iter()
-            .map(|neighbor| neighbor.neighbor_hostname.clone());
-        keys.hostnames.extend(neighbors.chain([self.hostname.clone()]));
+        keys.add_device_of_event(&self.hostname);
+        keys.links_of.insert(self.hostname.clone());
+        for neighbor in &self.neighbors {
+            keys.add_device_of_event(&neighbor.neighbor_hostname);
+            // A new link replaces others at its interfaces.
+            keys.links_of.insert(neighbor.neighbor_hostname.clone());
+        }
         keys.macs.extend(self.mac.iter().cloned());
         keys.serials.extend(self.serial.iter().cloned());
-        keys.links_of.insert(self.hostname.clone());
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -31,44 +38,91 @@ impl Handler for DeviceProvisioned {
     }
 }
 
+/// What the hostname in the event means by now.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    /// A device that does not exist yet.
+    New,
+    /// A device that exists, or that was renamed after the event.
+    Known(&'a DeviceRow),
+    /// A device that was removed after the event.
+    Removed,
+}
+
+impl<'a> Subject<'a> {
+    fn of(hostname: &Hostname, version: &Version, facts: &'a Facts) -> Self {
+        if let Some(row) = facts.device(hostname) {
+            return Self::Known(row);
+        }
+        let later = facts
+            .former_hostname(hostname)
+            .filter(|former| former.version >= *version);
+        match later {
+            None => Self::New,
+            Some(_) => facts.device_of_event(hostname).map_or(Self::Removed, Self::Known),
+        }
+    }
+}
+
 fn decide(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
-    reject_conflicts(event, facts)?;
+    let subject = Subject::of(&event.hostname, version, facts);
+    let hostname = match subject {
+        Subject::Known(row) => &row.hostname,
+        Subject::New | Subject::Removed => &event.hostname,
+    };
+    reject_conflicts(event, subject, hostname, facts)?;
     let mut effects = Effects {
-        devices: device_effects(event, version, facts),
+        devices: device_effects(event, subject, version),
         ..Effects::default()
     };
-    let mut flagged = BTreeSet::from([event.hostname.clone()]);
     let mut unknown = BTreeSet::new();
-
+    let mut flagged = Flagged::default();
     for neighbor in &event.neighbors {
-        let hostname = &neighbor.neighbor_hostname;
-        if facts.device(hostname).is_none() {
-            unknown.insert(hostname.clone());
+        let Some(there) = facts.device_of_event(&neighbor.neighbor_hostname) else {
+            let is_late = was_removed_after(&neighbor.neighbor_hostname, version, facts);
+            if is_late && !matches!(subject, Subject::Removed) {
+                let [here, _] = ends(hostname, neighbor, &neighbor.neighbor_hostname);
+                neighbors::replace_at(&here, version, facts, &mut flagged, &mut effects.links);
+            }
+            unknown.insert(neighbor.neighbor_hostname.clone());
+            continue;
+        };
+        let [here, there] = ends(hostname, neighbor, &there.hostname);
+        if let Subject::Removed = subject {
+            // In order, the link would have been new, and removed with the device.
+            flagged.flag(&there.hostname, Cause::LinknetCreated);
+            neighbors::replace_at(&there, version, facts, &mut flagged, &mut effects.links);
             continue;
         }
-        let link = link(event, neighbor);
-        if facts.has_link(&link) || effects.links.iter().any(|change| change.link == link) {
+        let link = Link::between(here, there);
+        if effects.links.iter().any(|change| change.link == link) {
             continue;
         }
+        if !facts.has_link(&link) {
+            flagged.flag_all(link.ends().map(|end| &end.hostname), Cause::LinknetCreated);
+            let replaced = facts.links_replaced_by(&link, version).flat_map(Link::ends);
+            flagged.flag_all(replaced.map(|end| &end.hostname), Cause::LinknetDeleted);
+        }
+        // Also a link that exists is known to exist at this time: an older removal must not remove it.
         effects.links.push(LinkChange {
             link,
             present: true,
             version: Some(version.clone()),
         });
-        if flagged.insert(hostname.clone()) {
-            effects
-                .devices
-                .push(unsynchronize(hostname, Cause::LinknetCreated));
-        }
     }
-    if !effects.links.is_empty() {
-        effects
-            .devices
-            .push(unsynchronize(&event.hostname, Cause::LinknetCreated));
+    effects.devices.extend(flagged.effects);
+    let mut devices = flagged.devices;
+    if !matches!(subject, Subject::Removed) {
+        devices.insert(hostname.clone());
     }
+    let draft = if devices.is_empty() {
+        EventAppliedDraft::ignored(IgnoredReason::Older, event.hostname.clone())
+    } else {
+        EventAppliedDraft::applied(Scope::Devices, devices)
+    };
     let draft = EventAppliedDraft {
         unknown_hostnames: unknown,
-        ..EventAppliedDraft::applied(Scope::Devices, flagged)
+        ..draft
     };
     Ok(Decision {
         effects,
@@ -77,26 +131,30 @@ fn decide(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Result
 }
 
 /// The device itself is created or updated, becomes MANAGED, and needs its first configuration.
-fn device_effects(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Vec<DeviceEffect> {
-    let hostname = event.hostname.clone();
-    let mut effects = match facts.device(&hostname) {
-        None => vec![DeviceEffect::Create {
-            hostname: hostname.clone(),
+fn device_effects(event: &DeviceProvisioned, subject: Subject<'_>, version: &Version) -> Vec<DeviceEffect> {
+    let mut effects = match subject {
+        Subject::Removed => return Vec::new(),
+        Subject::New => vec![DeviceEffect::Create {
+            hostname: event.hostname.clone(),
             attributes: described(event, Attributes::of(event.device_type.clone())),
             state: DeviceState::Managed,
             version: Some(version.clone()),
         }],
-        Some(row) => {
+        Subject::Known(row) => {
             let attributes = described(event, row.attributes.clone());
             let mut effects = vec![DeviceEffect::Describe {
-                hostname: hostname.clone(),
+                hostname: row.hostname.clone(),
                 attributes,
             }];
             effects.extend(move_effects(row, DeviceState::Managed, version));
             effects
         }
     };
-    effects.push(unsynchronize(&hostname, Cause::DeviceInit));
+    let hostname = match subject {
+        Subject::Known(row) => &row.hostname,
+        Subject::New | Subject::Removed => &event.hostname,
+    };
+    effects.push(unsynchronize(hostname, Cause::DeviceInit));
     effects
 }
 
@@ -112,21 +170,28 @@ fn described(event: &DeviceProvisioned, known: Attributes) -> Attributes {
     }
 }
 
-fn reject_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Rejection> {
-    let claimed =
-        DeviceIdentities::new(facts).claim(&event.hostname, event.mac.as_ref(), event.serial.as_ref());
-    if let Err(IdentityConflict { field, reason }) = claimed {
-        return Err(Rejection::new(
-            Code::IdentityConflict,
-            format!("$.data.{field}"),
-            reason,
-        ));
+/// `hostname` is the present name of the device.
+fn reject_conflicts(
+    event: &DeviceProvisioned,
+    subject: Subject<'_>,
+    hostname: &Hostname,
+    facts: &Facts,
+) -> Result<(), Rejection> {
+    if !matches!(subject, Subject::Removed) {
+        let claimed = DeviceIdentities::new(facts).claim(hostname, event.mac.as_ref(), event.serial.as_ref());
+        if let Err(IdentityConflict { field, reason }) = claimed {
+            return Err(Rejection::new(
+                Code::IdentityConflict,
+                format!("$.data.{field}"),
+                reason,
+            ));
+        }
     }
-    if let Some(index) = event
-        .neighbors
-        .iter()
-        .position(|neighbor| neighbor.neighbor_hostname == event.hostname)
-    {
+    let is_itself = |neighbor: &ProvisionedNeighbor| {
+        let present = facts.device_of_event(&neighbor.neighbor_hostname);
+        neighbor.neighbor_hostname == event.hostname || present.is_some_and(|row| row.hostname == *hostname)
+    };
+    if let Some(index) = event.neighbors.iter().position(is_itself) {
         let place = format!("$.data.neighbors[{index}].neighbor_hostname");
         return Err(Rejection::new(
             Code::InvalidData,
@@ -137,23 +202,17 @@ fn reject_conflicts(event: &DeviceProvisioned, facts: &Facts) -> Result<(), Reje
     Ok(())
 }
 
-fn link(event: &DeviceProvisioned, neighbor: &ProvisionedNeighbor) -> Link {
+/// The ends of the link to a neighbour, by these names of the devices.
+fn ends(here: &Hostname, neighbor: &ProvisionedNeighbor, there: &Hostname) -> [LinkEnd; 2] {
     let here = LinkEnd {
-        hostname: event.hostname.clone(),
+        hostname: here.clone(),
         interface: neighbor.interface.clone(),
     };
     let there = LinkEnd {
-        hostname: neighbor.neighbor_hostname.clone(),
+        hostname: there.clone(),
         interface: neighbor.neighbor_interface.clone(),
     };
-    Link::between(here, there)
-}
-
-fn unsynchronize(hostname: &Hostname, cause: Cause) -> DeviceEffect {
-    DeviceEffect::Unsynchronize {
-        hostname: hostname.clone(),
-        cause,
-    }
+    [here, there]
 }
 
 #[cfg(test)]
@@ -228,7 +287,11 @@ mod tests {
             neighbor("Ethernet1", "core1", "Ethernet9")
         ]);
         let (decision, flipped) = process(&provisioned(&twice), &mut facts).unwrap();
-        assert!(decision.effects.links.is_empty());
+        assert_eq!(
+            decision.effects.links.len(),
+            1,
+            "it is known to exist at that time"
+        );
         assert_eq!(flipped, flips(&[]));
         assert_eq!(decision.event_applied().devices, flips(&["new1"]));
     }

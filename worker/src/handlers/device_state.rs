@@ -9,12 +9,13 @@ use lockstep_protocol::events::{DeviceStateChanged, ImportedDevice};
 use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, DeviceState, Hostname};
 
+use super::event_device::device_of_event;
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{DeviceEffect, DeviceRow, Effects, Facts, Keys, Version};
 
 impl Handler for DeviceStateChanged {
     fn keys(&self, keys: &mut Keys) {
-        keys.hostnames.insert(self.hostname.clone());
+        keys.add_device_of_event(&self.hostname);
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -34,7 +35,9 @@ impl Handler for DeviceStateRequested {
 
 /// The event: the device is already in the state.
 fn changed(event: &DeviceStateChanged, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
-    let row = known(&event.hostname, facts)?;
+    let Some(row) = device_of_event(&event.hostname, version, facts, "$.data.hostname")? else {
+        return Ok(Decision::ignored(IgnoredReason::Older, event.hostname.clone()));
+    };
     let effects = move_effects(row, event.state, version);
     let ignored = if is_older(row, version) {
         Some(IgnoredReason::Older)
@@ -48,8 +51,8 @@ fn changed(event: &DeviceStateChanged, version: &Version, facts: &Facts) -> Resu
         .iter()
         .any(|effect| matches!(effect, DeviceEffect::Unsynchronize { .. }));
     let draft = match ignored {
-        Some(reason) if !flags => EventAppliedDraft::ignored(reason, event.hostname.clone()),
-        _ => EventAppliedDraft::applied(Scope::Device, [event.hostname.clone()]),
+        Some(reason) if !flags => EventAppliedDraft::ignored(reason, row.hostname.clone()),
+        _ => EventAppliedDraft::applied(Scope::Device, [row.hostname.clone()]),
     };
     Ok(Decision {
         effects: Effects {
@@ -97,8 +100,12 @@ fn requested(
 /// The effects of an event with a state on a known device.
 pub(super) fn move_effects(row: &DeviceRow, state: DeviceState, version: &Version) -> Vec<DeviceEffect> {
     if is_older(row, version) {
-        let flags = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
-        return if flags {
+        let was_left = state == DeviceState::Unmanaged && row.lifecycle.state != DeviceState::Unmanaged;
+        // It was in another state in between, so it moved to UNMANAGED after this, which was taken for no move.
+        let was_entered = state != DeviceState::Unmanaged
+            && row.lifecycle.state == DeviceState::Unmanaged
+            && row.sync.synchronized();
+        return if was_left || was_entered {
             vec![unsynchronize(row)]
         } else {
             Vec::new()
@@ -170,11 +177,12 @@ fn unsynchronize(row: &DeviceRow) -> DeviceEffect {
     }
 }
 
-fn is_older(row: &DeviceRow, version: &Version) -> bool {
+/// Whether a newer message has set the state of the device.
+pub(super) fn is_older(row: &DeviceRow, version: &Version) -> bool {
     row.lifecycle.version.as_ref().is_some_and(|last| last >= version)
 }
 
-/// The device that a message is about.
+/// The device that a command names: by its present name.
 pub(super) fn known<'a>(hostname: &Hostname, facts: &'a Facts) -> Result<&'a DeviceRow, Rejection> {
     facts
         .device(hostname)

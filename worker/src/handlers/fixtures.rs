@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use lockstep_protocol::{
-    DeviceState, DeviceType, Envelope, Hostname, Identity, Kind, Message, MessageId, Source,
+    Cause, DeviceState, DeviceType, Envelope, Hostname, Identity, Kind, Message, MessageId, Source,
 };
 
 use super::{Decision, FleetHandlers, Handlers as _, Rejection};
-use lockstep_store::{Attributes, DeviceRow, Facts, Flips, Lifecycle, Origin, SyncState, Version};
+use lockstep_store::{
+    Attributes, DeviceRow, Facts, Flips, FormerHostname, Lifecycle, Link, LinkEnd, Origin, SyncState, Version,
+};
 
 pub(super) fn hostname(name: &str) -> Hostname {
     name.parse().unwrap()
@@ -39,6 +41,7 @@ pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceR
         sync: SyncState::SYNCHRONIZED,
         marked: None,
         groups: None,
+        by_rule: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,
@@ -89,4 +92,29 @@ pub(super) fn process(envelope: &Envelope, facts: &mut Facts) -> Result<(Decisio
 
 pub(super) fn flips(names: &[&str]) -> Flips {
     names.iter().map(|name| hostname(name)).collect()
+}
+
+/// A link between two ends: hostname and interface.
+pub(super) fn link(one: (&str, &str), other: (&str, &str)) -> Link {
+    let end = |(name, interface): (&str, &str)| LinkEnd {
+        hostname: hostname(name),
+        interface: interface.to_owned().try_into().unwrap(),
+    };
+    Link::between(end(one), end(other))
+}
+
+/// A device with this name was removed at this second.
+pub(super) fn removed(name: &str, second: i64) -> FormerHostname {
+    FormerHostname {
+        hostname: hostname(name),
+        current: None,
+        version: version(second),
+    }
+}
+
+/// The causes that the messages of the test gave to a device, oldest first.
+pub(super) fn causes(facts: &Facts, name: &str) -> Vec<Cause> {
+    let row = facts.device(&hostname(name)).unwrap();
+    let causes = row.causes.iter().map(|index| facts.new_causes()[*index].cause);
+    causes.collect()
 }

@@ -5,30 +5,27 @@ use lockstep_protocol::Cause;
 use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
 use lockstep_protocol::results::{IgnoredReason, Scope};
 
+use super::event_device::device_of_event;
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
-use lockstep_store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys};
+use lockstep_store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys, Version};
 
 impl Handler for InterfaceUpdated {
     fn keys(&self, keys: &mut Keys) {
-        keys.hostnames.insert(self.hostname.clone());
+        keys.add_device_of_event(&self.hostname);
     }
 
-    fn decide(&self, _: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
-        decide(self, facts)
+    fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
+        decide(self, &context.version(), facts)
     }
 }
 
-fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision, Rejection> {
-    let hostname = &event.hostname;
-    if facts.device(hostname).is_none() {
-        return Err(Rejection::unknown_device(hostname, facts, "$.data.hostname"));
-    }
+fn decide(event: &InterfaceUpdated, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
+    let Some(row) = device_of_event(&event.hostname, version, facts, "$.data.hostname")? else {
+        return Ok(Decision::ignored(IgnoredReason::Older, event.hostname.clone()));
+    };
+    let hostname = &row.hostname;
     if event.kind == UpdateKind::Status {
-        let draft = EventAppliedDraft::ignored(IgnoredReason::StatusOnly, hostname.clone());
-        return Ok(Decision {
-            effects: Effects::default(),
-            result: draft.into(),
-        });
+        return Ok(Decision::ignored(IgnoredReason::StatusOnly, hostname.clone()));
     }
     let interfaces = event
         .interfaces

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeSet;
 
-use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::events::{ImportedClient, ImportedDevice, ImportedInterface, InventoryImported};
 use lockstep_protocol::results::{IgnoredReason, RejectedDevice, Scope};
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
@@ -51,8 +50,15 @@ fn decide(
     facts: &Facts,
 ) -> Result<Decision, Rejection> {
     let version = &context.version();
-    let (accepted, rejected) = screen(event, context.types(), facts);
+    let Screened {
+        accepted,
+        rejected,
+        outdated,
+    } = screen(event, context, facts);
     if let ([], [first, ..]) = (&accepted[..], &rejected[..]) {
+        if outdated == rejected.len() {
+            return Ok(older(rejected));
+        }
         return Err(Rejection::new(first.code, &first.place, reasons(&rejected)));
     }
     let is_rejected = |hostname: &Hostname| rejected.iter().any(|device| device.hostname == *hostname);
@@ -124,6 +130,20 @@ fn decide(
     })
 }
 
+/// All devices of the message were removed or renamed after it.
+fn older(rejected: Vec<RejectedDevice>) -> Decision {
+    let hostnames: Vec<Hostname> = rejected.iter().map(|device| device.hostname.clone()).collect();
+    let draft = EventAppliedDraft {
+        ignored: Some(IgnoredReason::Older),
+        rejected,
+        ..EventAppliedDraft::applied(Scope::Devices, hostnames)
+    };
+    Decision {
+        effects: Effects::default(),
+        result: draft.into(),
+    }
+}
+
 fn reasons(rejected: &[RejectedDevice]) -> String {
     const MOST: usize = 10;
     let mut reasons: Vec<String> = rejected
@@ -137,17 +157,30 @@ fn reasons(rejected: &[RejectedDevice]) -> String {
     reasons.join("; ")
 }
 
-/// The devices that are imported, and those that are not, because another device has their name, MAC address or serial number, or
-/// because of their controller. Of two devices in one message the first keeps what both claim.
-fn screen<'a>(
-    event: &'a InventoryImported,
-    types: &DeviceTypes,
-    facts: &'a Facts,
-) -> (Vec<&'a ImportedDevice>, Vec<RejectedDevice>) {
+/// The devices of a message.
+struct Screened<'a> {
+    /// Those that are imported.
+    accepted: Vec<&'a ImportedDevice>,
+    /// Those that are not: the site does not have their type, another device has their name, MAC address or serial number, their
+    /// controller cannot be one, or they are outdated.
+    rejected: Vec<RejectedDevice>,
+    /// How many of those were removed or renamed after the message.
+    outdated: usize,
+}
+
+/// Of two devices in one message the first keeps what both claim.
+fn screen<'a>(event: &'a InventoryImported, context: &HandlerContext<'_>, facts: &'a Facts) -> Screened<'a> {
+    let (types, version) = (context.types(), context.version());
+    let mut outdated = 0;
     let mut identities = DeviceIdentities::new(facts);
     let mut identified = Vec::with_capacity(event.devices.len());
     let mut rejected = Vec::new();
     for (index, device) in event.devices.iter().enumerate() {
+        if let Some(rejection) = outdated_name(&device.hostname, &version, facts, index) {
+            outdated += 1;
+            rejected.push((index, device, rejection));
+            continue;
+        }
         let place = format!("$.data.devices[{index}].device_type");
         if let Err(rejection) = device_type::check(&device.device_type, types, place) {
             rejected.push((index, device, rejection));
@@ -177,7 +210,31 @@ fn screen<'a>(
         place: rejection.place,
         reason: rejection.reason,
     });
-    (accepted, rejected.collect())
+    Screened {
+        accepted,
+        rejected: rejected.collect(),
+        outdated,
+    }
+}
+
+/// A device that had this name was removed or renamed after the inventory was made, so the inventory must not create it again.
+fn outdated_name(hostname: &Hostname, version: &Version, facts: &Facts, index: usize) -> Option<Rejection> {
+    if facts.device(hostname).is_some() {
+        return None;
+    }
+    let former = facts
+        .former_hostname(hostname)
+        .filter(|former| former.version >= *version)?;
+    let time = former.version.time;
+    let what = match &former.current {
+        Some(current) => format!("renamed to {current}"),
+        None => "removed".to_owned(),
+    };
+    let reason = format!(
+        "{hostname} was {what} ({time:.0}) after this inventory was made; import an inventory that was made later"
+    );
+    let place = format!("$.data.devices[{index}].hostname");
+    Some(Rejection::new(Code::UnknownDevice, place, reason))
 }
 
 fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {

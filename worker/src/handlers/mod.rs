@@ -16,21 +16,33 @@ mod device_controller;
 mod device_identity;
 mod device_mark;
 mod device_provisioned;
+mod device_removed;
+mod device_renamed;
 mod device_state;
 mod device_type;
+mod device_upgraded;
+mod event_device;
+mod flagged;
 mod interface_updated;
 mod inventory_imported;
+mod linknet_changed;
+mod mgmtdomain_changed;
+mod neighbors;
 mod not_supported;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod rule_tests;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_intent::fleet::DeviceTypes;
-use lockstep_protocol::Envelope;
+use lockstep_protocol::{Envelope, Kind};
 use lockstep_store::{Facts, Keys};
+
+use crate::groups::RulesInUse;
 
 pub use context::HandlerContext;
 pub use decision::{Decision, DraftResult, EventAppliedDraft};
@@ -57,12 +69,15 @@ pub trait Handlers: std::fmt::Debug + Send + Sync + 'static {
 pub struct FleetHandlers {
     /// The device types of the site.
     pub types: Arc<DeviceTypes>,
+    /// The rules of groups that were read last.
+    pub groups: Arc<RulesInUse>,
 }
 
 impl Handlers for FleetHandlers {
     fn keys(&self, envelope: &Envelope, keys: &mut Keys) {
         if let Some(Processing::Batch(handler)) = processing(&envelope.message) {
             handler.keys(keys);
+            keys.group_rules |= changes_hostnames(envelope.message.kind());
         }
     }
 
@@ -71,7 +86,9 @@ impl Handlers for FleetHandlers {
         match processing(&envelope.message) {
             Some(Processing::Batch(handler)) => {
                 let context = HandlerContext::new(envelope, now, &self.types);
-                handler.decide(&context, facts)
+                let mut decision = handler.decide(&context, facts)?;
+                self.groups.join(&mut decision.effects, facts);
+                Ok(decision)
             }
             Some(Processing::NotSupported) => Err(not_supported::rejection(kind)),
             Some(Processing::Repositories(_) | Processing::Executions(_) | Processing::Element(_)) | None => {
@@ -79,4 +96,18 @@ impl Handlers for FleetHandlers {
             }
         }
     }
+}
+
+/// Whether messages of this kind create, rename or remove devices, or write groups: the rules of groups must not change meanwhile, and
+/// decide about new hostnames.
+fn changes_hostnames(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::DeviceProvisioned
+            | Kind::DeviceRemoved
+            | Kind::DeviceRemoveRequested
+            | Kind::DeviceRenamed
+            | Kind::DeviceRenameRequested
+            | Kind::InventoryImported
+    )
 }

@@ -35,10 +35,7 @@ impl Rejection {
             Some(spelling) => {
                 format!("no device is named {hostname}; did you mean {spelling}? Upper and lower case differ")
             }
-            None => format!(
-                "no device is named {hostname}; import it (`lockstep devices import`), then send this again, or requeue its dead \
-                 letter (`lockstep dead requeue`)"
-            ),
+            None => without_device(hostname, facts),
         };
         Self::new(Code::UnknownDevice, place, reason)
     }
@@ -57,6 +54,27 @@ impl Rejection {
             (None, None) => format!("{kind} is a result; workers process events and commands"),
         };
         Self::new(Code::UnexpectedType, "$.type", reason)
+    }
+}
+
+/// Why no device has this name, and what to do about it.
+fn without_device(hostname: &Hostname, facts: &Facts) -> String {
+    let Some(former) = facts.former_hostname(hostname) else {
+        return format!(
+            "no device is named {hostname}; import it (`lockstep devices import`), then send this again, or requeue its dead \
+             letter (`lockstep dead requeue`)"
+        );
+    };
+    let time = former.version.time;
+    match &former.current {
+        Some(current) => {
+            format!("no device is named {hostname}; it was renamed to {current} ({time:.0}): write {current}")
+        }
+        None => format!(
+            "no device is named {hostname}; {} was removed ({time:.0}). If it is back, import it (`lockstep devices import`), then \
+             send this again, or requeue its dead letter (`lockstep dead requeue`)",
+            former.hostname
+        ),
     }
 }
 

@@ -14,6 +14,7 @@ mod answer;
 mod classification;
 mod examination;
 mod failure;
+mod group_rules;
 mod message;
 mod primary_groups;
 mod refresh;

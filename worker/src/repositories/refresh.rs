@@ -5,18 +5,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lockstep_clock::Clock;
 use lockstep_git::GitError;
-use lockstep_intent::fleet::{Affected, Groups};
+use lockstep_intent::fleet::Affected;
 use lockstep_intent::{ChangeImpact, RepositoryKind};
 use lockstep_protocol::results::IgnoredReason;
 use lockstep_protocol::{Cause, Code, CommitId};
 use lockstep_store::{
-    Advance, DevicePredicate, DeviceSelector, Facts, Flagged, InboxRow, Keys, NewCause, Repositories,
+    Advance, DeviceSelector, Facts, Flagged, InboxRow, Keys, NewCause, NewGroupRules, Repositories,
     RepositoryChange, RepositoryRow,
 };
 
 use super::classification::{self, Request};
-use super::examination::{TipExamination, examine_commit, on_own_thread};
-use super::primary_groups::{self, PrimaryGroups};
+use super::examination::{TipExamination, examine_commit};
+use super::group_rules;
+use super::primary_groups::PrimaryGroups;
 use super::{Source, answer, failure};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
@@ -40,6 +41,8 @@ struct Planned<'a> {
     advance: Option<Advance>,
     /// The devices to be flagged, and the attempt that is their cause.
     flags: Option<(DeviceSelector, &'a Attempt)>,
+    /// The rules of groups, if they change.
+    group_rules: Option<NewGroupRules>,
     /// Whether this is the last commit under the lease.
     is_last: bool,
 }
@@ -53,6 +56,7 @@ impl Planned<'_> {
             problem: None,
             advance: None,
             flags: None,
+            group_rules: None,
             is_last,
         }
     }
@@ -156,7 +160,7 @@ impl Refresh<'_> {
                     warnings,
                 } = *impact;
                 let warnings = answer::listed(&warnings);
-                let members = self.members(&affected, groups).await?;
+                let (members, group_rules) = group_rules::matched(self, &affected, groups).await?;
                 let flags =
                     (!affected.is_empty()).then(|| (answer::selector(&affected, members), attempts[lead]));
                 let planned = Planned {
@@ -166,6 +170,7 @@ impl Refresh<'_> {
                         warnings: warnings.clone(),
                     }),
                     flags,
+                    group_rules,
                     ..planned
                 };
                 // One message reports what was done, the others name the commit.
@@ -223,6 +228,7 @@ impl Refresh<'_> {
         };
         let warnings = answer::listed(&impact.warnings);
         let none = (Affected::default(), Flagged::default());
+        let (_, group_rules) = group_rules::matched(self, &none.0, impact.groups).await?;
         let result = answer::applied(&none.0, &none.1, commit.clone(), warnings.clone());
         let planned = Planned {
             advance: Some(Advance {
@@ -230,6 +236,7 @@ impl Refresh<'_> {
                 listing,
                 warnings,
             }),
+            group_rules,
             // Where the tip is another commit, the watch finds that it was not processed yet.
             ..Planned::seen(commit, row.as_ref(), is_last)
         };
@@ -258,27 +265,6 @@ impl Refresh<'_> {
         examine_commit(self.context, self.source, old, commit).await
     }
 
-    /// Finds the devices whose primary group is affected, before the transaction that flags them.
-    async fn members(
-        &self,
-        affected: &Affected,
-        groups: Groups,
-    ) -> Result<Option<DevicePredicate>, ProcessingError> {
-        if affected.groups.is_empty() {
-            return Ok(None);
-        }
-        self.context.progress.begin("match groups");
-        let hostnames = self.repositories.hostnames().await?;
-        let primary_groups = Arc::clone(self.primary_groups);
-        let find = on_own_thread(self.context, move |cancellation| {
-            primary_groups.find(&groups, hostnames, cancellation)
-        });
-        Ok(Some(primary_groups::predicate(
-            find.await?,
-            affected.groups.clone(),
-        )))
-    }
-
     /// Commits a change together with the completions of the attempts, which `complete` makes from what was flagged.
     async fn commit(
         &self,
@@ -294,6 +280,7 @@ impl Refresh<'_> {
             problem,
             advance,
             flags,
+            group_rules,
             is_last,
         } = planned;
         let name = self.source.name();
@@ -305,6 +292,7 @@ impl Refresh<'_> {
                 .collect(),
             repositories: [name.clone()].into(),
             flag: selector,
+            new_group_rules: group_rules,
             ..Keys::default()
         };
         let (mut facts, mut transaction) = self.context.begin(&keys).await?;

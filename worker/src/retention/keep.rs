@@ -6,9 +6,10 @@ pub(super) const DELIVERY_ATTEMPTS: Duration = Duration::from_hours(24);
 /// How long records are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Inbox rows. A message that is redelivered after its row was deleted is processed again.
+    /// Inbox rows. A message that is redelivered after its row was deleted is processed again. As long, former hostnames and removed
+    /// links, which older messages may name.
     pub inbox: Duration,
-    /// Causes, from their creation. Open causes of devices are not deleted.
+    /// Causes, from their creation, and the history of devices. Open causes of devices are not deleted.
     pub causes: Duration,
     /// Dead letters, from when they were requeued or dropped. Unsettled ones are not deleted.
     pub dead_letters: Duration,

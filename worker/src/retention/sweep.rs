@@ -40,6 +40,12 @@ pub struct Deleted {
     pub delivery_attempts: u64,
     /// Deleted executions and elements.
     pub executions: u64,
+    /// Deleted former hostnames.
+    pub former_hostnames: u64,
+    /// Deleted links that were removed before.
+    pub removed_links: u64,
+    /// Deleted entries of the history of devices.
+    pub device_history: u64,
     /// Whether the sweep ended early, because the leadership was lost.
     pub cut: bool,
 }
@@ -96,6 +102,13 @@ impl RetentionSweep {
                 .expire(&Records::Executions, executions, leadership, count)
                 .await?;
         }
+        for (records, keep, count) in [
+            (Records::FormerHostnames, inbox, &mut deleted.former_hostnames),
+            (Records::RemovedLinks, inbox, &mut deleted.removed_links),
+            (Records::DeviceHistory, causes, &mut deleted.device_history),
+        ] {
+            continues = continues && self.expire(&records, keep, leadership, count).await?;
+        }
         deleted.cut = !continues;
         Ok(())
     }
@@ -145,15 +158,22 @@ impl PeriodicTask for RetentionSweep {
             dead_letters,
             delivery_attempts,
             executions,
+            former_hostnames,
+            removed_links,
+            device_history,
             cut,
         } = deleted;
-        if inbox + causes + dead_letters + delivery_attempts + executions > 0 {
+        let of_devices = former_hostnames + removed_links + device_history;
+        if inbox + causes + dead_letters + delivery_attempts + executions + of_devices > 0 {
             tracing::info!(
                 inbox,
                 causes,
                 dead_letters,
                 delivery_attempts,
                 executions,
+                former_hostnames,
+                removed_links,
+                device_history,
                 "expired records deleted"
             );
         }
@@ -218,6 +238,9 @@ mod tests {
                 Records::DeadLetters => "dead letters",
                 Records::DeliveryAttempts => "delivery attempts",
                 Records::Executions => "executions",
+                Records::FormerHostnames => "former hostnames",
+                Records::RemovedLinks => "removed links",
+                Records::DeviceHistory => "device history",
             };
             let mut calls = self.calls.lock().unwrap();
             calls.push((what, before.as_second(), from));
@@ -297,6 +320,9 @@ mod tests {
             ("causes", 999_800, 0),
             ("delivery attempts", 913_600, 0),
             ("executions", 999_600, 0),
+            ("former hostnames", 999_900, 0),
+            ("removed links", 999_900, 0),
+            ("device history", 999_800, 0),
         ];
         assert_eq!(*store.calls.lock().unwrap(), expected);
         let expected = Deleted {

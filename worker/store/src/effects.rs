@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Cause, DeviceState, GroupName, Hostname};
 
-use super::{Attributes, ClientRow, FollowUpRequest, GroupRow, InterfaceRow, LinkChange, Version};
+use super::{
+    Attributes, ClientRow, FollowUpRequest, GroupRow, GroupsByRule, InterfaceRow, LinkChange, Version,
+};
 
 /// What one message changes. The set is closed, so the store can write the effects of many messages in one transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,6 +88,13 @@ pub enum DeviceEffect {
         hostname: Hostname,
         /// All groups of the device.
         groups: BTreeSet<GroupName>,
+    },
+    /// Sets the groups of which the device is a member by rule, and its primary group. It stays a member by list of others.
+    JoinByRule {
+        /// The name of the device.
+        hostname: Hostname,
+        /// What the rules make of the device.
+        groups: GroupsByRule,
     },
     /// Marks the device as unsynchronized: it needs a newer configuration than it has.
     Unsynchronize {

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use lockstep_protocol::{Cause, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial, SmolStr};
 
 use super::{
-    Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, InboxRow,
-    InterfaceRow, Lease, Lifecycle, ReplyAddress, RepositoryChange, RepositoryRow, SyncState, column,
+    Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, GroupRules,
+    InboxRow, InterfaceRow, Lease, Lifecycle, ReplyAddress, RepositoryChange, RepositoryRow, SyncState,
+    column,
 };
 
 pub use dead_letters::SettledDeadLetters;
@@ -37,6 +38,7 @@ pub struct Facts {
     /// How many of `new_causes` there were when the last row was recorded: a cause behind may be that of the next row.
     recorded_causes: usize,
     groups: Vec<GroupRow>,
+    group_rules: Option<Arc<GroupRules>>,
     interfaces: Vec<InterfaceRow>,
     clients: Vec<ClientRow>,
     dead_letters: dead_letters::DeadLetterFacts,
@@ -98,6 +100,11 @@ impl Facts {
     /// Adds a repository.
     pub fn add_repository(&mut self, row: RepositoryRow) {
         self.repositories.insert(row.name.clone(), row);
+    }
+
+    /// Adds the rules of groups.
+    pub fn set_group_rules(&mut self, rules: Arc<GroupRules>) {
+        self.group_rules = Some(rules);
     }
 
     /// Sets the time of the batch, by the store's clock.
@@ -189,6 +196,12 @@ impl Facts {
         stored.into_iter().flatten().cloned().chain(new).collect()
     }
 
+    /// The rules of groups of the accepted settings. `None` before the first ones are accepted, and if [`Keys::group_rules`](super::Keys)
+    /// does not ask for them.
+    pub fn group_rules(&self) -> Option<&Arc<GroupRules>> {
+        self.group_rules.as_ref()
+    }
+
     /// The device a MAC address belongs to.
     pub fn owner_of_mac(&self, mac: &Mac) -> Option<&Hostname> {
         self.macs.get(mac)
@@ -236,6 +249,12 @@ impl Facts {
     /// Groups to be created or updated.
     pub fn groups(&self) -> &[GroupRow] {
         &self.groups
+    }
+
+    /// Whether memberships in groups are to be written.
+    pub(crate) fn change_members(&self) -> bool {
+        self.devices()
+            .any(|row| row.groups.is_some() || row.by_rule.is_some())
     }
 
     /// Interfaces to be created or updated; the last row for an interface counts.
@@ -346,6 +365,7 @@ impl Facts {
                 sync: SyncState::SYNCHRONIZED,
                 marked: None,
                 groups: None,
+                by_rule: None,
                 causes: Vec::new(),
                 forgets_causes: false,
                 described: true,
@@ -388,6 +408,7 @@ impl Facts {
                 ..
             } => row.r#move(state, note, until, version, from.at),
             DeviceEffect::Join { groups, .. } => row.groups = Some(groups),
+            DeviceEffect::JoinByRule { groups, .. } => row.by_rule = Some(groups),
             DeviceEffect::Unsynchronize { .. } => row.unsynchronize(cause, from.at),
             DeviceEffect::ForgetCauses { .. } => row.forget_causes(),
             DeviceEffect::Synchronize { .. } => row.synchronize(from, note),

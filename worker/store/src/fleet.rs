@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
-use super::{Attributes, DeviceRow, Lifecycle, Mark, StoreError, SyncState};
+use super::{
+    Attributes, DEFAULT_GROUP, DeviceRow, Group, GroupQuery, Lifecycle, Mark, StoreError, SyncState,
+};
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
 pub(super) const OPEN_CAUSES: usize = 32;
@@ -44,6 +46,18 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError>;
 
+    /// One page of the groups, ordered by name (by bytes), with the numbers of their members. DEFAULT is one of them.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn groups(&self, query: &GroupQuery) -> Result<Vec<Group>, StoreError>;
+
+    /// The group with this name; upper and lower case differ.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn group(&self, name: &GroupName) -> Result<Option<Group>, StoreError>;
+
     /// The causes with these ids, such as [`Device::open_causes`]. An id without a cause is absent.
     ///
     /// # Errors
@@ -60,7 +74,7 @@ pub struct DeviceQuery {
     pub state: Option<DeviceState>,
     /// Only devices of this type.
     pub device_type: Option<DeviceType>,
-    /// Only members of this group.
+    /// Only members of this group, by list or by rule. Every device is a member of DEFAULT.
     pub group: Option<GroupName>,
     /// Only devices whose hostname sorts after this one: where the next page begins.
     pub after: Option<Hostname>,
@@ -82,7 +96,11 @@ impl<'a> DeviceFilters<'a> {
             synchronized: query.synchronized,
             state: query.state.map(DeviceState::as_str),
             device_type: query.device_type.as_ref().map(DeviceType::as_str),
-            group: query.group.as_ref().map(GroupName::as_str),
+            group: query
+                .group
+                .as_ref()
+                .map(GroupName::as_str)
+                .filter(|name| *name != DEFAULT_GROUP),
         }
     }
 }
@@ -95,7 +113,10 @@ impl DeviceQuery {
         let filtered = self.synchronized.is_some()
             || self.state.is_some()
             || self.device_type.is_some()
-            || self.group.is_some();
+            || self
+                .group
+                .as_ref()
+                .is_some_and(|name| name.as_str() != DEFAULT_GROUP);
         filtered && self.after.is_none()
     }
 
@@ -135,6 +156,8 @@ pub struct Device {
     pub sync: SyncState,
     /// Who last marked it as synchronized.
     pub marked: Option<Mark>,
+    /// Its primary group by the accepted settings. `None` if it is not known.
+    pub primary_group: Option<GroupName>,
     /// Why it is not synchronized: the newest 32 causes, oldest first. Empty for a synchronized device.
     pub open_causes: Vec<CauseId>,
 }
@@ -158,7 +181,12 @@ pub struct CauseRow {
 
 impl DeviceRow {
     /// The stored part of a row that was just read.
-    pub(super) fn stored(self, id: DeviceId, open_causes: Vec<CauseId>) -> Device {
+    pub(super) fn stored(
+        self,
+        id: DeviceId,
+        open_causes: Vec<CauseId>,
+        primary_group: Option<GroupName>,
+    ) -> Device {
         Device {
             id,
             hostname: self.hostname,
@@ -166,6 +194,7 @@ impl DeviceRow {
             lifecycle: self.lifecycle,
             sync: self.sync,
             marked: self.marked,
+            primary_group,
             open_causes,
         }
     }

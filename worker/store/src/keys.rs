@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{Digest, Hostname, Mac, MessageKey, RepositoryName, Serial};
 
-use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts};
+use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts, Link, NewGroupRules};
 
 /// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
@@ -20,15 +20,21 @@ pub struct Keys {
     pub macs: BTreeSet<Mac>,
     /// Serial numbers that may belong to a device.
     pub serials: BTreeSet<Serial>,
-    /// Devices whose links are read.
+    /// Devices whose links are read. The devices at their other ends are read and locked, too.
     pub links_of: BTreeSet<Hostname>,
     /// Devices whose open causes are read; they are among `hostnames`, too.
     pub causes_of: BTreeSet<Hostname>,
     /// Those of `hostnames` that events name: where no device has such a name now and a device had it before it was renamed, that
-    /// device is read and locked, too.
+    /// device is read and locked, too, and what the other keys say of the name applies to it.
     pub renamed: BTreeSet<Hostname>,
-    /// Devices whose interfaces name as their neighbour; see [`Facts::neighbors_by_configuration`].
+    /// Devices that interfaces of others name as their neighbour; see [`Facts::neighbors_by_configuration`]. Those others are read and
+    /// locked, too.
     pub neighbors_of: BTreeSet<Hostname>,
+    /// Whether the rules of groups are read, and stay as they are until the transaction ends: for who creates, renames or removes a
+    /// device, or writes groups.
+    pub group_rules: bool,
+    /// New rules of groups, which [`begin`](super::UnitOfWork::begin) writes with the members that they make.
+    pub new_group_rules: Option<NewGroupRules>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
     /// Repositories, to be locked.
@@ -44,6 +50,50 @@ impl Keys {
     pub fn add_device_of_event(&mut self, hostname: &Hostname) {
         self.hostnames.insert(hostname.clone());
         self.renamed.insert(hostname.clone());
+    }
+
+    /// These keys with the devices that the facts lead to: renamed ones, and neighbours. `None` if the keys have all of them: then the
+    /// facts are complete. Locks are taken in one order, so a transaction that was begun without them has to begin again.
+    pub(crate) fn further(&self, facts: &Facts) -> Option<Self> {
+        let mut further = Self::default();
+        let missing = self.renamed.iter().filter(|name| facts.device(name).is_none());
+        for name in missing {
+            let Some(current) = facts
+                .former_hostname(name)
+                .and_then(|former| former.current.as_ref())
+            else {
+                continue;
+            };
+            further.hostnames.insert(current.clone());
+            for (ours, theirs) in [
+                (&self.renamed, &mut further.renamed),
+                (&self.links_of, &mut further.links_of),
+                (&self.causes_of, &mut further.causes_of),
+                (&self.neighbors_of, &mut further.neighbors_of),
+            ] {
+                if ours.contains(name) {
+                    theirs.insert(current.clone());
+                }
+            }
+        }
+        let links = self.links_of.iter().flat_map(|name| facts.links_of(name));
+        let ends = links.flat_map(Link::ends).map(|end| &end.hostname);
+        let neighbors = self.neighbors_of.iter();
+        let neighbors = neighbors.flat_map(|name| facts.neighbors_by_configuration(name));
+        further.hostnames.extend(ends.chain(neighbors).cloned());
+        let is_complete = further.hostnames.is_subset(&self.hostnames)
+            && further.links_of.is_subset(&self.links_of)
+            && further.causes_of.is_subset(&self.causes_of)
+            && further.neighbors_of.is_subset(&self.neighbors_of);
+        (!is_complete).then(|| {
+            let mut all = self.clone();
+            all.hostnames.append(&mut further.hostnames);
+            all.renamed.append(&mut further.renamed);
+            all.links_of.append(&mut further.links_of);
+            all.causes_of.append(&mut further.causes_of);
+            all.neighbors_of.append(&mut further.neighbors_of);
+            all
+        })
     }
 
     /// The messages whose inbox rows are read.

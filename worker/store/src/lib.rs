@@ -5,8 +5,8 @@
 //! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `execution_table`, `follow_up_table`
-//! and `repository_failure`.
+//! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `device_name_table`, `execution_table`,
+//! `follow_up_table`, `group_table` and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
@@ -14,23 +14,29 @@ mod column;
 mod dead_letter;
 mod dead_letter_table;
 mod delivery_attempt;
+mod device_name_table;
 mod device_selector;
 mod effects;
 mod error;
 mod error_class;
 mod execution;
 mod execution_table;
+mod expiry;
 mod facts;
 mod fleet;
 mod follow_up;
 mod follow_up_table;
 mod former_hostname;
+mod group;
+mod group_rule;
+mod group_table;
 mod inbox;
 mod keys;
 mod lease;
 mod link;
 mod merged;
 mod migrated;
+mod neighbor;
 pub mod postgres;
 mod repository;
 mod repository_failure;
@@ -73,6 +79,11 @@ pub use follow_up::{
     UNPUBLISHED_GRACE, UnknownFollowUpKey,
 };
 pub use former_hostname::FormerHostname;
+pub use group::{Group, GroupQuery, GroupRuleSummary};
+pub use group_rule::{
+    DEFAULT_GROUP, GroupMatches, GroupRule, GroupRuleMembers, GroupRules, GroupsByRule, MatchGroups,
+    NewGroupRules,
+};
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};

@@ -48,6 +48,11 @@ impl Link {
         self.a.hostname == *hostname || self.b.hostname == *hostname
     }
 
+    /// Whether it is another link and ends at the same interface: only one of both can exist.
+    pub fn excludes(&self, other: &Self) -> bool {
+        self != other && other.ends().iter().any(|end| self.ends().contains(end))
+    }
+
     /// The link after a device was renamed.
     #[must_use]
     pub fn renamed(self, from: &Hostname, to: &Hostname) -> Self {
@@ -79,6 +84,8 @@ pub struct LinkRow {
     pub present: bool,
     /// The version of the newest message about it. `None` if no message with a version was.
     pub version: Option<Version>,
+    /// The version of the newest message that added it, also if it was removed or replaced since. `None` if none had a version.
+    pub added: Option<Version>,
     /// Whether the batch changed it.
     pub changed: bool,
 }

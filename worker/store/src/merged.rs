@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use lockstep_protocol::{GroupName, Hostname, InterfaceName, Mac};
 use serde_json::Value;
 
-use super::{Facts, LinkEnd, StoreError};
+use super::{DeviceRow, Facts, LinkEnd, StoreError};
 
 /// Groups by name, and whether each is a location. A group is also created when a device joins it or a client belongs to it.
 pub(super) fn groups(facts: &Facts) -> BTreeMap<&GroupName, Option<bool>> {
@@ -66,23 +66,39 @@ pub(super) fn clients(facts: &Facts) -> BTreeMap<&Mac, Client<'_>> {
     clients
 }
 
-/// Fails if a device is created that exists, or whose name was not among the keys. Otherwise the error of the database would
-/// look like a conflict with another transaction, which would be repeated forever.
-pub(super) fn check_created(
+/// Fails if a device is created that exists, or if a device gets a name that was not among the keys or that another one has. Otherwise
+/// the error of the database would look like a conflict with another transaction, which would be repeated forever.
+///
+/// A name that the same transaction frees is still one that exists: messages that rename or remove a device and create another one by its
+/// name are processed one by one.
+pub(super) fn check_names(
     facts: &Facts,
     requested: &BTreeSet<Hostname>,
     existing: &BTreeSet<Hostname>,
 ) -> Result<(), StoreError> {
-    let refused = facts
-        .devices()
-        .filter(|device| device.id.is_none())
-        .map(|device| &device.hostname)
-        .find(|hostname| existing.contains(hostname) || !requested.contains(hostname));
-    match refused {
-        None => Ok(()),
-        Some(hostname) => Err(StoreError::Refused {
-            operation: "create a device",
-            source: format!("{hostname} exists, or was not among the keys of the transaction").into(),
-        }),
+    let refused = |operation, reason: String| {
+        Err(StoreError::Refused {
+            operation,
+            source: reason.into(),
+        })
+    };
+    let (stored, new): (Vec<&DeviceRow>, Vec<&DeviceRow>) =
+        facts.devices().partition(|device| device.id.is_some());
+    let created = new.iter().map(|device| &device.hostname);
+    let mut created = created.filter(|hostname| existing.contains(hostname) || !requested.contains(hostname));
+    if let Some(hostname) = created.next() {
+        let reason = format!("{hostname} exists, or was not among the keys of the transaction");
+        return refused("create a device", reason);
     }
+    let mut targets = facts.renamed().iter().map(|renamed| &renamed.to);
+    if let Some(hostname) = targets.find(|hostname| !requested.contains(hostname)) {
+        let reason = format!("{hostname} was not among the keys of the transaction");
+        return refused("rename a device", reason);
+    }
+    // The facts have one row for each name.
+    if stored.len() + facts.removed().len() != existing.len() {
+        let reason = "another device has the new name of a device".to_owned();
+        return refused("rename a device", reason);
+    }
+    Ok(())
 }

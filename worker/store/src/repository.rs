@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{CommitId, Hostname, RepositoryName};
 
-use super::{RepositoryFailures, StoreError};
+use super::{GroupRules, RepositoryFailures, StoreError};
 
 /// A repository, without its listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,13 @@ pub trait Repositories: RepositoryFailures {
     /// # Errors
     /// See [`StoreError`].
     async fn hostnames(&self) -> Result<Vec<Hostname>, StoreError>;
+
+    /// The rules of groups that are stored. `None` before the first ones are accepted. They change only under the lease of the settings
+    /// repository.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn group_rules(&self) -> Result<Option<GroupRules>, StoreError>;
 }
 
 /// Warnings as one text, a line for each. `None` if there are none.

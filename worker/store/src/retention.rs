@@ -45,6 +45,12 @@ pub enum Records {
     /// Executions, with their elements. Their age counts from their end. With them go former facts and checks; the newest ones stay. A
     /// chunk is bounded by elements and results, so an execution may lose these before it is deleted.
     Executions,
+    /// Names that devices had. Their age counts from when the device was renamed or removed.
+    FormerHostnames,
+    /// Links that were removed.
+    RemovedLinks,
+    /// The history of devices. Of each device, at most its newest 1,000 entries stay, whatever their age.
+    DeviceHistory,
 }
 
 /// The result of one chunk.

@@ -7,7 +7,7 @@ use lockstep_protocol::{
 };
 use serde_json::Value;
 
-use super::LinkEnd;
+use super::{GroupsByRule, LinkEnd};
 
 /// The attributes of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +127,8 @@ pub struct DeviceRow {
     pub marked: Option<Mark>,
     /// The groups of which it is a member by list. `None` if this batch does not set them.
     pub groups: Option<BTreeSet<GroupName>>,
+    /// What the rules of groups make of it. `None` if this batch does not set it.
+    pub by_rule: Option<GroupsByRule>,
     /// Causes of this batch, as indices into the batch's causes, in order.
     pub causes: Vec<usize>,
     /// Whether the causes before this batch are closed.

@@ -6,4 +6,5 @@ mod counted_store;
 mod duplicates;
 mod overlap;
 mod pipeline;
+mod rules;
 mod scene;

@@ -15,7 +15,7 @@ use lockstep_protocol::topology::{Destination, Lane, Queue, Topology};
 use lockstep_protocol::{DeviceType, Envelope, Hostname, Message, Source};
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_store::{DeliveryAttempts, Fleet, FollowUps, Leases, Schema, UnitOfWork};
+use lockstep_store::{DeliveryAttempts, Device, Fleet, FollowUps, Leases, Schema, UnitOfWork};
 use lockstep_testbed::wait;
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
@@ -170,6 +170,12 @@ impl Scene {
         Ok(figures[0].context("it was declared")?.consumers)
     }
 
+    /// A device as it is stored.
+    pub(crate) async fn device(&self, number: usize) -> Result<Device> {
+        let device = self.fleet.device(&hostname(number)).await?;
+        device.context("it was imported")
+    }
+
     /// Waits until so many messages are in the lane, whether a worker has them or not.
     pub(crate) async fn left(&self, count: u32) -> Result<()> {
         let left = wait::until("the number of messages in the lane", PATIENCE, async || {
@@ -220,12 +226,12 @@ pub(crate) fn id(envelope: &Envelope) -> String {
     envelope.identity.id.as_str().to_owned()
 }
 
-fn envelope(message: impl Into<Message>) -> Envelope {
+pub(crate) fn envelope(message: impl Into<Message>) -> Envelope {
     let source = Source::try_from("urn:lockstep:test".to_owned()).expect("it is a source");
     Envelope::new(source, Timestamp::UNIX_EPOCH, message)
 }
 
-fn hostname(number: usize) -> Hostname {
+pub(crate) fn hostname(number: usize) -> Hostname {
     format!("sw{number}").parse().expect("it is a hostname")
 }
 

@@ -65,7 +65,11 @@ pub(super) async fn find(
     shared: &Shared,
     hostname: Result<Path<String>, PathRejection>,
 ) -> Result<Device, ProblemResponse> {
-    let text = parameters::segment(hostname)?;
+    named(shared, &parameters::segment(hostname)?).await
+}
+
+/// The device with this name.
+pub(super) async fn named(shared: &Shared, text: &str) -> Result<Device, ProblemResponse> {
     let unknown = || {
         let detail = format!("no device is named {text:?}");
         ProblemResponse::not_found("unknown-device", "the device does not exist", detail)
@@ -102,6 +106,7 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
         lifecycle,
         sync,
         marked,
+        primary_group,
         open_causes,
     } = device;
     DeviceView {
@@ -124,6 +129,7 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
         os_version: attributes.os_version,
         controller: attributes.controller,
         groups,
+        primary_group,
         causes: open_causes
             .iter()
             .filter_map(|id| causes.get(id))

@@ -36,8 +36,10 @@ pub enum Members {
 /// The groups of a settings tree. Finds the primary group of a device; `docs/sync-rules.md` has the rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Groups {
-    /// Those that may be primary: by falling priority, then in the order of the file.
-    eligible: Vec<Rule>,
+    /// All that are defined, in the order of the file.
+    rules: Vec<Rule>,
+    /// The places of those that may be primary: by falling priority, then in the order of the file.
+    eligible: Vec<usize>,
     /// All of them.
     names: HashSet<GroupName>,
     /// The primary group of a device that no group matches.
@@ -138,15 +140,18 @@ impl Groups {
         }
     }
 
-    fn from_rules(mut rules: Vec<Rule>) -> Self {
+    fn from_rules(rules: Vec<Rule>) -> Self {
         let fallback = GroupName::try_from(DEFAULT_GROUP.to_owned()).expect("DEFAULT is a valid name");
         let mut names: HashSet<GroupName> = rules.iter().map(|rule| rule.name.clone()).collect();
         names.insert(fallback.clone());
-        rules.retain(|rule| rule.priority > 0);
+        let mut eligible: Vec<usize> = (0..rules.len())
+            .filter(|place| rules[*place].priority > 0)
+            .collect();
         // The sort is stable: of equal priorities, the first in the file wins, as in CNaaS NMS.
-        rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
+        eligible.sort_by_key(|place| std::cmp::Reverse(rules[*place].priority));
         Self {
-            eligible: rules,
+            rules,
+            eligible,
             names,
             fallback,
         }
@@ -177,7 +182,7 @@ impl Groups {
         let mut answers: Vec<Option<Result<&GroupName, MatchError>>> = vec![None; hostnames.len()];
         let mut open: Vec<usize> = (0..hostnames.len()).collect();
         // Group by group, so that one regex at a time is compiled.
-        for rule in &self.eligible {
+        for rule in self.eligible.iter().map(|place| &self.rules[*place]) {
             let mut matcher = rule.members.matcher();
             open.retain(|index| {
                 if cancellation.is_cancelled() {
@@ -197,6 +202,45 @@ impl Groups {
         answers
             .map(|answer| answer.unwrap_or(Ok(&self.fallback)))
             .collect()
+    }
+
+    /// The groups that are defined, in the order of the file.
+    pub fn rules(&self) -> impl Iterator<Item = GroupRule> + '_ {
+        self.rules.iter().map(|rule| GroupRule {
+            name: rule.name.clone(),
+            members: match &rule.members {
+                Matching::Pattern(pattern) => Members::Matching(pattern.as_str().to_owned()),
+                Matching::Listed(hostnames) => Members::Listed(hostnames.clone()),
+            },
+            priority: rule.priority,
+        })
+    }
+
+    /// For each of the [rules](Self::rules), the places of its members among these devices, ascending. Every device is a member of
+    /// DEFAULT. Where a regex takes too many steps, by itself or together with all before, the device is no member. If the caller
+    /// cancels, the answers are incomplete.
+    pub fn members(&self, hostnames: &[&Hostname], cancellation: &Cancellation<'_>) -> Vec<Vec<u32>> {
+        self.members_within(MOST_STEPS_OF_MATCHING, hostnames, cancellation)
+    }
+
+    fn members_within(
+        &self,
+        mut steps: u64,
+        hostnames: &[&Hostname],
+        cancellation: &Cancellation<'_>,
+    ) -> Vec<Vec<u32>> {
+        let places = || (0_u32..).zip(hostnames);
+        let members = self.rules.iter().map(|rule| {
+            if rule.name == self.fallback {
+                return places().map(|(place, _)| place).collect();
+            }
+            let mut matcher = rule.members.matcher();
+            let matching = places()
+                .take_while(|_| !cancellation.is_cancelled())
+                .filter(|(_, hostname)| matcher(hostname, &mut steps).unwrap_or(false));
+            matching.map(|(place, _)| place).collect()
+        });
+        members.collect()
     }
 
     /// The primary group of one device; see [`primaries`](Self::primaries).
@@ -272,6 +316,31 @@ mod tests {
         };
         assert_eq!(primary(std::slice::from_ref(&listed), "sw1"), "LISTED");
         assert_eq!(primary(&[listed], "sw12"), "DEFAULT");
+    }
+
+    #[test]
+    fn a_device_is_a_member_of_every_group_that_matches_it() {
+        let listed = GroupRule {
+            name: "LISTED".to_owned().try_into().unwrap(),
+            members: Members::Listed(["sw2".parse().unwrap()].into()),
+            priority: 0,
+        };
+        let rules = vec![
+            rule("ALL", "", 0),
+            rule("DEFAULT", "none", 1),
+            rule("ONE", "sw1", 5),
+            rule("SLOW", "(?:(a|aa)+)+\\1-b$", 9),
+            listed,
+        ];
+        let groups = Groups::new(rules.clone(), &Cancellation::never()).unwrap();
+        assert_eq!(groups.rules().collect::<Vec<_>>(), rules);
+        let slow = format!("{}-c", "a".repeat(50));
+        let hostnames: Vec<Hostname> = ["sw1", "sw2", &slow].map(|name| name.parse().unwrap()).into();
+        let hostnames: Vec<&Hostname> = hostnames.iter().collect();
+        let members = groups.members(&hostnames, &Cancellation::never());
+        assert_eq!(members, [vec![0, 1, 2], vec![0, 1, 2], vec![0], vec![], vec![1]]);
+        let few = groups.members_within(2, &hostnames, &Cancellation::never());
+        assert_eq!(few[0], [0, 1], "then the steps are used up");
     }
 
     #[test]

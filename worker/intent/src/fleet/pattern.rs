@@ -53,6 +53,10 @@ impl Pattern {
         }
     }
 
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn matcher(&self) -> Matcher<'_> {
         Matcher {
             pattern: self,

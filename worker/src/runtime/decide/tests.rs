@@ -60,6 +60,7 @@ fn facts() -> Facts {
         sync: SyncState::SYNCHRONIZED,
         marked: None,
         groups: None,
+        by_rule: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,

@@ -10,7 +10,7 @@ use super::{WRITE, execute, milliseconds, texts};
 use crate::sql::{Row, SqlSession, Value, rows};
 use crate::{ElementOwner, StoreError, column};
 
-const PREFIX: &str = "device/";
+pub(super) const PREFIX: &str = "device/";
 
 /// In the order of the list, which is that of the names. A lease that is held is locked, too: whoever gives it back waits, and then finds
 /// the element that waits for it.

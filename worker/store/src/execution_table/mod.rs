@@ -10,6 +10,7 @@ mod check;
 mod claim;
 mod cycle;
 mod device_lease;
+pub(super) mod device_name;
 mod element;
 mod entity_result;
 mod execution;
@@ -383,6 +384,7 @@ mod tests {
             check::STATEMENTS,
             claim::STATEMENTS,
             device_lease::STATEMENTS,
+            device_name::STATEMENTS,
             entity_result::STATEMENTS,
             execution::STATEMENTS,
             fact::STATEMENTS,

@@ -14,6 +14,7 @@ impl DeviceEffect {
             | Self::Describe { hostname, .. }
             | Self::Move { hostname, .. }
             | Self::Join { hostname, .. }
+            | Self::JoinByRule { hostname, .. }
             | Self::Unsynchronize { hostname, .. }
             | Self::ForgetCauses { hostname }
             | Self::Rename { hostname, .. }

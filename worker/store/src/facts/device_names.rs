@@ -1,6 +1,6 @@
 //! Devices that a batch renames or removes, and the names that they had.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use lockstep_protocol::Hostname;
@@ -18,6 +18,8 @@ pub(super) struct NameFacts {
     renamed: Vec<RenamedDevice>,
     removed: Vec<i64>,
     new_former: Vec<NewFormerHostname>,
+    /// The folded names of `former` that devices of the batch got.
+    taken: BTreeSet<String>,
 }
 
 /// A stored device that gets another name.
@@ -25,17 +27,19 @@ pub(super) struct NameFacts {
 pub struct RenamedDevice {
     /// The number of the device.
     pub id: i64,
+    /// Its name before.
+    pub from: Hostname,
     /// Its new name.
     pub to: Hostname,
 }
 
-/// A hostname that a stored device had.
+/// A hostname that a device had before the batch or in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewFormerHostname {
     /// The name.
     pub hostname: Hostname,
-    /// The number of the device that was renamed. `None` if it was removed.
-    pub device: Option<i64>,
+    /// The name of that device after the batch. `None` if it was removed.
+    pub current: Option<Hostname>,
     /// The version of the message.
     pub version: Version,
     /// When it was applied.
@@ -80,9 +84,35 @@ impl Facts {
         &self.names.removed
     }
 
-    /// Former hostnames to be written; the last one for a name counts.
-    pub fn new_former_hostnames(&self) -> &[NewFormerHostname] {
-        &self.names.new_former
+    /// Former hostnames to be written, by folded name. Names that devices have after the batch are none of them.
+    pub fn new_former_hostnames(&self) -> BTreeMap<String, NewFormerHostname> {
+        let new = self.names.new_former.iter().filter_map(|new| {
+            let former = self.former_hostname(&new.hostname)?;
+            let current = former.current.clone();
+            let new = NewFormerHostname {
+                current,
+                ..new.clone()
+            };
+            Some((new.hostname.folded(), new))
+        });
+        new.collect()
+    }
+
+    /// The folded names that are to be forgotten as former ones, because devices of the batch got them.
+    pub(crate) fn taken_hostnames(&self) -> &BTreeSet<String> {
+        &self.names.taken
+    }
+
+    /// Whether the batch renames or removes devices, or gives them former names.
+    pub(crate) fn change_hostnames(&self) -> bool {
+        let NameFacts {
+            renamed,
+            removed,
+            new_former,
+            taken,
+            ..
+        } = &self.names;
+        !(renamed.is_empty() && removed.is_empty() && new_former.is_empty() && taken.is_empty())
     }
 
     /// The name that a device has after the batch so far; `None` if it was removed.
@@ -90,12 +120,18 @@ impl Facts {
         if self.devices.contains_key(&hostname) {
             return Some(hostname);
         }
-        self.former_hostname(&hostname)?.current.clone()
+        match self.former_hostname(&hostname) {
+            Some(former) => former.current.clone(),
+            None => self.spelling_of(&hostname).cloned(),
+        }
     }
 
     /// A device gets this name.
     pub(super) fn forget_former_name(&mut self, hostname: &Hostname) {
-        self.names.former.remove(&hostname.folded());
+        let folded = hostname.folded();
+        if self.names.former.remove(&folded).is_some() {
+            self.names.taken.insert(folded);
+        }
     }
 
     pub(super) fn rename(&mut self, from: &Hostname, to: Hostname, version: Version, at: Timestamp) {
@@ -104,10 +140,13 @@ impl Facts {
         };
         row.hostname = to.clone();
         if let Some(id) = row.id {
-            let renamed = RenamedDevice { id, to: to.clone() };
-            self.names.renamed.push(renamed);
-            self.remember(from, Some(id), &version, at);
+            self.names.renamed.push(RenamedDevice {
+                id,
+                from: from.clone(),
+                to: to.clone(),
+            });
         }
+        self.remember(from, &version, at);
         for former in self.names.former.values_mut() {
             if former.current.as_ref() == Some(from) {
                 former.current = Some(to.clone());
@@ -135,8 +174,8 @@ impl Facts {
         };
         if let Some(id) = row.id {
             self.names.removed.push(id);
-            self.remember(hostname, None, &version, at);
         }
+        self.remember(hostname, &version, at);
         for former in self.names.former.values_mut() {
             if former.current.as_ref() == Some(hostname) {
                 former.current = None;
@@ -155,10 +194,11 @@ impl Facts {
         self.remove_pending(hostname);
     }
 
-    fn remember(&mut self, hostname: &Hostname, device: Option<i64>, version: &Version, at: Timestamp) {
+    /// What became of the device is added when it is written.
+    fn remember(&mut self, hostname: &Hostname, version: &Version, at: Timestamp) {
         self.names.new_former.push(NewFormerHostname {
             hostname: hostname.clone(),
-            device,
+            current: None,
             version: version.clone(),
             at,
         });

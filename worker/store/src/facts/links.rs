@@ -14,9 +14,22 @@ pub(super) struct LinkFacts(BTreeMap<Link, LinkRow>);
 impl Facts {
     /// Adds a link that the store has; with its version, where it was removed, too.
     pub fn add_link(&mut self, link: Link, present: bool, version: Option<Version>) {
+        let added = version.clone().filter(|_| present);
+        self.add_link_row(link, present, version, added);
+    }
+
+    /// Adds a link that the store has, with the version of the message that added it.
+    pub(crate) fn add_link_row(
+        &mut self,
+        link: Link,
+        present: bool,
+        version: Option<Version>,
+        added: Option<Version>,
+    ) {
         let row = LinkRow {
             present,
             version,
+            added,
             changed: false,
         };
         self.links.0.insert(link, row);
@@ -53,21 +66,71 @@ impl Facts {
         self.links.0.iter().filter(|(_, row)| row.changed)
     }
 
-    /// The newest version counts, also if this message has none.
+    /// The links that exist and that this one replaces if it is added with this version: those that were added before it and end
+    /// at one of its interfaces.
+    pub fn links_replaced_by<'a>(
+        &'a self,
+        link: &'a Link,
+        version: &'a Version,
+    ) -> impl Iterator<Item = &'a Link> {
+        let older = |row: &LinkRow| row.present && row.added.as_ref() < Some(version);
+        let links = self.links.0.iter();
+        let replaced = links.filter(move |(other, row)| other.excludes(link) && older(row));
+        replaced.map(|(other, _)| other)
+    }
+
+    /// What the messages about links say together, in whichever order they arrive: a link exists if the newest message about it
+    /// added it, and no other link at one of its interfaces was added after it. Without a version, the message is the newest.
     pub(super) fn change_link(&mut self, change: LinkChange) {
         let LinkChange {
             link,
             present,
             version,
         } = change;
+        let Some(version) = version else {
+            return self.force_link(link, present);
+        };
+        if present {
+            let older = |row: &LinkRow| row.present && row.added.as_ref() < Some(&version);
+            for (other, row) in &mut self.links.0 {
+                if other.excludes(&link) && older(row) {
+                    row.present = false;
+                    row.changed = true;
+                }
+            }
+        }
         let known = self.links.0.get(&link);
-        if known.is_some_and(|row| row.present == present) && version.is_none() {
+        let before = known.and_then(|row| row.version.as_ref());
+        let added_before = known.and_then(|row| row.added.as_ref());
+        let added = added_before.max(Some(&version).filter(|_| present)).cloned();
+        let newest = before.max(Some(&version)).cloned();
+        let replaced = || {
+            let mut others = self.links.0.iter();
+            others.any(|(other, row)| other.excludes(&link) && row.added > added)
+        };
+        let row = LinkRow {
+            present: added.is_some() && newest == added && !replaced(),
+            version: newest,
+            added,
+            changed: true,
+        };
+        let is_same = known.is_some_and(|known| {
+            (known.present, &known.version, &known.added) == (row.present, &row.version, &row.added)
+        });
+        if !is_same {
+            self.links.0.insert(link, row);
+        }
+    }
+
+    fn force_link(&mut self, link: Link, present: bool) {
+        let known = self.links.0.get(&link);
+        if known.is_some_and(|row| row.present == present) {
             return;
         }
-        let before = known.and_then(|row| row.version.clone());
         let row = LinkRow {
             present,
-            version: version.max(before),
+            version: known.and_then(|row| row.version.clone()),
+            added: known.and_then(|row| row.added.clone()),
             changed: true,
         };
         self.links.0.insert(link, row);

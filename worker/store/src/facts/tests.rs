@@ -1,3 +1,5 @@
+mod names;
+
 use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::{Code, DeviceState, DeviceType, Digest, InboxState, MessageId, Source, WorkResult};
 
@@ -54,6 +56,14 @@ fn r#move(name: &str, state: DeviceState) -> DeviceEffect {
 }
 
 fn absorb(facts: &mut Facts, second: i64, devices: Vec<DeviceEffect>) -> Vec<String> {
+    let effects = Effects {
+        devices,
+        ..Effects::default()
+    };
+    absorb_all(facts, second, effects)
+}
+
+fn absorb_all(facts: &mut Facts, second: i64, effects: Effects) -> Vec<String> {
     let identity = Identity {
         source: Source::try_from("urn:test".to_owned()).unwrap(),
         id: MessageId::try_from(second.to_string()).unwrap(),
@@ -64,10 +74,6 @@ fn absorb(facts: &mut Facts, second: i64, devices: Vec<DeviceEffect>) -> Vec<Str
         actor: None,
         at: at(second),
         reply: None,
-    };
-    let effects = Effects {
-        devices,
-        ..Effects::default()
     };
     facts
         .absorb(effects, &from)

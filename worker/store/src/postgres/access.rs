@@ -47,14 +47,22 @@ pub struct ObjectRights {
 /// Every table and sequence of the schema.
 pub const OBJECTS: &[ObjectRights] = &[
     // Whole, because a broad refresh locks the table, for which columns are not enough.
-    rights("device", &[Select, Insert, Update], &[Select]),
+    rights("device", &[Select, Insert, Update, Delete], &[Select]),
     rights("interface", &[Select, Insert, UpdateOf(&["configuration"])], &[]),
     rights(
         "device_group",
-        &[Select, Insert, UpdateOf(&["location"])],
+        &[
+            Select,
+            Insert,
+            UpdateOf(&["location", "regex", "priority", "position"]),
+            Delete,
+        ],
         &[Select],
     ),
     rights("group_member", &[Select, Insert, Update, Delete], &[Select]),
+    // Whole, because it is locked.
+    rights("group_rules", &[Select, Update], &[Select]),
+    rights("group_rule_device", &[Select, Insert, Delete], &[Select]),
     rights(
         "client",
         &[
@@ -235,6 +243,7 @@ pub const OBJECTS: &[ObjectRights] = &[
                 "stage",
                 "earlier_attempts",
                 "other_leases",
+                "hostname",
             ]),
             Delete,
         ],
@@ -274,7 +283,7 @@ pub const OBJECTS: &[ObjectRights] = &[
     ),
     rights(
         "fact",
-        &[Select, Insert, UpdateOf(&["value", "at", "element"])],
+        &[Select, Insert, UpdateOf(&["value", "at", "element"]), Delete],
         &[Select],
     ),
     rights("schema_compatibility", &[Select], &[Select]),

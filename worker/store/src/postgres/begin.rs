@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use futures_util::future::OptionFuture;
 use lockstep_protocol::Hostname;
@@ -7,14 +9,20 @@ use tokio_postgres::{Error, Row, Statement};
 use super::PostgresStore;
 use super::commit::OpenTransaction;
 use super::delivery_attempt::Counted;
-use super::flag::Candidates;
+use super::flag::{Candidates, Selected};
 use super::message_columns::MessageColumns;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{cause, device, fleet, inbox, lease, related, repository};
+use super::{cause, device, fleet, group, inbox, lease, related, repository};
+use crate::error_class::ErrorClass;
+use crate::neighbor::Neighbor;
 use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, column, dead_letter_table};
 
 pub(super) const OPERATION: &str = "begin a transaction";
+
+/// How often a transaction begins at most. Each time but the first, somebody renamed or linked devices after the time before, or the
+/// devices have former names, neighbours of those, or both.
+const BEGINNINGS: usize = 6;
 
 /// Runs after the locks, so that the time is later than that of every transaction that held them before.
 const NOW: &str = "SELECT clock_timestamp()";
@@ -44,37 +52,81 @@ impl UnitOfWork for PostgresStore {
 }
 
 impl PostgresStore {
+    /// Begins again with what the facts lead to, as long as they lead to more: further devices must be locked in one order with the
+    /// others.
     async fn open(&self, leases: &[Lease], keys: &Keys) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
         let session = self.session(OPERATION).await?;
-        let mut facts = Facts::default();
-        let mut selected = None;
-        let is_run = !leases.is_empty() || !keys.repositories.is_empty() || keys.flag.is_some();
-        if is_run {
-            let candidates = match &keys.flag {
-                Some(selector) => Some(Candidates::find(&session, selector).await?),
-                None => None,
+        let candidates = match &keys.flag {
+            Some(selector) => Some(Candidates::find(&session, selector).await?),
+            None => None,
+        };
+        let mut keys = Cow::Borrowed(keys);
+        for _ in 0..BEGINNINGS {
+            // Before the locks, because it reads all interfaces.
+            let neighbors = related::neighbors(OPERATION, &session, &keys.neighbors_of).await?;
+            let mut facts = Facts::default();
+            for Neighbor { of, hostname } in neighbors {
+                facts.add_neighbor_by_configuration(of, hostname);
+            }
+            if !keys.neighbors_of.is_empty()
+                && let Some(further) = keys.further(&facts)
+            {
+                keys = Cow::Owned(further);
+            }
+            let selected = self
+                .lock_and_read(&session, leases, &keys, candidates.as_ref(), &mut facts)
+                .await?;
+            if let Some(further) = keys.further(&facts) {
+                session
+                    .answer(OPERATION, session.batch_execute("ROLLBACK"))
+                    .await?;
+                keys = Cow::Owned(further);
+                continue;
+            }
+            let transaction = OpenTransaction {
+                session,
+                existing: facts.devices().map(|device| device.hostname.clone()).collect(),
+                cause_ids: self.cause_ids.clone(),
+                selected,
+                counted: Counted::record(&self.attempts, &keys.starts).await?,
+                locks: self.locks.clone(),
+                requested: keys.into_owned().hostnames,
             };
+            return Ok((facts, Box::new(transaction)));
+        }
+        let reason = "devices are renamed or linked faster than they can be locked";
+        Err(ErrorClass::Conflict.error(OPERATION, reason))
+    }
+
+    /// Begins a transaction, and locks and reads what the keys name.
+    async fn lock_and_read(
+        &self,
+        session: &Session,
+        leases: &[Lease],
+        keys: &Keys,
+        candidates: Option<&Candidates<'_>>,
+        facts: &mut Facts,
+    ) -> Result<Option<Selected>, StoreError> {
+        let mut selected = None;
+        let is_run = !leases.is_empty()
+            || !keys.repositories.is_empty()
+            || keys.flag.is_some()
+            || keys.group_rules
+            || keys.new_group_rules.is_some();
+        if is_run {
             session.answer(OPERATION, session.batch_execute(BEGIN)).await?;
-            lease::hold(OPERATION, &session, leases, &mut facts).await?;
+            lease::hold(OPERATION, session, leases, facts).await?;
             // If all leases are lost, nothing will be written, so no further locks are taken.
             if leases.is_empty() || leases.iter().any(|lease| facts.holds(lease)) {
-                repository::lock(&session, &keys.repositories, &mut facts).await?;
+                repository::lock(session, &keys.repositories, facts).await?;
+                group::lock(session, keys, &self.group_rules, facts).await?;
                 if let Some(candidates) = candidates {
-                    selected = Some(candidates.lock(&session).await?);
+                    selected = Some(candidates.lock(session).await?);
                 }
             }
         }
-        self.read(&session, keys, is_run, &mut facts).await?;
-        let transaction = OpenTransaction {
-            session,
-            requested: keys.hostnames.clone(),
-            existing: facts.devices().map(|device| device.hostname.clone()).collect(),
-            cause_ids: self.cause_ids.clone(),
-            selected,
-            counted: Counted::record(&self.attempts, &keys.starts).await?,
-            locks: self.locks.clone(),
-        };
-        Ok((facts, Box::new(transaction)))
+        self.read(session, keys, is_run, facts).await?;
+        Ok(selected)
     }
 
     /// Sends `BEGIN`, unless a transaction is open, and all reads at once. The devices are locked first: every transaction that
@@ -160,7 +212,7 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
-    /// Reads what few batches ask for: other spellings of hostnames that no device has, and open causes.
+    /// Reads what few batches ask for: other spellings of hostnames that no device has, former hostnames, and open causes.
     async fn read_rare(&self, session: &Session, keys: &Keys, facts: &mut Facts) -> Result<(), StoreError> {
         let missing = keys.hostnames.iter().filter(|name| facts.device(name).is_none());
         let folded: Vec<String> = missing.map(Hostname::folded).collect();
@@ -168,9 +220,7 @@ impl PostgresStore {
             let rows = session
                 .rows_for(OPERATION, related::SELECT_SPELLINGS, &[&folded])
                 .await?;
-            for row in rows {
-                facts.add_spelling(column::name("device.hostname", row.get(0))?);
-            }
+            related::read_spellings(&rows, facts)?;
         }
         if !keys.causes_of.is_empty() {
             let hostnames: Vec<&str> = keys.causes_of.iter().map(Hostname::as_str).collect();

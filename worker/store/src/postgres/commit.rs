@@ -13,18 +13,19 @@ use super::sql::Planned;
 use super::{device, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
-use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
+use crate::{
+    Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, device_name_table, follow_up_table,
+    group_table, merged,
+};
 
 /// The statements of `commit`, which a session prepares before its first use.
-pub(super) const STATEMENTS: [&str; 13] = [
+pub(super) const STATEMENTS: [&str; 11] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
     device::INSERT,
     device::DESCRIBE,
     device::FLAG,
     device::CONTROL,
-    related::DELETE_MEMBERS,
-    related::INSERT_MEMBERS,
     related::UPSERT_INTERFACES,
     related::UPSERT_LINKS,
     related::UPSERT_CLIENTS,
@@ -73,23 +74,35 @@ impl Transaction for OpenTransaction {
 
 impl OpenTransaction {
     async fn write(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
-        merged::check_created(facts, &self.requested, &self.existing)?;
+        merged::check_names(facts, &self.requested, &self.existing)?;
         if let Some(counted) = self.counted {
             counted.give_back().await?;
         }
         let session = self.session;
         let cause_ids = self.cause_ids.assign(&session, facts.new_causes().len()).await?;
         repository::write(&session, facts).await?;
+        if facts.change_hostnames() {
+            device_name_table::change(&Planned::new(&session), facts).await?;
+        }
         let mut writes = Vec::with_capacity(STATEMENTS.len());
         writes.extend(cause::insert(facts, &cause_ids));
         writes.extend(related::groups(facts));
         writes.extend(device::insert(facts, &cause_ids));
         writes.extend(device::update(facts, &cause_ids));
         writes.extend(device::control(facts));
-        writes.extend(related::members(facts));
+        if facts.change_members() {
+            write::send(OPERATION, &session, &writes).await?;
+            writes.clear();
+            group_table::write(&Planned::new(&session), facts).await?;
+        }
         writes.extend(related::interfaces(facts));
         writes.extend(related::links(facts));
         writes.extend(related::clients(facts));
+        if facts.change_hostnames() {
+            write::send(OPERATION, &session, &writes).await?;
+            writes.clear();
+            device_name_table::remember(&session, facts).await?;
+        }
         if facts.change_dead_letters() {
             write::send(OPERATION, &session, &writes).await?;
             writes.clear();

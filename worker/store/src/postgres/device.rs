@@ -141,6 +141,7 @@ pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
             note: row.get(20),
         }),
         groups: None,
+        by_rule: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,

@@ -18,7 +18,7 @@ use crate::{DevicePredicate, DeviceSelector, Flagged, NewCause, StoreError, colu
 const OPERATION: &str = "flag devices";
 
 /// Also conflicts with row locks: it waits for batches that hold some, and later batches wait for it.
-const LOCK_ALL: &str = "LOCK TABLE device IN EXCLUSIVE MODE";
+pub(super) const LOCK_ALL: &str = "LOCK TABLE device IN EXCLUSIVE MODE";
 
 const LOCK_NAMED: &str = "SELECT hostname FROM device WHERE hostname = ANY($1) ORDER BY id FOR NO KEY UPDATE";
 
@@ -147,12 +147,13 @@ impl<'a> Candidates<'a> {
     }
 
     /// Locks the devices, or the whole table if the selector is broad.
-    pub(super) async fn lock(self, session: &Session) -> Result<Selected, StoreError> {
+    pub(super) async fn lock(&self, session: &Session) -> Result<Selected, StoreError> {
         let Self {
             selector,
             seen,
-            mut matched,
+            matched,
         } = self;
+        let mut matched = matched.clone();
         session.answer(OPERATION, session.batch_execute(PLAN)).await?;
         let requested: Vec<&str> = selector.hostnames.iter().map(Hostname::as_str).collect();
         let existing = if selector.is_broad() {
@@ -171,12 +172,12 @@ impl<'a> Candidates<'a> {
             .iter()
             .partition(|hostname| existing.contains(hostname.as_str()));
         if let Some(predicate) = &selector.predicate {
-            matched.extend(newer(session, predicate, &seen).await?);
+            matched.extend(newer(session, predicate, seen).await?);
         }
         let unknown = unknown.into_iter().cloned().collect();
         matched.extend(existing.into_iter().cloned());
         Ok(Selected {
-            selector: selector.clone(),
+            selector: (*selector).clone(),
             hostnames: matched,
             unknown,
         })

@@ -12,7 +12,10 @@ use super::device::{self, columns};
 use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
 use crate::fleet::DeviceFilters;
-use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
+use crate::{
+    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError, column,
+    group_table,
+};
 
 const OPERATION: &str = "read devices";
 
@@ -28,7 +31,12 @@ macro_rules! filters {
 
 macro_rules! device {
     () => {
-        concat!(columns!(), ", ", broad::open_causes!(), " AS open_causes")
+        concat!(
+            columns!(),
+            ", ",
+            broad::open_causes!(),
+            " AS open_causes, primary_group"
+        )
     };
 }
 
@@ -123,6 +131,14 @@ impl Fleet for PostgresStore {
         Ok(groups)
     }
 
+    async fn groups(&self, query: &GroupQuery) -> Result<Vec<Group>, StoreError> {
+        group_table::list(self, query).await
+    }
+
+    async fn group(&self, name: &GroupName) -> Result<Option<Group>, StoreError> {
+        group_table::find(self, name).await
+    }
+
     async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         if ids.is_empty() {
@@ -165,7 +181,8 @@ fn parameters<'a>(filters: &'a DeviceFilters<'_>) -> Vec<&'a (dyn ToSql + Sync)>
 fn device(row: &Row) -> Result<Device, StoreError> {
     let open_causes: Vec<i64> = row.get(23);
     let open_causes = open_causes.into_iter().map(CauseId).collect();
-    Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes))
+    let primary_group = column::optional_name("device.primary_group", row.get(24))?;
+    Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes, primary_group))
 }
 
 /// Reads a cause from the columns after the first.

@@ -20,6 +20,7 @@ pub(crate) mod error;
 mod flag;
 mod fleet;
 mod grant;
+mod group;
 mod inbox;
 mod lease;
 mod lock_watch;
@@ -48,6 +49,7 @@ pub use options::PostgresOptions;
 pub use set_up::{Change, DatabaseSetUp};
 
 use super::StoreError;
+use super::group_table::KnownRules;
 use cause::CauseIds;
 use delivery_attempt::AttemptSessions;
 use lock_watch::LockWatch;
@@ -62,6 +64,7 @@ pub struct PostgresStore {
     cause_ids: Arc<CauseIds>,
     attempts: Arc<AttemptSessions>,
     locks: Arc<LockWatch>,
+    group_rules: KnownRules,
 }
 
 impl PostgresStore {
@@ -81,6 +84,7 @@ impl PostgresStore {
             attempts: Arc::new(AttemptSessions::new(&options)?),
             options,
             cause_ids: Arc::default(),
+            group_rules: KnownRules::default(),
         }))
     }
 }

@@ -2,18 +2,35 @@
 //! by name, because those that the same transaction creates have no id before. An unknown name yields a null id, which the
 //! table refuses, so that no row is skipped silently. `OFFSET 0` keeps the planner from reading the whole table of devices for them.
 
+use std::collections::BTreeSet;
+
 use lockstep_protocol::{GroupName, Hostname};
 use tokio_postgres::Row;
 
 use super::broad;
 use super::cause::wanted_causes;
+use super::session::Session;
 use super::write::Write;
-use crate::{Facts, Link, LinkEnd, StoreError, column, merged};
+use crate::neighbor::{self, Neighbor};
+use crate::{Facts, FormerHostname, Link, LinkEnd, StoreError, column, merged};
 
 pub(super) const SELECT_MACS: &str = "SELECT mac, hostname FROM device WHERE mac = ANY($1)";
 pub(super) const SELECT_SERIALS: &str = "SELECT serial, hostname FROM device WHERE serial = ANY($1)";
 
-pub(super) const SELECT_SPELLINGS: &str = "SELECT hostname FROM device WHERE hostname_folded = ANY($1)";
+/// Other spellings of hostnames that no device has, and hostnames that devices had. Those have a version, and the present name of the
+/// device if there is one.
+pub(super) const SELECT_SPELLINGS: &str = "\
+    SELECT hostname, NULL::text AS current, NULL::text AS version_time, NULL::text AS version_id FROM device \
+    WHERE hostname_folded = ANY($1) \
+    UNION ALL \
+    SELECT hostname, (SELECT device.hostname FROM device WHERE device.id = former_hostname.device_id), version_time, version_id \
+    FROM former_hostname WHERE folded = ANY($1)";
+
+/// Interfaces that may name one of the devices as their neighbour. It reads all interfaces with a neighbour.
+pub(super) const SELECT_NEIGHBORS: &str = "\
+    SELECT device.hostname, interface.configuration FROM interface JOIN device ON device.id = interface.device_id \
+    WHERE interface.configuration LIKE '%\"neighbor\"%' \
+        AND EXISTS (SELECT FROM unnest($1::text[]) AS named (hostname) WHERE strpos(interface.configuration, named.hostname) > 0)";
 
 /// In the order of the causes. A device comes first, then the columns of a cause.
 pub(super) const SELECT_CAUSES: &str = concat!(
@@ -27,12 +44,14 @@ pub(super) const SELECT_CAUSES: &str = concat!(
 
 /// Finds links by either end.
 pub(super) const SELECT_LINKS: &str = "\
-    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id \
+    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
+        linknet.added_time, linknet.added_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
         JOIN interface peer ON peer.id = linknet.other_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ANY($1) \
     UNION ALL \
-    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id \
+    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
+        linknet.added_time, linknet.added_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.other_id = port.id \
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ANY($1)";
@@ -42,14 +61,6 @@ pub(super) const UPSERT_GROUPS: &str = "\
     ON CONFLICT (name) DO UPDATE SET location = excluded.location \
         WHERE excluded.location IS NOT NULL AND device_group.location IS DISTINCT FROM excluded.location";
 
-pub(super) const DELETE_MEMBERS: &str = "\
-    DELETE FROM group_member WHERE device_id = ANY (ARRAY(SELECT id FROM device WHERE hostname = ANY($1)))";
-
-pub(super) const INSERT_MEMBERS: &str = "\
-    INSERT INTO group_member (device_id, group_id) \
-    SELECT device.id, device_group.id FROM unnest($1::text[], $2::text[]) AS new (hostname, name) \
-    LEFT JOIN LATERAL (SELECT id FROM device WHERE device.hostname = new.hostname OFFSET 0) AS device ON true LEFT JOIN device_group ON device_group.name = new.name";
-
 pub(super) const UPSERT_INTERFACES: &str = "\
     INSERT INTO interface (device_id, name, configuration) \
     SELECT device.id, new.name, new.configuration \
@@ -58,18 +69,34 @@ pub(super) const UPSERT_INTERFACES: &str = "\
     ON CONFLICT (device_id, name) DO UPDATE SET configuration = excluded.configuration \
         WHERE excluded.configuration IS NOT NULL AND interface.configuration IS DISTINCT FROM excluded.configuration";
 
+/// The interface of a new link with these columns for its device and its name.
+macro_rules! link_end {
+    ($hostname:literal, $name:literal) => {
+        concat!(
+            " LEFT JOIN LATERAL (SELECT interface.id FROM interface WHERE interface.name = new.",
+            $name,
+            " AND interface.device_id = (SELECT device.id FROM device WHERE device.hostname = new.",
+            $hostname,
+            ") OFFSET 0)"
+        )
+    };
+}
+
 /// A link that was removed stays, so that an older message does not add it again.
-pub(super) const UPSERT_LINKS: &str = "\
-    INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id) \
-    SELECT least(a.id, b.id), greatest(a.id, b.id), present, CASE WHEN NOT present THEN clock_timestamp() END, new.version_time, new.version_id \
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[]) \
-        AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id) \
-    LEFT JOIN device a_device ON a_device.hostname = new.a_hostname \
-    LEFT JOIN interface a ON a.device_id = a_device.id AND a.name = new.a_name \
-    LEFT JOIN device b_device ON b_device.hostname = new.b_hostname \
-    LEFT JOIN interface b ON b.device_id = b_device.id AND b.name = new.b_name \
-    ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
-        version_time = excluded.version_time, version_id = excluded.version_id";
+pub(super) const UPSERT_LINKS: &str = concat!(
+    "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id, added_time, added_id) \
+     SELECT least(a.id, b.id), greatest(a.id, b.id), new.present, CASE WHEN NOT new.present THEN clock_timestamp() END, \
+        new.version_time, new.version_id, new.added_time, new.added_id \
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[]) \
+        AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id, added_time, added_id)",
+    link_end!("a_hostname", "a_name"),
+    " AS a ON true",
+    link_end!("b_hostname", "b_name"),
+    " AS b ON true \
+     ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
+        version_time = excluded.version_time, version_id = excluded.version_id, \
+        added_time = excluded.added_time, added_id = excluded.added_id"
+);
 
 pub(super) const UPSERT_CLIENTS: &str = "\
     INSERT INTO client (mac, name, ip, interface_id, group_id) \
@@ -102,9 +129,47 @@ pub(super) fn read_facts(
     for row in links {
         let link = Link::between(link_end(row, 0)?, link_end(row, 2)?);
         let version = column::read_version(row.get(5), row.get(6))?;
-        facts.add_link(link, row.get(4), version);
+        let added = column::read_version(row.get(7), row.get(8))?;
+        facts.add_link_row(link, row.get(4), version, added);
     }
     Ok(())
+}
+
+/// Adds the rows of [`SELECT_SPELLINGS`] to the facts.
+pub(super) fn read_spellings(rows: &[Row], facts: &mut Facts) -> Result<(), StoreError> {
+    for row in rows {
+        let hostname = column::name("device.hostname", row.get(0))?;
+        match column::read_version(row.get(2), row.get(3))? {
+            None => facts.add_spelling(hostname),
+            Some(version) => facts.add_former_hostname(FormerHostname {
+                hostname,
+                current: column::optional_name("device.hostname", row.get(1))?,
+                version,
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the devices one of whose interfaces names one of these as its neighbour, each with that one.
+pub(super) async fn neighbors(
+    operation: &'static str,
+    session: &Session,
+    of: &BTreeSet<Hostname>,
+) -> Result<BTreeSet<Neighbor>, StoreError> {
+    if of.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let names: Vec<&str> = of.iter().map(Hostname::as_str).collect();
+    let rows = session.rows_for(operation, SELECT_NEIGHBORS, &[&names]).await?;
+    let mut neighbors = BTreeSet::new();
+    for row in &rows {
+        if let Some(of) = neighbor::named_by(row.get(1), of) {
+            let hostname = column::name("device.hostname", row.get(0))?;
+            neighbors.insert(Neighbor { of, hostname });
+        }
+    }
+    Ok(neighbors)
 }
 
 fn link_end(row: &Row, first: usize) -> Result<LinkEnd, StoreError> {
@@ -124,30 +189,6 @@ pub(super) fn groups(facts: &Facts) -> Option<Write<'_>> {
     })
 }
 
-/// Replaces the members by list of each device whose groups the batch sets.
-pub(super) fn members(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
-    let joining = || facts.devices().filter(|device| device.groups.is_some());
-    let pairs: Vec<(&Hostname, &GroupName)> = joining()
-        .flat_map(|device| {
-            device
-                .groups
-                .iter()
-                .flatten()
-                .map(|name| (&device.hostname, name))
-        })
-        .collect();
-    let delete = joining()
-        .next()
-        .is_some()
-        .then(|| Write::new(DELETE_MEMBERS).column(joining().map(|device| device.hostname.as_str())));
-    let insert = (!pairs.is_empty()).then(|| {
-        Write::new(INSERT_MEMBERS)
-            .column(pairs.iter().map(|(hostname, _)| hostname.as_str()))
-            .column(pairs.iter().map(|(_, name)| name.as_str()))
-    });
-    delete.into_iter().chain(insert)
-}
-
 /// Creates or updates interfaces. Runs before links and clients, which refer to them.
 pub(super) fn interfaces(facts: &Facts) -> Option<Write<'_>> {
     let interfaces = merged::interfaces(facts);
@@ -163,6 +204,7 @@ pub(super) fn links(facts: &Facts) -> Option<Write<'_>> {
     let links = || facts.changed_links().map(|(link, _)| link);
     let rows = || facts.changed_links().map(|(_, row)| row);
     let versions = || rows().map(|row| row.version.as_ref());
+    let added = || rows().map(|row| row.added.as_ref());
     links().next().is_some().then(|| {
         Write::new(UPSERT_LINKS)
             .column(links().map(|link| link.a().hostname.as_str()))
@@ -172,6 +214,8 @@ pub(super) fn links(facts: &Facts) -> Option<Write<'_>> {
             .column(rows().map(|row| row.present))
             .column(versions().map(|version| version.map(column::version_time)))
             .column(versions().map(|version| version.map(|version| version.id.as_str())))
+            .column(added().map(|version| version.map(column::version_time)))
+            .column(added().map(|version| version.map(|version| version.id.as_str())))
     })
 }
 

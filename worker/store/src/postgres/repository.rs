@@ -9,7 +9,10 @@ use super::PostgresStore;
 use super::microseconds::Microseconds;
 use super::session::Session;
 use crate::error_class::ErrorClass;
-use crate::{Facts, Repositories, RepositoryChange, RepositoryRow, StoreError, column, repository};
+use crate::{
+    Facts, GroupRules, Repositories, RepositoryChange, RepositoryRow, StoreError, column, group_table,
+    repository,
+};
 
 const OPERATION: &str = "change a repository";
 
@@ -64,6 +67,13 @@ impl Repositories for PostgresStore {
         let rows = self.rows("read hostnames", SELECT_HOSTNAMES, &[]).await?;
         let hostname = |row: &Row| column::name("device.hostname", row.get(0));
         rows.iter().map(hostname).collect()
+    }
+
+    async fn group_rules(&self) -> Result<Option<GroupRules>, StoreError> {
+        let session = self.session("read groups").await?;
+        let rules = group_table::read(&session).await?;
+        session.give_back();
+        Ok(rules)
     }
 }
 

@@ -16,7 +16,7 @@ use super::PostgresStore;
 use super::broad;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use crate::{Expired, OpenCauses, Records, Retention, StoreError, execution_table};
+use crate::{Expired, OpenCauses, Records, Retention, StoreError, expiry};
 
 const OPERATION: &str = "delete expired records";
 
@@ -107,8 +107,8 @@ impl Retention for PostgresStore {
         from: u64,
         limit: u32,
     ) -> Result<Expired, StoreError> {
-        if matches!(records, Records::Executions) {
-            return execution_table::expire(self, before, limit).await;
+        if let Some(expired) = expiry::expire(self, records, before, from, limit).await? {
+            return Ok(expired);
         }
         let session = self.session(OPERATION).await?;
         let before = Microseconds(before);
@@ -118,7 +118,10 @@ impl Retention for PostgresStore {
                 Records::Causes(open) => causes(&session, open, before, from, limit).await,
                 Records::DeadLetters => dead_letters(&session, before, from, limit).await,
                 Records::DeliveryAttempts => delivery_attempts(&session, before, limit).await,
-                Records::Executions => unreachable!("deleted above"),
+                Records::Executions
+                | Records::FormerHostnames
+                | Records::RemovedLinks
+                | Records::DeviceHistory => unreachable!("deleted above"),
             }
         };
         let expired = session.answer(OPERATION, expire).await?;

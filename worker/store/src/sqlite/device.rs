@@ -89,6 +89,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
             }),
         },
         groups: None,
+        by_rule: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,

@@ -8,7 +8,10 @@ use super::device::{self, columns};
 use super::error::Failure;
 use super::{SqliteStore, cause};
 use crate::fleet::DeviceFilters;
-use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
+use crate::{
+    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError, column,
+    group_table,
+};
 
 const OPERATION: &str = "read devices";
 
@@ -25,7 +28,7 @@ macro_rules! filters {
 const SELECT: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes FROM device WHERE ",
+    ", open_causes, primary_group FROM device WHERE ",
     filters!(),
     " AND hostname > :after ORDER BY hostname LIMIT :limit"
 );
@@ -34,7 +37,7 @@ const SELECT: &str = concat!(
 const SELECT_TRIED: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes FROM (SELECT * FROM device ORDER BY hostname LIMIT :tried) AS device WHERE ",
+    ", open_causes, primary_group FROM (SELECT * FROM device ORDER BY hostname LIMIT :tried) AS device WHERE ",
     filters!(),
     " ORDER BY hostname LIMIT :limit"
 );
@@ -43,7 +46,7 @@ const SELECT_TRIED: &str = concat!(
 const SELECT_FIRST: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes FROM device WHERE ",
+    ", open_causes, primary_group FROM device WHERE ",
     filters!(),
     " ORDER BY +hostname LIMIT :limit"
 );
@@ -53,7 +56,7 @@ const COUNT: &str = concat!("SELECT count(*) FROM device WHERE ", filters!());
 const SELECT_ONE: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes FROM device WHERE hostname = :hostname"
+    ", open_causes, primary_group FROM device WHERE hostname = :hostname"
 );
 
 const SELECT_GROUPS: &str = "\
@@ -128,6 +131,14 @@ impl Fleet for SqliteStore {
         .await
     }
 
+    async fn groups(&self, query: &GroupQuery) -> Result<Vec<Group>, StoreError> {
+        group_table::list(self, query).await
+    }
+
+    async fn group(&self, name: &GroupName) -> Result<Option<Group>, StoreError> {
+        group_table::find(self, name).await
+    }
+
     async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
         let ids = ids.to_vec();
         self.read_in(OPERATION, move |connection| {
@@ -168,7 +179,8 @@ fn devices(
 fn device(row: &Row<'_>) -> Result<Device, Failure> {
     let open_causes = device::read_open_causes(&row.get::<_, String>(23)?)?;
     let open_causes = open_causes.into_iter().map(CauseId).collect();
-    Ok(device::read(row)?.stored(DeviceId(row.get(0)?), open_causes))
+    let primary_group = column::optional_name("device.primary_group", row.get(24)?)?;
+    Ok(device::read(row)?.stored(DeviceId(row.get(0)?), open_causes, primary_group))
 }
 
 fn groups(connection: &Connection, device: DeviceId) -> Result<Vec<GroupName>, Failure> {

@@ -27,6 +27,7 @@ use std::time::Duration;
 use deadpool_sqlite::Pool;
 
 use super::StoreError;
+use super::group_table::KnownRules;
 use connection::PooledConnection;
 use error::Failure;
 use rusqlite::{Connection, TransactionBehavior};
@@ -59,6 +60,7 @@ pub struct SqliteStore {
     options: SqliteOptions,
     writer: Pool,
     readers: Pool,
+    group_rules: KnownRules,
 }
 
 impl SqliteStore {
@@ -71,6 +73,7 @@ impl SqliteStore {
             writer: connection::pool(&options, 1)?,
             readers: connection::pool(&options, options.readers)?,
             options,
+            group_rules: KnownRules::default(),
         }))
     }
 }

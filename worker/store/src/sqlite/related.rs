@@ -1,26 +1,41 @@
 //! Reads and writes the rows related to devices: groups, interfaces, links and clients. Statements refer to devices and groups
 //! by name. An unknown name yields a null id, which the table refuses, so that no row is skipped silently.
 
+use std::collections::BTreeSet;
+
+use lockstep_protocol::Hostname;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Failure;
 use super::{cause, device};
-use crate::{CauseId, Facts, Keys, Link, LinkEnd, column, merged};
+use crate::neighbor::{self, Neighbor};
+use crate::{CauseId, Facts, FormerHostname, Keys, Link, LinkEnd, column, merged};
 
 /// Finds links by either end.
 const SELECT_LINKS: &str = "\
-    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id \
+    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
+        linknet.added_time, linknet.added_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
         JOIN interface peer ON peer.id = linknet.other_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1 \
     UNION ALL \
-    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id \
+    SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
+        linknet.added_time, linknet.added_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.other_id = port.id \
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1";
 
-/// Reads the owners of MAC addresses and serial numbers, other spellings of hostnames that no device has, open causes and links, and
-/// adds them to the facts.
+const SELECT_FORMER: &str = "\
+    SELECT hostname, (SELECT device.hostname FROM device WHERE device.id = former_hostname.device_id), version_time, version_id \
+    FROM former_hostname WHERE folded = ?1";
+
+/// Interfaces that may name a device as their neighbour. It reads all interfaces.
+const SELECT_NEIGHBORS: &str = "\
+    SELECT device.hostname, interface.configuration FROM interface JOIN device ON device.id = interface.device_id \
+    WHERE interface.configuration LIKE '%\"neighbor\"%' AND instr(interface.configuration, ?1)";
+
+/// Reads the owners of MAC addresses and serial numbers, other spellings of hostnames that no device has, former hostnames, neighbours,
+/// open causes and links, and adds them to the facts.
 pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Failure> {
     let mut owner = connection.prepare_cached("SELECT hostname FROM device WHERE mac = ?1")?;
     for mac in &keys.macs {
@@ -46,7 +61,11 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
             if let Some(spelling) = found {
                 facts.add_spelling(column::name("device.hostname", spelling)?);
             }
+            read_former(connection, hostname, facts)?;
         }
+    }
+    for Neighbor { of, hostname } in neighbors(connection, &keys.neighbors_of)? {
+        facts.add_neighbor_by_configuration(of, hostname);
     }
     for hostname in &keys.causes_of {
         for id in device::open_causes(connection, hostname)? {
@@ -66,10 +85,43 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
                 })
             };
             let version = column::read_version(row.get(5)?, row.get(6)?)?;
-            facts.add_link(Link::between(end(0)?, end(2)?), row.get(4)?, version);
+            let added = column::read_version(row.get(7)?, row.get(8)?)?;
+            facts.add_link_row(Link::between(end(0)?, end(2)?), row.get(4)?, version, added);
         }
     }
     Ok(())
+}
+
+fn read_former(connection: &Connection, hostname: &Hostname, facts: &mut Facts) -> Result<(), Failure> {
+    let mut select = connection.prepare_cached(SELECT_FORMER)?;
+    let mut rows = select.query([hostname.folded()])?;
+    while let Some(row) = rows.next()? {
+        if let Some(version) = column::read_version(row.get(2)?, row.get(3)?)? {
+            facts.add_former_hostname(FormerHostname {
+                hostname: column::name("former_hostname.hostname", row.get(0)?)?,
+                current: column::optional_name("device.hostname", row.get(1)?)?,
+                version,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The devices one of whose interfaces names one of these as its neighbour, each with that one.
+fn neighbors(connection: &Connection, of: &BTreeSet<Hostname>) -> Result<BTreeSet<Neighbor>, Failure> {
+    let mut neighbors = BTreeSet::new();
+    let mut select = connection.prepare_cached(SELECT_NEIGHBORS)?;
+    for named in of {
+        let mut rows = select.query([named.as_str()])?;
+        while let Some(row) = rows.next()? {
+            let configuration: String = row.get(1)?;
+            if let Some(of) = neighbor::named_by(&configuration, of) {
+                let hostname = column::name("device.hostname", row.get(0)?)?;
+                neighbors.insert(Neighbor { of, hostname });
+            }
+        }
+    }
+    Ok(neighbors)
 }
 
 /// Creates or updates groups. Runs before members and clients, which refer to them.
@@ -80,27 +132,6 @@ pub(super) fn write_groups(connection: &Connection, facts: &Facts) -> Result<(),
     )?;
     for (name, location) in merged::groups(facts) {
         upsert.execute(params![name.as_str(), location])?;
-    }
-    Ok(())
-}
-
-/// Replaces the members by list of each device whose groups the batch sets.
-pub(super) fn write_members(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
-    let mut delete = connection.prepare_cached(
-        "DELETE FROM group_member WHERE device_id = (SELECT id FROM device WHERE hostname = ?1)",
-    )?;
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO group_member (device_id, group_id) \
-         VALUES ((SELECT id FROM device WHERE hostname = ?1), (SELECT id FROM device_group WHERE name = ?2))",
-    )?;
-    for device in facts.devices() {
-        let Some(groups) = &device.groups else {
-            continue;
-        };
-        delete.execute([device.hostname.as_str()])?;
-        for group in groups {
-            insert.execute([device.hostname.as_str(), group.as_str()])?;
-        }
     }
     Ok(())
 }
@@ -121,14 +152,16 @@ pub(super) fn write_interfaces(connection: &Connection, facts: &Facts) -> Result
 
 pub(super) fn write_links(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id) \
-         SELECT min(a.id, b.id), max(a.id, b.id), ?5, CASE WHEN ?5 THEN NULL ELSE CAST(unixepoch('subsec') * 1000000 AS INTEGER) END, ?6, ?7 FROM \
+        "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id, added_time, added_id) \
+         SELECT min(a.id, b.id), max(a.id, b.id), ?5, CASE WHEN ?5 THEN NULL ELSE CAST(unixepoch('subsec') * 1000000 AS INTEGER) END, \
+            ?6, ?7, ?8, ?9 FROM \
             (SELECT (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
                 WHERE device.hostname = ?1 AND interface.name = ?2) AS id) a, \
             (SELECT (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
                 WHERE device.hostname = ?3 AND interface.name = ?4) AS id) b \
          WHERE true ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
-            version_time = excluded.version_time, version_id = excluded.version_id",
+            version_time = excluded.version_time, version_id = excluded.version_id, \
+            added_time = excluded.added_time, added_id = excluded.added_id",
     )?;
     for (link, row) in facts.changed_links() {
         let [a, b] = link.ends();
@@ -140,6 +173,8 @@ pub(super) fn write_links(connection: &Connection, facts: &Facts) -> Result<(), 
             row.present,
             row.version.as_ref().map(column::version_time),
             row.version.as_ref().map(|version| version.id.as_str()),
+            row.added.as_ref().map(column::version_time),
+            row.added.as_ref().map(|version| version.id.as_str()),
         ])?;
     }
     Ok(())

@@ -3,9 +3,10 @@ use lockstep_protocol::{Hostname, RepositoryName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::SqliteStore;
+use super::connection::PooledConnection;
 use super::error::Failure;
 use crate::error_class::ErrorClass;
-use crate::{Facts, Repositories, RepositoryRow, StoreError, column, repository};
+use crate::{Facts, GroupRules, Repositories, RepositoryRow, StoreError, column, group_table, repository};
 
 const READ: &str = "read repositories";
 
@@ -72,6 +73,13 @@ impl Repositories for SqliteStore {
             Ok(all)
         })
         .await
+    }
+
+    async fn group_rules(&self) -> Result<Option<GroupRules>, StoreError> {
+        let pooled = PooledConnection::from(&self.readers, READ).await?;
+        let rules = group_table::read(&pooled).await?;
+        pooled.give_back();
+        Ok(rules)
     }
 }
 

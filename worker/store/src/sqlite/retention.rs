@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use super::SqliteStore;
 use super::error::Failure;
-use crate::{Expired, OpenCauses, Records, Retention, StoreError, column, execution_table};
+use crate::{Expired, OpenCauses, Records, Retention, StoreError, column, expiry};
 
 /// The maximum number of rows in one transaction, for which batches have to wait.
 const MOST: u32 = 1000;
@@ -54,8 +54,8 @@ impl Retention for SqliteStore {
         from: u64,
         limit: u32,
     ) -> Result<Expired, StoreError> {
-        if matches!(records, Records::Executions) {
-            return execution_table::expire(self, before, limit.min(MOST)).await;
+        if let Some(expired) = expiry::expire(self, records, before, from, limit.min(MOST)).await? {
+            return Ok(expired);
         }
         let (records, before) = (records.clone(), column::microseconds(before));
         let (from, limit) = (i64::try_from(from).unwrap_or(i64::MAX), limit.min(MOST));
@@ -65,7 +65,10 @@ impl Retention for SqliteStore {
             Records::Causes(open) => causes(connection, open, before, from, limit),
             Records::DeadLetters => dead_letters(connection, before, from, limit),
             Records::DeliveryAttempts => oldest(connection, EXPIRE_DELIVERY_ATTEMPTS, before, limit),
-            Records::Executions => unreachable!("deleted above"),
+            Records::Executions
+            | Records::FormerHostnames
+            | Records::RemovedLinks
+            | Records::DeviceHistory => unreachable!("deleted above"),
         })
         .await
     }

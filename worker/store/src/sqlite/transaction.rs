@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use lockstep_protocol::{Hostname, MessageKey};
@@ -11,7 +12,7 @@ use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
     AttemptStart, DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
-    dead_letter_table, follow_up_table, merged,
+    dead_letter_table, device_name_table, follow_up_table, group_table, merged,
 };
 
 const BEGIN: &str = "begin a transaction";
@@ -24,15 +25,28 @@ impl UnitOfWork for SqliteStore {
         leases: &[Lease],
         keys: &Keys,
     ) -> Result<(Facts, Box<dyn Transaction>), StoreError> {
+        let leases_of = leases;
         let pooled = PooledConnection::from(&self.writer, BEGIN).await?;
         let (requested, leases) = (keys.clone(), leases.to_vec());
-        let mut facts = pooled
-            .run(BEGIN, move |connection| begin(connection, &leases, &requested))
+        let (mut facts, requested) = pooled
+            .run(BEGIN, move |connection| begin(connection, &leases, requested))
             .await?;
         dead_letter_table::read_facts(&pooled, keys, &mut facts).await?;
+        if let Some(new) = keys
+            .new_group_rules
+            .as_ref()
+            .filter(|_| is_held(leases_of, &facts))
+        {
+            let primaries = group_table::replace(&pooled, new).await?;
+            group_table::write_primaries(&pooled, &primaries).await?;
+        } else if keys.group_rules
+            && let Some(rules) = self.group_rules.read(&pooled).await?
+        {
+            facts.set_group_rules(rules);
+        }
         let transaction = OpenTransaction {
             pooled,
-            requested: keys.hostnames.clone(),
+            requested,
             existing: facts.devices().map(|device| device.hostname.clone()).collect(),
             selector: keys.flag.clone(),
             starts: keys.starts.clone(),
@@ -41,7 +55,17 @@ impl UnitOfWork for SqliteStore {
     }
 }
 
-fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<Facts, Failure> {
+/// If all leases are lost, nothing will be written.
+fn is_held(leases: &[Lease], facts: &Facts) -> bool {
+    leases.is_empty() || leases.iter().any(|lease| facts.holds(lease))
+}
+
+/// Returns the facts, and the names of the devices that they are about.
+fn begin(
+    connection: &mut Connection,
+    leases: &[Lease],
+    mut keys: Keys,
+) -> Result<(Facts, BTreeSet<Hostname>), Failure> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     migrate::check(connection)?;
     if !keys.starts.is_empty() {
@@ -50,6 +74,17 @@ fn begin(connection: &mut Connection, leases: &[Lease], keys: &Keys) -> Result<F
         delivery_attempt::record(connection, &keys.starts)?;
         connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
     }
+    loop {
+        let facts = read(connection, leases, &keys)?;
+        match keys.further(&facts) {
+            None => return Ok((facts, keys.hostnames)),
+            // There is one writer, so this ends: what the keys lead to does not change.
+            Some(further) => keys = further,
+        }
+    }
+}
+
+fn read(connection: &Connection, leases: &[Lease], keys: &Keys) -> Result<Facts, Failure> {
     let mut facts = Facts::default();
     for held in leases {
         if lease::holds(connection, held)? {
@@ -115,35 +150,70 @@ impl Transaction for OpenTransaction {
     }
 
     async fn commit(self: Box<Self>, facts: &Facts) -> Result<(), StoreError> {
-        merged::check_created(facts, &self.requested, &self.existing)?;
-        let changes = facts.clone();
+        merged::check_names(facts, &self.requested, &self.existing)?;
+        let changes = Arc::new(facts.clone());
         let Self { pooled, starts, .. } = *self;
+        let change_hostnames = facts.change_hostnames();
+        if change_hostnames {
+            device_name_table::change(&pooled, facts).await?;
+        }
         if facts.change_dead_letters() {
             dead_letter_table::write(&pooled, facts).await?;
         }
         if facts.change_follow_ups() {
             follow_up_table::write(&pooled, facts).await?;
         }
+        let change_members = facts.change_members();
+        if change_members {
+            let (changes, starts) = (changes.clone(), starts.clone());
+            pooled
+                .run(COMMIT, move |connection| {
+                    write_devices(connection, &changes, &starts)
+                })
+                .await?;
+            group_table::write(&pooled, facts).await?;
+        }
         pooled
-            .run(COMMIT, move |connection| write(connection, &changes, &starts))
+            .run(COMMIT, move |connection| {
+                if !change_members {
+                    write_devices(connection, &changes, &starts)?;
+                }
+                write_rest(connection, &changes)?;
+                if !change_hostnames {
+                    connection.execute_batch("COMMIT")?;
+                }
+                Ok(())
+            })
             .await?;
+        if change_hostnames {
+            device_name_table::remember(&pooled, facts).await?;
+            pooled
+                .run(COMMIT, |connection| Ok(connection.execute_batch("COMMIT")?))
+                .await?;
+        }
         pooled.give_back();
         Ok(())
     }
 }
 
-fn write(connection: &mut Connection, facts: &Facts, starts: &BTreeSet<AttemptStart>) -> Result<(), Failure> {
+/// Writes what memberships in groups refer to, and what comes before.
+fn write_devices(
+    connection: &Connection,
+    facts: &Facts,
+    starts: &BTreeSet<AttemptStart>,
+) -> Result<(), Failure> {
     delivery_attempt::give_back(connection, starts)?;
     repository::write(connection, facts)?;
     let causes = cause::insert(connection, facts.new_causes())?;
     related::write_groups(connection, facts)?;
-    device::write(connection, facts, &causes)?;
-    related::write_members(connection, facts)?;
+    device::write(connection, facts, &causes)
+}
+
+/// Writes what comes after memberships in groups.
+fn write_rest(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     related::write_interfaces(connection, facts)?;
     related::write_links(connection, facts)?;
     related::write_clients(connection, facts)?;
     inbox::insert(connection, facts)?;
-    lease::release(connection, facts)?;
-    connection.execute_batch("COMMIT")?;
-    Ok(())
+    lease::release(connection, facts)
 }

@@ -83,6 +83,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (8, UNDO_RULES),
             (
                 7,
                 &[
@@ -118,6 +119,19 @@ impl Probe for Client {
         ]
     }
 }
+
+const UNDO_RULES: &[&str] = &[
+    "DROP TABLE former_hostname",
+    "DROP TABLE device_history",
+    "ALTER TABLE device DROP COLUMN state_since, DROP COLUMN primary_group",
+    "ALTER TABLE linknet DROP COLUMN present, DROP COLUMN removed_at, DROP COLUMN version_time, DROP COLUMN version_id",
+    "ALTER TABLE cause DROP COLUMN detail",
+    "ALTER TABLE inbox DROP COLUMN detail",
+    "DROP TABLE group_rule_device, group_rules",
+    "ALTER TABLE device_group DROP COLUMN regex, DROP COLUMN priority, DROP COLUMN position",
+    "ALTER TABLE group_member DROP COLUMN listed, DROP COLUMN by_rule",
+    "UPDATE schema_compatibility SET oldest = 7",
+];
 
 const UNDO_DEVICES: &[&str] = &[
     "ALTER TABLE device DROP COLUMN hostname_folded, DROP COLUMN marked_at, DROP COLUMN marked_by, DROP COLUMN marked_note",

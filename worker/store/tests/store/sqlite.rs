@@ -69,6 +69,28 @@ impl Probe for File {
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
+            (
+                8,
+                &[
+                    "DROP TABLE former_hostname",
+                    "DROP TABLE device_history",
+                    "ALTER TABLE device DROP COLUMN state_since",
+                    "ALTER TABLE device DROP COLUMN primary_group",
+                    "DROP INDEX linknet_removed",
+                    "ALTER TABLE linknet DROP COLUMN present",
+                    "ALTER TABLE linknet DROP COLUMN removed_at",
+                    "ALTER TABLE linknet DROP COLUMN version_time",
+                    "ALTER TABLE linknet DROP COLUMN version_id",
+                    "ALTER TABLE cause DROP COLUMN detail",
+                    "DROP TABLE group_rule_device",
+                    "DROP TABLE group_rules",
+                    "ALTER TABLE device_group DROP COLUMN regex",
+                    "ALTER TABLE device_group DROP COLUMN priority",
+                    "ALTER TABLE device_group DROP COLUMN position",
+                    "ALTER TABLE group_member DROP COLUMN listed",
+                    "ALTER TABLE group_member DROP COLUMN by_rule",
+                ],
+            ),
             (7, &[]),
             (6, UNDO_RUN_CYCLE),
             (5, UNDO_EXECUTIONS),

@@ -1,6 +1,7 @@
 mod access;
 mod dead_letters;
 mod executions;
+mod groups;
 mod openapi;
 mod publishing;
 mod reading;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Console, ConsoleContext, ConsoleLimits};
-use crate::fakes::{FakeBus, FakeProviders, FakeStore, FixedClock};
+use crate::fakes::{FakeBus, FakeProviders, FakeStore, FakeSyncRules, FixedClock};
 use lockstep_store::{InboxRow, InboxState};
 
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -82,6 +83,7 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
         executions: store.clone(),
         cycle: store.clone(),
         providers: Arc::new(FakeProviders),
+        sync_rules: Arc::new(FakeSyncRules),
         schema: store.clone(),
         clock: Arc::new(FixedClock),
         tokens,

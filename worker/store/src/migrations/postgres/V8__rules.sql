@@ -27,6 +27,11 @@ ALTER TABLE linknet ADD COLUMN removed_at timestamptz;
 -- The last message about the link; null if none had a version.
 ALTER TABLE linknet ADD COLUMN version_time text;
 ALTER TABLE linknet ADD COLUMN version_id text;
+-- The last message that added it: of two links at one interface the one that was added later exists.
+ALTER TABLE linknet ADD COLUMN added_time text;
+ALTER TABLE linknet ADD COLUMN added_id text;
+-- For retention.
+CREATE INDEX linknet_removed ON linknet (removed_at) WHERE NOT present;
 
 -- What the message says about the cause, as JSON: interfaces, or a commit with the paths that concern devices. Empty for nothing, so
 -- that most rows of the inbox have no null more.
@@ -63,3 +68,15 @@ ALTER TABLE device_group ADD COLUMN position integer;
 -- A device is a member by list (an import), by the accepted settings, or by both.
 ALTER TABLE group_member ADD COLUMN listed boolean NOT NULL DEFAULT true;
 ALTER TABLE group_member ADD COLUMN by_rule boolean NOT NULL DEFAULT false;
+
+-- One row, which grows with each change of the rules of groups; 0 before the first. Whoever creates or renames a device locks the table
+-- in the mode SHARE, whoever changes the rules in the mode EXCLUSIVE.
+CREATE TABLE group_rules (revision bigint NOT NULL);
+INSERT INTO group_rules VALUES (0);
+
+-- The hostnames that the rule of a group lists, whether or not there are such devices.
+CREATE TABLE group_rule_device (
+    hostname text COLLATE "C" NOT NULL,
+    group_id bigint NOT NULL REFERENCES device_group ON DELETE CASCADE,
+    PRIMARY KEY (group_id, hostname)
+);

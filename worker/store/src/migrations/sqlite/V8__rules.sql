@@ -27,6 +27,11 @@ ALTER TABLE linknet ADD COLUMN removed_at INTEGER;
 -- The last message about the link; null if none had a version.
 ALTER TABLE linknet ADD COLUMN version_time TEXT;
 ALTER TABLE linknet ADD COLUMN version_id TEXT;
+-- The last message that added it: of two links at one interface the one that was added later exists.
+ALTER TABLE linknet ADD COLUMN added_time TEXT;
+ALTER TABLE linknet ADD COLUMN added_id TEXT;
+-- For retention.
+CREATE INDEX linknet_removed ON linknet (removed_at) WHERE NOT present;
 
 -- What the message says about the cause, as JSON: interfaces, or a commit with the paths that concern devices. Empty for nothing.
 ALTER TABLE cause ADD COLUMN detail TEXT NOT NULL DEFAULT '';
@@ -61,3 +66,14 @@ ALTER TABLE device_group ADD COLUMN position INTEGER;
 -- A device is a member by list (an import), by the accepted settings, or by both.
 ALTER TABLE group_member ADD COLUMN listed INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE group_member ADD COLUMN by_rule INTEGER NOT NULL DEFAULT 0;
+
+-- One row, which grows with each change of the rules of groups; 0 before the first.
+CREATE TABLE group_rules (revision INTEGER NOT NULL) STRICT;
+INSERT INTO group_rules VALUES (0);
+
+-- The hostnames that the rule of a group lists, whether or not there are such devices.
+CREATE TABLE group_rule_device (
+    hostname TEXT NOT NULL,
+    group_id INTEGER NOT NULL REFERENCES device_group ON DELETE CASCADE,
+    PRIMARY KEY (group_id, hostname)
+) STRICT, WITHOUT ROWID;

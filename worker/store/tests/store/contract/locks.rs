@@ -12,13 +12,16 @@ use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{DeviceType, Kind};
 use lockstep_store::{
-    AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceSelector, Effects, FollowUpKey,
-    Keys, Lease, Origin, Records, SettleDeadLetters, StoreError,
+    AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceEffect, DeviceSelector, Effects,
+    FollowUpKey, Keys, Lease, Origin, Records, SettleDeadLetters, StoreError,
 };
 
+use super::groups::{changing, group, rules, starting};
 use super::leases::LONG;
 use super::repositories::{Refresh, change, flags, named};
-use super::{Place, Store, absorb, create, create_all, devices, key, keys, message, row, unsynchronize};
+use super::{
+    Place, Store, absorb, create, create_all, devices, hostname, key, keys, message, row, unsynchronize,
+};
 
 const DEVICES: [&str; 6] = ["sw1", "sw2", "sw3", "sw4", "sw5", "sw6"];
 /// How often each pair meets, and how many of each kind at once.
@@ -30,6 +33,8 @@ const AT_ONCE: usize = 2;
 enum Kinds {
     Batch,
     Creation,
+    GroupedCreation,
+    GroupRules,
     BroadRefresh,
     NamedRefresh,
     Requeue,
@@ -42,9 +47,11 @@ enum Kinds {
     Retention,
 }
 
-const ALL: [Kinds; 12] = [
+const ALL: [Kinds; 14] = [
     Kinds::Batch,
     Kinds::Creation,
+    Kinds::GroupedCreation,
+    Kinds::GroupRules,
     Kinds::BroadRefresh,
     Kinds::NamedRefresh,
     Kinds::Requeue,
@@ -88,6 +95,28 @@ impl Scene<'_> {
                 let (mut facts, transaction) = store.begin(&[], &keys(&id, names)).await?;
                 let effects = devices([unsynchronize("sw3"), create(&new), unsynchronize("sw1")]);
                 absorb(&mut facts, &id, effects);
+                transaction.commit(&facts).await?;
+            }
+            Kinds::GroupedCreation => {
+                let new = format!("new{id}");
+                let asked = Keys {
+                    group_rules: true,
+                    ..keys(&id, [new.as_str(), "sw4", "sw2"])
+                };
+                let (mut facts, transaction) = store.begin(&[], &asked).await?;
+                let joins = [new.as_str(), "sw2"].map(|name| DeviceEffect::Join {
+                    hostname: hostname(name),
+                    groups: ["one", "two"].map(group).into(),
+                });
+                let effects = [unsynchronize("sw4"), create(&new)].into_iter().chain(joins);
+                absorb(&mut facts, &id, devices(effects));
+                transaction.commit(&facts).await?;
+            }
+            Kinds::GroupRules => {
+                // Members and primary groups change each time.
+                let digit = &id[id.len() - 1..];
+                let new = vec![starting("one", "sw", 2), starting(&format!("of {digit}"), "", 3)];
+                let (facts, transaction) = store.begin(&[], &changing(rules(new, &DEVICES))).await?;
                 transaction.commit(&facts).await?;
             }
             Kinds::BroadRefresh => {

@@ -19,6 +19,7 @@ pub(crate) mod executions;
 pub(crate) mod facts_and_checks;
 pub(crate) mod flags;
 pub(crate) mod follow_ups;
+pub(crate) mod groups;
 pub(crate) mod inbox;
 pub(crate) mod isolation;
 pub(crate) mod leased;
@@ -152,10 +153,20 @@ macro_rules! contract {
             related {
                 a_link_and_its_mirror_image_are_one,
                 a_link_to_nowhere_is_refused,
+                links_end_alike_in_whichever_order_they_come,
                 groups_by_list_are_replaced,
                 a_location_stays_one_until_somebody_says_otherwise,
                 interfaces_keep_what_is_not_said_anew,
                 clients_keep_what_is_not_said_anew,
+            }
+            groups {
+                rules_make_members_and_primary_groups,
+                members_by_list_and_by_rule_are_members_of_one_group,
+                a_group_that_is_referred_to_stays,
+                every_device_is_a_member_of_default,
+                a_new_device_joins_by_the_rules_that_are_read_with_it,
+                a_device_that_is_created_while_the_rules_change_has_the_groups_of_the_new_ones,
+                a_dropped_change_of_rules_changes_nothing,
             }
             leases {
                 a_lease_is_for_one_until_it_is_released,

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{GroupName, InterfaceName};
 use lockstep_store::{
     ClientRow, DeviceEffect, Effects, GroupRow, InterfaceRow, Keys, Link, LinkChange, LinkEnd, StoreError,
+    Version,
 };
 use serde_json::json;
 
@@ -61,6 +62,55 @@ pub(crate) async fn a_link_and_its_mirror_image_are_one(place: &Place) -> Result
         ensure!(facts.has_link(&link), "{name}");
         ensure!(!facts.has_link(&Link::between(end("sw2", "Ethernet2"), end("sw1", "Ethernet3"))));
     }
+    Ok(())
+}
+
+/// Of two links at one interface the one that was added later exists, in whichever order the messages come, and from one transaction to the
+/// next.
+pub(crate) async fn links_end_alike_in_whichever_order_they_come(place: &Place) -> Result<()> {
+    create_all(place, &["sw1", "sw2", "sw3"]).await?;
+    let (first, second) = (
+        Link::between(end("sw1", "Ethernet1"), end("sw2", "Ethernet1")),
+        Link::between(end("sw1", "Ethernet1"), end("sw3", "Ethernet1")),
+    );
+    let version = |second: i64| -> Result<Version> {
+        Ok(Version {
+            time: jiff::Timestamp::from_second(second)?,
+            id: second.to_string().try_into()?,
+        })
+    };
+    let keys = |id: &str| Keys {
+        links_of: ["sw1", "sw2", "sw3"].map(hostname).into(),
+        ..keys(id, ["sw1", "sw2", "sw3"])
+    };
+    // The second one was added at 5 and removed at 7, and the first one added at 3: it was replaced, and stays away.
+    for (id, link, present, at) in [
+        ("2", &second, true, 5),
+        ("3", &second, false, 7),
+        ("4", &first, true, 3),
+    ] {
+        let effects = Effects {
+            links: vec![LinkChange {
+                link: link.clone(),
+                present,
+                version: Some(version(at)?),
+            }],
+            ..Effects::default()
+        };
+        work(place, &keys(id), effects).await?;
+    }
+    let (facts, transaction) = place.store.begin(&[], &keys("5")).await?;
+    drop(transaction);
+    let row = facts.link(&first).context("it is remembered")?;
+    ensure!(
+        !row.present && row.added == Some(version(3)?) && row.version == Some(version(3)?),
+        "{row:?}"
+    );
+    let row = facts.link(&second).context("it is remembered")?;
+    ensure!(
+        !row.present && row.added == Some(version(5)?) && row.version == Some(version(7)?),
+        "{row:?}"
+    );
     Ok(())
 }
 

@@ -1,0 +1,24 @@
+use std::fmt::Debug;
+
+use lockstep_protocol::{DeviceState, DeviceType, SyncTarget};
+
+/// The rules of sync runs, as far as the console shows them: it does not depend on what they belong to.
+pub trait SyncRules: Debug + Send + Sync + 'static {
+    /// Whether a sync run with this target contacts a device of it.
+    ///
+    /// # Errors
+    /// Why the device is skipped, such as `synchronized`.
+    fn selects(
+        &self,
+        target: &SyncTarget,
+        resync: bool,
+        state: DeviceState,
+        synchronized: bool,
+    ) -> Result<(), String>;
+
+    /// Whether the site has devices of this type.
+    ///
+    /// # Errors
+    /// The types that it has, for people.
+    fn knows(&self, device_type: &DeviceType) -> Result<(), String>;
+}

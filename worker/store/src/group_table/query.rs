@@ -1,0 +1,113 @@
+//! Reads groups with the numbers of their members.
+
+use std::collections::HashMap;
+
+use lockstep_protocol::GroupName;
+use serde_json::json;
+
+use super::READ;
+use crate::sql::{Row, SqlDatabase, rows};
+use crate::{DEFAULT_GROUP, Group, GroupQuery, GroupRuleSummary, StoreError, column};
+
+/// DEFAULT exists whether or not it has a row.
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, name, location, regex, priority, position FROM \
+                (SELECT id, name, location, regex, priority, position FROM device_group \
+                 UNION ALL SELECT NULL, 'DEFAULT', NULL, NULL, NULL, NULL \
+                 WHERE NOT EXISTS (SELECT 1 FROM device_group WHERE name = 'DEFAULT')) AS known WHERE ",
+            $condition
+        )
+    };
+}
+
+const PAGE: &str = select!("name > $1 ORDER BY name LIMIT $2");
+const ONE: &str = select!("name = $1");
+
+const MEMBERS: &str = "\
+    SELECT group_id, count(*), count(*) FILTER (WHERE listed), count(*) FILTER (WHERE by_rule) FROM group_member \
+    WHERE group_id IN (SELECT id FROM {rows $1: id bigint} AS page) GROUP BY group_id";
+
+const HOSTNAMES: &str = "\
+    SELECT group_id, count(*) FROM group_rule_device WHERE group_id IN (SELECT id FROM {rows $1: id bigint} AS page) GROUP BY group_id";
+
+const PRIMARIES: &str = "\
+    SELECT primary_group, count(*) FROM device WHERE primary_group IN (SELECT name FROM {rows $1: name text} AS page) \
+    GROUP BY primary_group";
+
+const DEVICES: &str = "SELECT count(*) FROM device";
+
+/// One page of the groups, by name.
+pub(crate) async fn list<D: SqlDatabase>(database: &D, query: &GroupQuery) -> Result<Vec<Group>, StoreError> {
+    // No name is empty.
+    let after = query.after.as_ref().map_or("", GroupName::as_str);
+    let page = vec![after.into(), query.limit.into()];
+    let found = database.read(READ, PAGE, page).await?;
+    counted(database, &found).await
+}
+
+/// The group with this name.
+pub(crate) async fn find<D: SqlDatabase>(
+    database: &D,
+    name: &GroupName,
+) -> Result<Option<Group>, StoreError> {
+    let found = database.read(READ, ONE, vec![name.as_str().into()]).await?;
+    Ok(counted(database, &found).await?.pop())
+}
+
+async fn counted<D: SqlDatabase>(database: &D, found: &[Row]) -> Result<Vec<Group>, StoreError> {
+    let mut groups = found.iter().map(read).collect::<Result<Vec<Group>, _>>()?;
+    let ids = || rows(groups.iter().filter_map(|group| Some(vec![json!(group.id?)])));
+    let names = rows(groups.iter().map(|group| vec![json!(group.name)]));
+    let mut members: HashMap<i64, [u64; 3]> = HashMap::new();
+    for row in database.read(READ, MEMBERS, vec![ids()]).await? {
+        let count = |index| row.number("count", index);
+        members.insert(row.integer("group_id", 0)?, [count(1)?, count(2)?, count(3)?]);
+    }
+    let mut hostnames: HashMap<i64, u64> = HashMap::new();
+    for row in database.read(READ, HOSTNAMES, vec![ids()]).await? {
+        hostnames.insert(row.integer("group_id", 0)?, row.number("count", 1)?);
+    }
+    let mut primaries: HashMap<String, u64> = HashMap::new();
+    for row in database.read(READ, PRIMARIES, vec![names]).await? {
+        primaries.insert(row.text("device.primary_group", 0)?, row.number("count", 1)?);
+    }
+    for group in &mut groups {
+        let id = group.id.unwrap_or_default();
+        [group.members, group.listed, group.by_rule] = members.remove(&id).unwrap_or_default();
+        if let Some(rule) = &mut group.rule {
+            rule.hostnames = hostnames.remove(&id).unwrap_or_default();
+        }
+        group.primary = primaries.remove(group.name.as_str()).unwrap_or_default();
+        if group.name.as_str() == DEFAULT_GROUP {
+            let devices = database.read(READ, DEVICES, Vec::new()).await?;
+            group.members = devices.first().map_or(Ok(0), |row| row.number("count", 0))?;
+            group.by_rule = group.members;
+        }
+    }
+    Ok(groups)
+}
+
+fn read(row: &Row) -> Result<Group, StoreError> {
+    let position = row.optional_number("device_group.position", 5)?;
+    let rule = match position {
+        None => None,
+        Some(position) => Some(GroupRuleSummary {
+            regex: row.optional_text("device_group.regex", 3)?,
+            hostnames: 0,
+            priority: row.number("device_group.priority", 4)?,
+            position,
+        }),
+    };
+    Ok(Group {
+        id: row.optional_number("device_group.id", 0)?,
+        name: column::name("device_group.name", row.text("device_group.name", 1)?)?,
+        location: row.optional_boolean("device_group.location", 2)?,
+        rule,
+        members: 0,
+        listed: 0,
+        by_rule: 0,
+        primary: 0,
+    })
+}
