@@ -102,6 +102,102 @@ async fn the_python_program_of_the_documentation_works_with_what_is_printed() ->
     up.process.stop().await
 }
 
+/// Sent by curl as the documentation says, one after the other: each kind of event, and the causes that devices have for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_event_flags_the_devices_that_the_rules_name() -> Result<()> {
+    let up = Up::start().await?;
+    let fleet: String = (1..=4)
+        .map(|number| {
+            format!("- {{hostname: sw{number}, device_type: DIST, platform: eos, synchronized: true}}\n")
+        })
+        .collect();
+    std::fs::write(up.folder().join("fleet.yml"), fleet)?;
+    shell(up.folder(), "lockstep devices import fleet.yml")?;
+    let link = r#""a": {"hostname": "sw1", "interface": "E1"}, "b": {"hostname": "sw3", "interface": "E1"}"#;
+    let (linked, moved) = (
+        format!(r#"{{"action": "added", {link}}}"#),
+        format!(r#"{{"action": "updated", {link}}}"#),
+    );
+    let (upgraded, domain) = (
+        r#"{"hostname": "sw1", "os_version": "4.32.2F"}"#,
+        r#"{"action": "added", "device_a": "sw1", "device_b": "sw3"}"#,
+    );
+    let provisioned = r#"{"hostname": "sw5", "device_type": "ACCESS", "platform": "eos", "neighbors":
+        [{"interface": "E9", "neighbor_hostname": "sw4", "neighbor_interface": "E9"}]}"#;
+    let table: [(&str, &str, &[(&str, &str)]); 10] = [
+        (
+            "interface.updated",
+            r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "E1"}]}"#,
+            &[("sw1", "interface_updated")],
+        ),
+        ("device.upgraded", upgraded, &[("sw1", "firmware_upgrade")]),
+        (
+            "device.state-changed",
+            r#"{"hostname": "sw2", "state": "UNMANAGED"}"#,
+            &[("sw2", "was_unmanaged")],
+        ),
+        (
+            "mgmtdomain.changed",
+            domain,
+            &[("sw1", "mgmtdomain_created"), ("sw3", "mgmtdomain_created")],
+        ),
+        (
+            "linknet.changed",
+            &linked,
+            &[("sw1", "linknet_created"), ("sw3", "linknet_created")],
+        ),
+        (
+            "linknet.changed",
+            &moved,
+            &[("sw1", "linknet_updated"), ("sw3", "linknet_updated")],
+        ),
+        (
+            "device.provisioned",
+            provisioned,
+            &[("sw5", "device_init"), ("sw4", "linknet_created")],
+        ),
+        (
+            "device.renamed",
+            r#"{"hostname": "sw1", "new_hostname": "sw9"}"#,
+            &[
+                ("sw9", "device_name_change"),
+                ("sw3", "linknet_neighbor_name_change"),
+            ],
+        ),
+        (
+            "device.removed",
+            r#"{"hostname": "sw9"}"#,
+            &[("sw3", "neighbor_deleted")],
+        ),
+        (
+            "inventory.imported",
+            r#"{"devices": [{"hostname": "sw6", "device_type": "ACCESS"}]}"#,
+            &[("sw6", "inventory_imported")],
+        ),
+    ];
+    let page = include_str!("../../producer/README.md");
+    let (_, section) = page
+        .split_once("With curl, in the binary mode:\n")
+        .context("no section")?;
+    let curl = section.split("```").nth(1).context("no example")?;
+    let curl = curl.strip_prefix("sh\n").context("no shell")?;
+    let (request, _) = curl.split_once("--data ").context("no data")?;
+    let (variables, _, _) = up.commands()?;
+    for (number, (kind, data, flagged)) in table.into_iter().enumerate() {
+        let request = request.replace("lockstep.interface.updated", &format!("lockstep.{kind}"));
+        let request = request.replace("4711", &format!("rule-{number}"));
+        shell(up.folder(), &format!("{variables}{request}--data '{data}'"))?;
+        for (hostname, cause) in flagged {
+            up.until_shown(&format!("lockstep devices show {hostname} --json"), cause)
+                .await
+                .with_context(|| format!("lockstep.{kind}"))?;
+        }
+    }
+    let listed = shell(up.folder(), "lockstep devices list --json")?;
+    ensure!(!listed.contains("sw9"), "{listed}");
+    up.process.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_token_works_at_its_server_only_and_the_other_one_says_so() -> Result<()> {
     let up = Up::start().await?;

@@ -20,6 +20,7 @@ mod list;
 mod lockstep;
 mod messages;
 mod meter;
+mod mixed;
 mod other_build;
 mod processes;
 mod push;
@@ -117,6 +118,7 @@ enum Figure {
     Allocations,
     Sweep,
     Flags,
+    Mixed,
     Push,
     Retention,
     FanOut,
@@ -232,6 +234,10 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Flags) {
         flags::measure(&host, options.flagged_devices, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Mixed) {
+        let sizes = (options.events, options.devices);
+        mixed::measure(&host, sizes, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Retention) {
         let sizes = (options.events, options.devices);

@@ -24,19 +24,60 @@ pub(crate) fn event(run: &str, number: u32, devices: u32) -> Event {
 /// As [`event`], with this id.
 pub(crate) fn event_with_id(id: String, number: u32, devices: u32) -> Event {
     let hostname = hostname(number.wrapping_mul(STRIDE) % devices);
+    let data = json!({"hostname": &hostname, "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]});
+    event_of(Kind::InterfaceUpdated, id, &hostname, &data)
+}
+
+/// The event with this number in a run of mixed kinds: interfaces, links, upgrades, states and management domains.
+pub(crate) fn mixed_event(run: &str, number: u32, devices: u32) -> Event {
+    let device = number.wrapping_mul(STRIDE) % devices;
+    let (one, other) = (hostname(device), hostname((device + 1) % devices));
+    let id = format!("{run}-{number}");
+    let (kind, data) = match number % 10 {
+        0..=3 => return event(run, number, devices),
+        4 | 5 => {
+            let action = if number % 20 < 10 { "added" } else { "updated" };
+            let a = json!({"hostname": &one, "interface": "Ethernet51"});
+            let b = json!({"hostname": &other, "interface": "Ethernet52"});
+            (Kind::LinknetChanged, json!({"action": action, "a": a, "b": b}))
+        }
+        6 | 7 => {
+            let version = format!("4.32.{}F", number % 5);
+            (
+                Kind::DeviceUpgraded,
+                json!({"hostname": &one, "os_version": version}),
+            )
+        }
+        8 => {
+            let state = if number % 20 < 10 { "UNMANAGED" } else { "MANAGED" };
+            (
+                Kind::DeviceStateChanged,
+                json!({"hostname": &one, "state": state}),
+            )
+        }
+        _ => (
+            Kind::MgmtdomainChanged,
+            json!({"action": "updated", "device_a": &one, "device_b": &other}),
+        ),
+    };
+    event_of(kind, id, &one, &data)
+}
+
+fn event_of(kind: Kind, id: String, subject: &str, data: &serde_json::Value) -> Event {
     let now = SystemClock.now();
     let body = json!({
         "specversion": "1.0",
         "id": &id,
         "source": "urn:example:netbox",
-        "type": Kind::InterfaceUpdated.as_str(),
-        "subject": &hostname,
+        "type": kind.as_str(),
+        "subject": subject,
         "time": now.to_string(),
         "datacontenttype": "application/json",
-        "data": {"hostname": &hostname, "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]},
+        "data": data,
     });
     Event {
         id,
+        kind,
         at: now,
         body: body.to_string(),
     }
@@ -45,6 +86,7 @@ pub(crate) fn event_with_id(id: String, number: u32, devices: u32) -> Event {
 /// An encoded event.
 pub(crate) struct Event {
     pub(crate) id: String,
+    kind: Kind,
     pub(crate) at: Timestamp,
     pub(crate) body: String,
 }
@@ -53,10 +95,10 @@ impl Event {
     /// The event as a message of the bus.
     pub(crate) fn outgoing(self) -> Outgoing {
         Outgoing {
-            destination: Destination::Ingress(Kind::InterfaceUpdated),
+            destination: Destination::Ingress(self.kind),
             properties: Properties {
                 message_id: Some(self.id.into()),
-                kind: Some(Kind::InterfaceUpdated.as_str().into()),
+                kind: Some(self.kind.as_str().into()),
                 content_type: Some(CONTENT_TYPE.into()),
                 timestamp: Some(self.at),
                 ..Properties::default()

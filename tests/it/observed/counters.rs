@@ -195,7 +195,11 @@ async fn no_counter_is_born_after_the_start() -> Result<()> {
         json!({"specversion": "1.0", "id": kind, "source": "urn:test", "type": kind, "data": data})
             .to_string()
     };
-    let planned = event("lockstep.device.removed", json!({"hostname": "sw1"}));
+    let pair = json!({"device_a": "sw1", "device_b": "sw2"});
+    let invalid = event(
+        "lockstep.mgmtdomain.changed",
+        json!({"action": "added", "device_a": "sw1", "device_b": "sw2", "previous": pair}),
+    );
     let unknown = event(
         "lockstep.interface.updated",
         json!({"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}),
@@ -214,10 +218,10 @@ async fn no_counter_is_born_after_the_start() -> Result<()> {
             400,
         ),
         (&console_server, "GET", "/v1/devices/sw1", &authorized, "", 404),
-        (&console_server, "POST", "/v1/events", &authorized, &planned, 202),
+        (&console_server, "POST", "/v1/events", &authorized, &invalid, 202),
         (&console_server, "POST", "/v1/events", &authorized, &unknown, 202),
         (&console_server, "POST", "/v1/events", &authorized, "{", 400),
-        (&gateway_server, "POST", "/v1/events", json, &planned, 401),
+        (&gateway_server, "POST", "/v1/events", json, &invalid, 401),
         (&gateway_server, "GET", "/v1/events", json, "", 405),
         (
             &gateway_server,
@@ -251,7 +255,7 @@ async fn no_counter_is_born_after_the_start() -> Result<()> {
     wait::until("both dead letters", PATIENCE, async || {
         let shown = shell(scene.folder(), "lockstep dead list --json");
         let shown = shown.map_err(|error| format!("{error:#}"))?;
-        if shown.contains("not-supported") && shown.contains("unknown-device") {
+        if shown.contains("invalid-data") && shown.contains("unknown-device") {
             Ok(())
         } else {
             Err(shown)

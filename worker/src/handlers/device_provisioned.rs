@@ -22,11 +22,11 @@ use lockstep_store::{
 impl Handler for DeviceProvisioned {
     fn keys(&self, keys: &mut Keys) {
         keys.add_device_of_event(&self.hostname);
-        keys.links_of.insert(self.hostname.clone());
         for neighbor in &self.neighbors {
             keys.add_device_of_event(&neighbor.neighbor_hostname);
             // A new link replaces others at its interfaces.
-            keys.links_of.insert(neighbor.neighbor_hostname.clone());
+            let ends = ends(&self.hostname, neighbor, &neighbor.neighbor_hostname);
+            keys.links_at.extend(ends);
         }
         keys.macs.extend(self.mac.iter().cloned());
         keys.serials.extend(self.serial.iter().cloned());

@@ -17,7 +17,10 @@ impl Handler for LinknetChanged {
     fn keys(&self, keys: &mut Keys) {
         for (_, end) in ends(self).into_iter().flat_map(|pair| pair.ends) {
             keys.add_device_of_event(&end.hostname);
-            keys.links_of.insert(end.hostname.clone());
+            keys.links_at.insert(LinkEnd {
+                hostname: end.hostname.clone(),
+                interface: end.interface.clone(),
+            });
         }
     }
 

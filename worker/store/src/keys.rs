@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{Digest, Hostname, Mac, MessageKey, RepositoryName, Serial};
 
-use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts, Link, NewGroupRules};
+use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts, Link, LinkEnd, NewGroupRules};
 
 /// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,9 @@ pub struct Keys {
     pub serials: BTreeSet<Serial>,
     /// Devices whose links are read. The devices at their other ends are read and locked, too.
     pub links_of: BTreeSet<Hostname>,
+    /// Interfaces: the links of their devices are read, and of the devices at the other ends those whose links end at these
+    /// interfaces are read and locked.
+    pub links_at: BTreeSet<LinkEnd>,
     /// Devices whose open causes are read; they are among `hostnames`, too.
     pub causes_of: BTreeSet<Hostname>,
     /// Those of `hostnames` that events name: where no device has such a name now and a device had it before it was renamed, that
@@ -65,6 +68,11 @@ impl Keys {
                 continue;
             };
             further.hostnames.insert(current.clone());
+            let at_name = self.links_at.iter().filter(|end| end.hostname == *name);
+            further.links_at.extend(at_name.map(|end| LinkEnd {
+                hostname: current.clone(),
+                interface: end.interface.clone(),
+            }));
             for (ours, theirs) in [
                 (&self.renamed, &mut further.renamed),
                 (&self.links_of, &mut further.links_of),
@@ -77,12 +85,17 @@ impl Keys {
             }
         }
         let links = self.links_of.iter().flat_map(|name| facts.links_of(name));
-        let ends = links.flat_map(Link::ends).map(|end| &end.hostname);
+        let at_interfaces = self.links_at.iter().flat_map(|end| facts.links_at(end));
+        let ends = links
+            .chain(at_interfaces)
+            .flat_map(Link::ends)
+            .map(|end| &end.hostname);
         let neighbors = self.neighbors_of.iter();
         let neighbors = neighbors.flat_map(|name| facts.neighbors_by_configuration(name));
         further.hostnames.extend(ends.chain(neighbors).cloned());
         let is_complete = further.hostnames.is_subset(&self.hostnames)
             && further.links_of.is_subset(&self.links_of)
+            && further.links_at.is_subset(&self.links_at)
             && further.causes_of.is_subset(&self.causes_of)
             && further.neighbors_of.is_subset(&self.neighbors_of);
         (!is_complete).then(|| {
@@ -90,10 +103,17 @@ impl Keys {
             all.hostnames.append(&mut further.hostnames);
             all.renamed.append(&mut further.renamed);
             all.links_of.append(&mut further.links_of);
+            all.links_at.append(&mut further.links_at);
             all.causes_of.append(&mut further.causes_of);
             all.neighbors_of.append(&mut further.neighbors_of);
             all
         })
+    }
+
+    /// The devices whose links are read.
+    pub(crate) fn devices_with_links(&self) -> BTreeSet<&Hostname> {
+        let of_interfaces = self.links_at.iter().map(|end| &end.hostname);
+        self.links_of.iter().chain(of_interfaces).collect()
     }
 
     /// The messages whose inbox rows are read.

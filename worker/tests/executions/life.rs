@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use lockstep_protocol::ExecutionState::{Aborted, Failed, PartialFailed, Successful};
-use lockstep_protocol::commands::RunLimits;
+use lockstep_protocol::commands::{ExecutionCancelRequested, RunLimits};
 use lockstep_protocol::{ElementState, EntityType, WorkResult};
+use lockstep_store::{DeviceQuery, SyncState};
 
 use crate::provider::Act;
 use crate::scene::{Scene, on_both, some, unlimited};
@@ -16,6 +17,8 @@ on_both! {
     an_execution_without_elements_says_so,
     a_canary_that_fails_stops_the_rest,
     a_canary_that_passes_lets_the_rest_begin,
+    failed_runs_and_facts_change_no_flag,
+    a_cancelled_run_changes_no_flag,
 }
 
 async fn every_element_ends_in_what_its_provider_did(ground: Ground) -> Result<()> {
@@ -117,5 +120,48 @@ async fn a_canary_that_passes_lets_the_rest_begin(ground: Ground) -> Result<()> 
     let row = scene.ended(id).await?;
     ensure!(row.state == Successful && row.counts.done == 30, "{row:?}");
     ensure!(scene.script.most() <= 4, "{}", scene.script.most());
+    worker.stop().await
+}
+
+/// The flag of each device, and how many causes it has had.
+async fn flags(scene: &Scene) -> Result<Vec<SyncState>> {
+    let devices = scene.store.fleet.devices(&DeviceQuery::default()).await?;
+    Ok(devices.into_iter().map(|device| device.sync).collect())
+}
+
+async fn failed_runs_and_facts_change_no_flag(ground: Ground) -> Result<()> {
+    let mut scene = Scene::new(ground, 6).await?;
+    scene.options.element_timeout = Duration::from_millis(500);
+    let before = flags(&scene).await?;
+    ensure!(before.len() == 6, "{before:?}");
+    for (number, act) in [Act::Fail, Act::Panic, Act::Hang].into_iter().enumerate() {
+        scene.script.set(&format!("sw{number}"), act);
+    }
+    let worker = scene.worker()?;
+    scene.save_tasks().await?;
+    let id = scene
+        .run("repeatable", &(0..6).collect::<Vec<_>>(), unlimited())
+        .await?;
+    let row = scene.ended(id).await?;
+    ensure!((row.counts.done, row.counts.failed) == (3, 3), "{row:?}");
+    // Those that are done have facts.
+    ensure!(flags(&scene).await? == before);
+    worker.stop().await
+}
+
+async fn a_cancelled_run_changes_no_flag(ground: Ground) -> Result<()> {
+    let scene = Scene::new(ground, 3).await?;
+    let before = flags(&scene).await?;
+    for number in 0..3 {
+        scene.script.set(&format!("sw{number}"), Act::Hang);
+    }
+    let worker = scene.worker()?;
+    scene.save_tasks().await?;
+    let id = scene.run("repeatable", &[0, 1, 2], unlimited()).await?;
+    scene.running(3).await?;
+    scene.ask(ExecutionCancelRequested { execution: id }).await?;
+    let row = scene.ended(id).await?;
+    ensure!(row.state == Aborted, "{row:?}");
+    ensure!(flags(&scene).await? == before);
     worker.stop().await
 }

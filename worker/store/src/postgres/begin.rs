@@ -161,7 +161,8 @@ impl PostgresStore {
             .iter()
             .map(lockstep_protocol::Serial::as_str)
             .collect();
-        let links_of: Vec<&str> = keys.links_of.iter().map(Hostname::as_str).collect();
+        let with_links = keys.devices_with_links().into_iter();
+        let with_links: Vec<&str> = with_links.map(Hostname::as_str).collect();
 
         // The futures are polled in this order, so the statements are sent in this order.
         let batch = async {
@@ -176,7 +177,7 @@ impl PostgresStore {
                 query_keys(session, select_inbox, &messages.ids, messages.parameters()),
                 query_keys(session, select_macs, &macs, [&macs]),
                 query_keys(session, select_serials, &serials, [&serials]),
-                query_keys(session, select_links, &links_of, [&links_of]),
+                query_keys(session, select_links, &with_links, [&with_links]),
                 async {
                     // Fetched early, so that the commit rarely has to fetch ids.
                     let short = self.cause_ids.short_of(keys.messages.len());

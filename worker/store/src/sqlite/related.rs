@@ -75,7 +75,7 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
         }
     }
     let mut links = connection.prepare_cached(SELECT_LINKS)?;
-    for hostname in &keys.links_of {
+    for hostname in keys.devices_with_links() {
         let mut rows = links.query([hostname.as_str()])?;
         while let Some(row) = rows.next()? {
             let end = |first| -> Result<LinkEnd, Failure> {
