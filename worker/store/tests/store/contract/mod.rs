@@ -80,6 +80,7 @@ macro_rules! contract {
                 another_spelling_of_a_name_is_known,
                 a_name_that_is_taken_is_refused,
                 a_thousand_devices_are_one_batch,
+                the_time_of_a_state_is_that_of_its_change,
             }
             device_names {
                 a_renamed_device_keeps_what_belongs_to_it,
@@ -205,6 +206,8 @@ macro_rules! contract {
                 causes_that_a_device_lists_as_open_stay,
                 young_causes_stay,
                 old_delivery_attempts_go,
+                old_former_hostnames_and_removed_links_go,
+                the_history_of_a_device_is_bounded_by_age_and_by_number,
                 old_executions_go_with_their_elements_in_chunks,
                 old_executions_go_with_results_targets_and_journals,
             }
