@@ -297,7 +297,7 @@ pub(crate) async fn the_history_of_a_device_is_bounded_by_age_and_by_number(plac
             "WITH RECURSIVE entry (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM entry WHERE n < {count}) \
              INSERT INTO device_history (device_id, at, what, source, message_id, kind, generation) \
              SELECT device.id, {}, 'created', 'urn:test', CAST(n AS text), 'x', n FROM device CROSS JOIN entry \
-             WHERE hostname = '{name}' ORDER BY n",
+             WHERE hostname = '{name}' ORDER BY entry.n",
             place.probe.time(at)
         );
         place.probe.texts(&entries).await?;
