@@ -18,12 +18,12 @@ use tokio::sync::Notify;
 use crate::Providers;
 use lockstep_clock::Clock;
 use lockstep_store::{
-    Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery,
+    AgeQuery, Ages, Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery,
     DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail,
     ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
     ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Inbox, InboxRow, JournalEntry, Lifecycle,
     Migrated, NamedEntities, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
-    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, SyncState,
+    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, Surroundings, SyncState,
     TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
@@ -34,6 +34,10 @@ pub(crate) struct FakeStore {
     pub(crate) devices: Mutex<Vec<Device>>,
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
+    pub(crate) ages: Mutex<Option<Ages>>,
+    /// The queries for ages so far.
+    pub(crate) age_queries: Mutex<Vec<AgeQuery>>,
+    pub(crate) surroundings: Mutex<Surroundings>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
     pub(crate) failures: Mutex<Vec<RepositoryFailure>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
@@ -139,6 +143,19 @@ impl Fleet for FakeStore {
         let mut causes = self.causes.lock().unwrap().clone();
         causes.retain(|id, _| ids.contains(id));
         Ok(causes)
+    }
+
+    async fn ages(&self, query: &AgeQuery) -> Result<Ages, StoreError> {
+        self.check("ages")?;
+        self.age_queries.lock().unwrap().push(query.clone());
+        Ok(self.ages.lock().unwrap().clone().expect("the ages of a test"))
+    }
+
+    async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError> {
+        self.check("surroundings")?;
+        let device = self.device(hostname).await?;
+        let surroundings = self.surroundings.lock().unwrap().clone();
+        Ok(device.map(|_| surroundings))
     }
 }
 

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
-    Accepted, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
-    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, MessageView,
-    Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation,
+    Accepted, AgeOf, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
+    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, FleetAges, MessageView,
+    Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, StopView, SurroundingsView, TaskPage, TaskValidation,
     TaskView,
 };
 use lockstep_protocol::{
@@ -144,6 +144,30 @@ impl Document {
             "The newest checks of a device; with `key`, the results that one check had, the newest first",
             Some(ReadScope::DeviceOutput),
             &history,
+        );
+        self.get::<SurroundingsView>(
+            "/v1/devices/{hostname}/surroundings",
+            "device_surroundings",
+            "What belongs to a device, and where its links lead",
+            scope,
+            &[],
+        );
+        let mut limit = self.limit();
+        limit["description"] = "The most devices of each list; 100 if absent.".into();
+        let ages = [
+            required(self.query::<AgeOf>("of", "Which age is measured.")),
+            required(self.query::<u64>("warning", "The lower threshold, in seconds.")),
+            required(self.query::<u64>("critical", "The upper threshold, in seconds.")),
+            self.query::<DeviceType>("device_type", "Only devices of this type."),
+            self.query::<GroupName>("group", "Only members of this group."),
+            limit,
+        ];
+        self.get::<FleetAges>(
+            "/v1/fleet/ages",
+            "fleet_ages",
+            "How long devices have been unsynchronized or UNMANAGED, and whose state should have ended",
+            scope,
+            &ages,
         );
         self.get::<RepositoryList>(
             "/v1/repositories",

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
-use super::{Attributes, DeviceRow, Lifecycle, Mark, StoreError, SyncState};
+use super::{AgeQuery, Ages, Attributes, DeviceRow, Lifecycle, Mark, StoreError, Surroundings, SyncState};
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
 pub(super) const OPEN_CAUSES: usize = 32;
@@ -49,6 +49,18 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError>;
+
+    /// How old unsynchronized flags or states are, in one snapshot. Reads all devices that match, in constant memory.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn ages(&self, query: &AgeQuery) -> Result<Ages, StoreError>;
+
+    /// What belongs to a device and where its links lead: what goes when it is removed. `None` if there is no such device.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError>;
 }
 
 /// Filters and page of a list of devices. A device must match all filters.

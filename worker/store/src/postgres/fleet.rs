@@ -6,13 +6,17 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
+use super::age;
 use super::broad;
 use super::cause::wanted_causes;
 use super::device::{self, columns};
 use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
 use crate::fleet::DeviceFilters;
-use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
+use crate::{
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, Surroundings, column,
+    surroundings,
+};
 
 const OPERATION: &str = "read devices";
 
@@ -132,6 +136,14 @@ impl Fleet for PostgresStore {
         rows.iter()
             .map(|row| Ok((CauseId(row.get(0)), cause(row)?)))
             .collect()
+    }
+
+    async fn ages(&self, query: &AgeQuery) -> Result<Ages, StoreError> {
+        age::ages(self, query).await
+    }
+
+    async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError> {
+        surroundings::read(self, hostname).await
     }
 }
 

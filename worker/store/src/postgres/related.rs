@@ -42,13 +42,19 @@ pub(super) const UPSERT_GROUPS: &str = "\
     ON CONFLICT (name) DO UPDATE SET location = excluded.location \
         WHERE excluded.location IS NOT NULL AND device_group.location IS DISTINCT FROM excluded.location";
 
+/// Members that stay are not written anew.
 pub(super) const DELETE_MEMBERS: &str = "\
-    DELETE FROM group_member WHERE device_id = ANY (ARRAY(SELECT id FROM device WHERE hostname = ANY($1)))";
+    DELETE FROM group_member WHERE device_id = ANY (ARRAY(SELECT id FROM device WHERE hostname = ANY($1))) \
+        AND (device_id, group_id) NOT IN (\
+            SELECT device.id, device_group.id FROM unnest($2::text[], $3::text[]) AS kept (hostname, name) \
+            JOIN LATERAL (SELECT id FROM device WHERE device.hostname = kept.hostname OFFSET 0) AS device ON true \
+            JOIN device_group ON device_group.name = kept.name)";
 
 pub(super) const INSERT_MEMBERS: &str = "\
     INSERT INTO group_member (device_id, group_id) \
     SELECT device.id, device_group.id FROM unnest($1::text[], $2::text[]) AS new (hostname, name) \
-    LEFT JOIN LATERAL (SELECT id FROM device WHERE device.hostname = new.hostname OFFSET 0) AS device ON true LEFT JOIN device_group ON device_group.name = new.name";
+    LEFT JOIN LATERAL (SELECT id FROM device WHERE device.hostname = new.hostname OFFSET 0) AS device ON true LEFT JOIN device_group ON device_group.name = new.name \
+    ON CONFLICT (device_id, group_id) DO NOTHING";
 
 pub(super) const UPSERT_INTERFACES: &str = "\
     INSERT INTO interface (device_id, name, configuration) \
@@ -82,7 +88,10 @@ pub(super) const UPSERT_CLIENTS: &str = "\
     ON CONFLICT (mac) DO UPDATE SET \
         name = coalesce(excluded.name, client.name), ip = coalesce(excluded.ip, client.ip), \
         interface_id = coalesce(excluded.interface_id, client.interface_id), \
-        group_id = coalesce(excluded.group_id, client.group_id)";
+        group_id = coalesce(excluded.group_id, client.group_id) \
+    WHERE (client.name, client.ip, client.interface_id, client.group_id) IS DISTINCT FROM (\
+        coalesce(excluded.name, client.name), coalesce(excluded.ip, client.ip), \
+        coalesce(excluded.interface_id, client.interface_id), coalesce(excluded.group_id, client.group_id))";
 
 /// Adds the rows of the three queries to the facts.
 pub(super) fn read_facts(
@@ -139,7 +148,12 @@ pub(super) fn members(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
     let delete = joining()
         .next()
         .is_some()
-        .then(|| Write::new(DELETE_MEMBERS).column(joining().map(|device| device.hostname.as_str())));
+        .then(|| {
+            Write::new(DELETE_MEMBERS)
+                .column(joining().map(|device| device.hostname.as_str()))
+                .column(pairs.iter().map(|(hostname, _)| hostname.as_str()))
+                .column(pairs.iter().map(|(_, name)| name.as_str()))
+        });
     let insert = (!pairs.is_empty()).then(|| {
         Write::new(INSERT_MEMBERS)
             .column(pairs.iter().map(|(hostname, _)| hostname.as_str()))

@@ -6,9 +6,12 @@ use rusqlite::{Connection, Row, ToSql, named_params};
 
 use super::device::{self, columns};
 use super::error::Failure;
-use super::{SqliteStore, cause};
+use super::{SqliteStore, age, cause};
 use crate::fleet::DeviceFilters;
-use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
+use crate::{
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, Surroundings, column,
+    surroundings,
+};
 
 const OPERATION: &str = "read devices";
 
@@ -139,6 +142,14 @@ impl Fleet for SqliteStore {
         })
         .await
     }
+
+    async fn ages(&self, query: &AgeQuery) -> Result<Ages, StoreError> {
+        age::ages(self, query).await
+    }
+
+    async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError> {
+        surroundings::read(self, hostname).await
+    }
 }
 
 /// The parameters of `filters!`.
@@ -165,7 +176,7 @@ fn devices(
     Ok(devices)
 }
 
-fn device(row: &Row<'_>) -> Result<Device, Failure> {
+pub(super) fn device(row: &Row<'_>) -> Result<Device, Failure> {
     let open_causes = device::read_open_causes(&row.get::<_, String>(23)?)?;
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     Ok(device::read(row)?.stored(DeviceId(row.get(0)?), open_causes))

@@ -1,6 +1,9 @@
 //! Reads and writes the rows related to devices: groups, interfaces, links and clients. Statements refer to devices and groups
 //! by name. An unknown name yields a null id, which the table refuses, so that no row is skipped silently.
 
+use std::collections::BTreeSet;
+
+use lockstep_protocol::GroupName;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Failure;
@@ -76,7 +79,8 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
 pub(super) fn write_groups(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO device_group (name, location) VALUES (?1, ?2) \
-         ON CONFLICT (name) DO UPDATE SET location = coalesce(excluded.location, location)",
+         ON CONFLICT (name) DO UPDATE SET location = excluded.location \
+            WHERE excluded.location IS NOT NULL AND location IS NOT excluded.location",
     )?;
     for (name, location) in merged::groups(facts) {
         upsert.execute(params![name.as_str(), location])?;
@@ -84,10 +88,15 @@ pub(super) fn write_groups(connection: &Connection, facts: &Facts) -> Result<(),
     Ok(())
 }
 
-/// Replaces the members by list of each device whose groups the batch sets.
+/// Replaces the members by list of each device whose groups the batch sets. Members that stay are not written anew.
 pub(super) fn write_members(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
+    let mut select = connection.prepare_cached(
+        "SELECT device_group.name FROM device JOIN group_member ON group_member.device_id = device.id \
+         JOIN device_group ON device_group.id = group_member.group_id WHERE device.hostname = ?1",
+    )?;
     let mut delete = connection.prepare_cached(
-        "DELETE FROM group_member WHERE device_id = (SELECT id FROM device WHERE hostname = ?1)",
+        "DELETE FROM group_member WHERE device_id = (SELECT id FROM device WHERE hostname = ?1) \
+         AND group_id = (SELECT id FROM device_group WHERE name = ?2)",
     )?;
     let mut insert = connection.prepare_cached(
         "INSERT INTO group_member (device_id, group_id) \
@@ -97,9 +106,15 @@ pub(super) fn write_members(connection: &Connection, facts: &Facts) -> Result<()
         let Some(groups) = &device.groups else {
             continue;
         };
-        delete.execute([device.hostname.as_str()])?;
-        for group in groups {
-            insert.execute([device.hostname.as_str(), group.as_str()])?;
+        let hostname = device.hostname.as_str();
+        let known = select.query_map([hostname], |row| row.get::<_, String>(0))?;
+        let known: BTreeSet<String> = known.collect::<Result<_, _>>()?;
+        let wanted: BTreeSet<&str> = groups.iter().map(GroupName::as_str).collect();
+        for former in known.iter().filter(|name| !wanted.contains(name.as_str())) {
+            delete.execute([hostname, former])?;
+        }
+        for new in wanted.iter().filter(|name| !known.contains(**name)) {
+            insert.execute([hostname, new])?;
         }
     }
     Ok(())
@@ -110,7 +125,8 @@ pub(super) fn write_interfaces(connection: &Connection, facts: &Facts) -> Result
     let mut upsert = connection.prepare_cached(
         "INSERT INTO interface (device_id, name, configuration) \
          VALUES ((SELECT id FROM device WHERE hostname = ?1), ?2, ?3) \
-         ON CONFLICT (device_id, name) DO UPDATE SET configuration = coalesce(excluded.configuration, configuration)",
+         ON CONFLICT (device_id, name) DO UPDATE SET configuration = excluded.configuration \
+            WHERE excluded.configuration IS NOT NULL AND configuration IS NOT excluded.configuration",
     )?;
     for ((hostname, name), configuration) in merged::interfaces(facts) {
         let configuration = configuration.map(ToString::to_string);
@@ -155,7 +171,9 @@ pub(super) fn write_clients(connection: &Connection, facts: &Facts) -> Result<()
          ON CONFLICT (mac) DO UPDATE SET \
             name = coalesce(excluded.name, name), ip = coalesce(excluded.ip, ip), \
             interface_id = coalesce(excluded.interface_id, interface_id), \
-            group_id = coalesce(excluded.group_id, group_id)",
+            group_id = coalesce(excluded.group_id, group_id) \
+         WHERE (name, ip, interface_id, group_id) IS NOT (coalesce(excluded.name, name), coalesce(excluded.ip, ip), \
+            coalesce(excluded.interface_id, interface_id), coalesce(excluded.group_id, group_id))",
     )?;
     for (mac, client) in merged::clients(facts) {
         upsert.execute(params![
@@ -164,7 +182,7 @@ pub(super) fn write_clients(connection: &Connection, facts: &Facts) -> Result<()
             client.ip.map(|ip| ip.to_string()),
             client.interface.map(|end| end.hostname.as_str()),
             client.interface.map(|end| end.interface.as_str()),
-            client.group.map(lockstep_protocol::GroupName::as_str),
+            client.group.map(GroupName::as_str),
         ])?;
     }
     Ok(())
