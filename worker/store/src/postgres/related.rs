@@ -67,7 +67,7 @@ pub(super) const UPSERT_INTERFACES: &str = "\
 /// A link that was removed stays, so that an older message does not add it again.
 pub(super) const UPSERT_LINKS: &str = "\
     INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id) \
-    SELECT least(a.id, b.id), greatest(a.id, b.id), present, CASE WHEN NOT present THEN clock_timestamp() END, version_time, version_id \
+    SELECT least(a.id, b.id), greatest(a.id, b.id), present, CASE WHEN NOT present THEN clock_timestamp() END, new.version_time, new.version_id \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[]) \
         AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id) \
     LEFT JOIN device a_device ON a_device.hostname = new.a_hostname \

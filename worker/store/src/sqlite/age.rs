@@ -50,9 +50,8 @@ pub(super) async fn ages(store: &SqliteStore, query: &AgeQuery) -> Result<Ages, 
     let query = query.clone();
     store
         .read_in("measure the ages of devices", move |connection| {
-            // One snapshot for all three queries.
-            let transaction = connection.unchecked_transaction()?;
-            read(&transaction, &query)
+            // In one transaction, so all three queries see one snapshot.
+            read(connection, &query)
         })
         .await
 }
