@@ -8,8 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use lockstep_protocol::rest::{
     DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, FleetAges, MessageView,
-    Problem,
-    RepositoryList, RepositoryView, SurroundingsView,
+    Problem, RepositoryList, RepositoryView, SurroundingsView,
 };
 use lockstep_protocol::{Digest, Identity, mask_url};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};

@@ -98,12 +98,25 @@ impl AgeCheck {
 
     fn summary(&self, ages: &FleetAges) -> String {
         let mut parts = vec![match self.of {
-            AgeOf::Unsynchronized => format!("{} of {} MANAGED devices unsynchronized", ages.aged, ages.in_state),
-            AgeOf::Unmanaged => format!("{} of {} UNMANAGED", ages.in_state, counted(ages.matching, "device")),
+            AgeOf::Unsynchronized => format!(
+                "{} of {} MANAGED devices unsynchronized",
+                ages.aged, ages.in_state
+            ),
+            AgeOf::Unmanaged => format!(
+                "{} of {} UNMANAGED",
+                ages.in_state,
+                counted(ages.matching, "device")
+            ),
         }];
-        for (count, threshold) in [(ages.over_critical, self.critical), (ages.over_warning, self.warning)] {
+        for (count, threshold) in [
+            (ages.over_critical, self.critical),
+            (ages.over_warning, self.warning),
+        ] {
             if count > 0 {
-                parts.push(format!("{count} for {} or longer", span::shown(threshold.as_secs())));
+                parts.push(format!(
+                    "{count} for {} or longer",
+                    span::shown(threshold.as_secs())
+                ));
             }
         }
         if let Some(oldest) = ages.oldest.first() {
@@ -113,7 +126,11 @@ impl AgeCheck {
                 span::shown(oldest.age_seconds.unwrap_or(0))
             ));
         }
-        if let Some(first) = ages.longest_expired.first().filter(|_| self.of == AgeOf::Unmanaged) {
+        if let Some(first) = ages
+            .longest_expired
+            .first()
+            .filter(|_| self.of == AgeOf::Unmanaged)
+        {
             let more = match ages.expired {
                 1 => String::new(),
                 count => format!(" and {} more", count - 1),
@@ -133,7 +150,11 @@ impl AgeCheck {
         };
         let oldest = Performance {
             label: "oldest",
-            value: ages.oldest.first().and_then(|oldest| oldest.age_seconds).unwrap_or(0),
+            value: ages
+                .oldest
+                .first()
+                .and_then(|oldest| oldest.age_seconds)
+                .unwrap_or(0),
             unit: "s",
             thresholds: Some([self.warning.as_secs(), self.critical.as_secs()]),
             most: None,
@@ -155,7 +176,11 @@ impl AgeCheck {
     }
 
     fn details(&self, ages: &FleetAges) -> Vec<String> {
-        let mut lines: Vec<String> = ages.oldest.iter().map(|device| self.detail(device, ages)).collect();
+        let mut lines: Vec<String> = ages
+            .oldest
+            .iter()
+            .map(|device| self.detail(device, ages))
+            .collect();
         lines.extend(more(ages.over_warning, &ages.oldest, "are over the thresholds"));
         if self.of == AgeOf::Unmanaged {
             let listed = |device: &&AgedDevice| ages.oldest.iter().all(|old| old.hostname != device.hostname);
@@ -237,12 +262,27 @@ mod tests {
         for (of, counts, expired, expected) in [
             (AgeOf::Unsynchronized, [9, 8, 0, 0, 0], vec![], Status::Ok),
             (AgeOf::Unsynchronized, [9, 8, 3, 0, 0], vec![], Status::Ok),
-            (AgeOf::Unsynchronized, [9, 8, 3, 0, 0], vec![gone.clone()], Status::Ok),
+            (
+                AgeOf::Unsynchronized,
+                [9, 8, 3, 0, 0],
+                vec![gone.clone()],
+                Status::Ok,
+            ),
             (AgeOf::Unsynchronized, [9, 8, 3, 2, 0], vec![], Status::Warning),
             (AgeOf::Unsynchronized, [9, 8, 3, 2, 1], vec![], Status::Critical),
             (AgeOf::Unmanaged, [9, 1, 1, 0, 0], vec![], Status::Ok),
-            (AgeOf::Unmanaged, [9, 1, 1, 0, 0], vec![gone.clone()], Status::Warning),
-            (AgeOf::Unmanaged, [9, 1, 1, 1, 1], vec![gone.clone()], Status::Critical),
+            (
+                AgeOf::Unmanaged,
+                [9, 1, 1, 0, 0],
+                vec![gone.clone()],
+                Status::Warning,
+            ),
+            (
+                AgeOf::Unmanaged,
+                [9, 1, 1, 1, 1],
+                vec![gone.clone()],
+                Status::Critical,
+            ),
             (AgeOf::Unmanaged, [0, 0, 0, 0, 0], vec![], Status::Ok),
         ] {
             let report = check(of).report(&ages(counts, &[], &expired)).unwrap();
@@ -256,7 +296,9 @@ mod tests {
             device("sw1", "MANAGED", Some(7500), None),
             device("sw2", "MANAGED", Some(1900), None),
         ];
-        let report = check(AgeOf::Unsynchronized).report(&ages([9, 8, 4, 3, 1], &oldest, &[])).unwrap();
+        let report = check(AgeOf::Unsynchronized)
+            .report(&ages([9, 8, 4, 3, 1], &oldest, &[]))
+            .unwrap();
         let expected = [
             "SYNC-AGE CRITICAL - 4 of 8 MANAGED devices unsynchronized, 1 for 1h or longer, 3 for 30m or longer, the oldest is sw1 with \
              2h 5m | oldest=7500s;1800;3600;0 unsynchronized=4;;;0;8 over_warning=3;;;0;8 over_critical=1;;;0;8",
@@ -269,8 +311,16 @@ mod tests {
 
     #[test]
     fn an_end_that_has_passed_is_named_with_its_device() {
-        let oldest = [device("sw1", "UNMANAGED", Some(7500), Some("2026-02-03T03:04:06Z"))];
-        let expired = [oldest[0].clone(), device("sw9", "INIT", None, Some("2026-02-03T04:00:06Z"))];
+        let oldest = [device(
+            "sw1",
+            "UNMANAGED",
+            Some(7500),
+            Some("2026-02-03T03:04:06Z"),
+        )];
+        let expired = [
+            oldest[0].clone(),
+            device("sw9", "INIT", None, Some("2026-02-03T04:00:06Z")),
+        ];
         let mut check = check(AgeOf::Unmanaged);
         (check.warning, check.critical) = (Duration::from_hours(24), Duration::from_hours(48));
         let report = check.report(&ages([9, 1, 1, 0, 0], &oldest, &expired)).unwrap();

@@ -134,7 +134,9 @@ fn below(rows: &[DeviceView], now: Timestamp) -> Vec<String> {
     let mut noted: Vec<&DeviceView> = rows.iter().filter(noted).collect();
     noted.sort_by_key(|device| !has_passed(device));
     let line = |device: &&DeviceView| {
-        let until = device.until.map(|until| format!(" until {}", show::end(until, now)));
+        let until = device
+            .until
+            .map(|until| format!(" until {}", show::end(until, now)));
         let note = device.note.as_ref().map(|note| format!(": {note}"));
         let (until, note) = (until.unwrap_or_default(), note.unwrap_or_default());
         format!("{} {}{until}{note}", device.hostname, device.state)
@@ -142,7 +144,9 @@ fn below(rows: &[DeviceView], now: Timestamp) -> Vec<String> {
     let mut lines: Vec<String> = noted.iter().take(MOST_NOTES).map(line).collect();
     if noted.len() > MOST_NOTES {
         let more = noted.len() - MOST_NOTES;
-        lines.push(format!("… and {more} more with a note or an end; --columns hostname,state,until,note shows them"));
+        lines.push(format!(
+            "… and {more} more with a note or an end; --columns hostname,state,until,note shows them"
+        ));
     }
     if !lines.is_empty() {
         lines.insert(0, String::new());
@@ -205,8 +209,13 @@ mod tests {
         ];
         assert_eq!(below(&rows, now), expected);
         assert!(below(&rows[..1], now).is_empty());
-        let many: Vec<DeviceView> = (0..12).map(|n| device(&format!("sw{n}"), Some("x"), None)).collect();
+        let many: Vec<DeviceView> = (0..12)
+            .map(|n| device(&format!("sw{n}"), Some("x"), None))
+            .collect();
         let lines = below(&many, now);
-        assert!(lines.len() == 12 && lines[11].starts_with("… and 2 more"), "{lines:?}");
+        assert!(
+            lines.len() == 12 && lines[11].starts_with("… and 2 more"),
+            "{lines:?}"
+        );
     }
 }

@@ -37,7 +37,8 @@ impl Remove {
         let client = Client::new(global)?;
         if !self.yes {
             if !output::can_ask() {
-                let problem = "removing a device cannot be undone; add --yes, or run the command on a terminal";
+                let problem =
+                    "removing a device cannot be undone; add --yes, or run the command on a terminal";
                 return Err(UsageError(problem.to_owned()).into());
             }
             let surroundings = client.surroundings(self.hostname.as_str()).await?;
@@ -93,7 +94,11 @@ fn lost(device: &SurroundingsView) -> Vec<String> {
 
 fn names(list: &HostnameList) -> String {
     let names: Vec<&str> = list.first.iter().take(MOST_NAMED).map(Hostname::as_str).collect();
-    let more = if list.count > names.len() as u64 { ", …" } else { "" };
+    let more = if list.count > names.len() as u64 {
+        ", …"
+    } else {
+        ""
+    };
     format!("{}{more}", names.join(", "))
 }
 

@@ -144,7 +144,10 @@ fn alerts_use_existing_metrics_and_are_documented() -> Result<()> {
     }
     // One measurement is not enough: a scrape may fail, and a process may restart.
     let groups = rules["groups"].as_array().context("no groups")?;
-    let all = groups.iter().filter_map(|group| group["rules"].as_array()).flatten();
+    let all = groups
+        .iter()
+        .filter_map(|group| group["rules"].as_array())
+        .flatten();
     for rule in all {
         ensure!(rule["for"].is_string(), "{} has no `for`", rule["alert"]);
     }

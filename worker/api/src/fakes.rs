@@ -18,13 +18,13 @@ use tokio::sync::Notify;
 use crate::Providers;
 use lockstep_clock::Clock;
 use lockstep_store::{
-    AgeQuery, Ages, Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery,
-    DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail,
-    ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
+    AgeQuery, Ages, Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery,
+    DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery,
+    ElementDetail, ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
     ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Inbox, InboxRow, JournalEntry, Lifecycle,
     Migrated, NamedEntities, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
-    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, Surroundings, SyncState,
-    TaskRow, Tasks, UnitEntities, UnitLevels,
+    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary,
+    Surroundings, SyncState, TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]

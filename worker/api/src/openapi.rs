@@ -10,9 +10,9 @@ use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
     Accepted, AgeOf, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
-    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, FleetAges, MessageView,
-    Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, StopView, SurroundingsView, TaskPage, TaskValidation,
-    TaskView,
+    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, FleetAges,
+    MessageView, Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, StopView,
+    SurroundingsView, TaskPage, TaskValidation, TaskView,
 };
 use lockstep_protocol::{
     DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,

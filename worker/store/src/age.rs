@@ -58,12 +58,12 @@ pub struct AgedDevice {
     pub since: Option<Timestamp>,
 }
 
-/// The beginning of an age that reaches a threshold; the beginning of time for a threshold that no age reaches.
+/// The beginning of an age that reaches a threshold; 1970 for a threshold that no age reaches.
 pub(super) fn threshold(now: Timestamp, age: Duration) -> Timestamp {
     jiff::SignedDuration::try_from(age)
         .ok()
         .and_then(|age| now.checked_sub(age).ok())
-        .unwrap_or(Timestamp::MIN)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
         let now: Timestamp = "2026-02-03T04:05:06Z".parse().unwrap();
         let hour = threshold(now, Duration::from_hours(1));
         assert_eq!(hour.to_string(), "2026-02-03T03:05:06Z");
-        assert_eq!(threshold(now, Duration::MAX), Timestamp::MIN);
+        assert_eq!(threshold(now, Duration::MAX), Timestamp::UNIX_EPOCH);
         assert_eq!(threshold(now, Duration::ZERO), now);
     }
 }

@@ -74,7 +74,9 @@ pub(super) async fn read(
         return Ok(None);
     };
     let links = database.read(OPERATION, LINKS, name()).await?;
-    let ends = links.iter().map(|row| Ok((row.integer("linknet.id", 0)?, end(row, 1)?)));
+    let ends = links
+        .iter()
+        .map(|row| Ok((row.integer("linknet.id", 0)?, end(row, 1)?)));
     let ends: Vec<(i64, Hostname)> = ends.collect::<Result<_, StoreError>>()?;
     let mut ids: Vec<i64> = ends.iter().map(|(id, _)| *id).collect();
     ids.sort_unstable();

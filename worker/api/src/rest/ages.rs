@@ -49,11 +49,7 @@ pub(crate) async fn show(
     }))
 }
 
-fn view(
-    aged: &lockstep_store::AgedDevice,
-    at: Timestamp,
-    causes: &HashMap<CauseId, CauseRow>,
-) -> AgedDevice {
+fn view(aged: &lockstep_store::AgedDevice, at: Timestamp, causes: &HashMap<CauseId, CauseRow>) -> AgedDevice {
     let device = &aged.device;
     let mut reasons: Vec<String> = Vec::new();
     for row in device.open_causes.iter().filter_map(|id| causes.get(id)) {

@@ -14,8 +14,8 @@ use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
 use crate::fleet::DeviceFilters;
 use crate::{
-    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, Surroundings, column,
-    surroundings,
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, Surroundings,
+    column, surroundings,
 };
 
 const OPERATION: &str = "read devices";

@@ -145,15 +145,12 @@ pub(super) fn members(facts: &Facts) -> impl Iterator<Item = Write<'_>> {
                 .map(|name| (&device.hostname, name))
         })
         .collect();
-    let delete = joining()
-        .next()
-        .is_some()
-        .then(|| {
-            Write::new(DELETE_MEMBERS)
-                .column(joining().map(|device| device.hostname.as_str()))
-                .column(pairs.iter().map(|(hostname, _)| hostname.as_str()))
-                .column(pairs.iter().map(|(_, name)| name.as_str()))
-        });
+    let delete = joining().next().is_some().then(|| {
+        Write::new(DELETE_MEMBERS)
+            .column(joining().map(|device| device.hostname.as_str()))
+            .column(pairs.iter().map(|(hostname, _)| hostname.as_str()))
+            .column(pairs.iter().map(|(_, name)| name.as_str()))
+    });
     let insert = (!pairs.is_empty()).then(|| {
         Write::new(INSERT_MEMBERS)
             .column(pairs.iter().map(|(hostname, _)| hostname.as_str()))

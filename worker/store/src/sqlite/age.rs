@@ -79,7 +79,14 @@ fn read(connection: &Connection, query: &AgeQuery) -> Result<Ages, Failure> {
     ]);
     let mut count = connection.prepare_cached(COUNT)?;
     let counts: [i64; 6] = count.query_row(parameters.as_slice(), |row| {
-        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?])
+        Ok([
+            row.get(0)?,
+            row.get(1)?,
+            row.get(2)?,
+            row.get(3)?,
+            row.get(4)?,
+            row.get(5)?,
+        ])
     })?;
     let [matching, in_state, aged, over_warning, over_critical, expired] = counts.map(column::count);
     let limit: (&str, &dyn ToSql) = (":limit", &query.limit);

@@ -9,8 +9,8 @@ use super::error::Failure;
 use super::{SqliteStore, age, cause};
 use crate::fleet::DeviceFilters;
 use crate::{
-    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, Surroundings, column,
-    surroundings,
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, Surroundings,
+    column, surroundings,
 };
 
 const OPERATION: &str = "read devices";

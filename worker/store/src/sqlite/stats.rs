@@ -71,7 +71,9 @@ fn repositories(connection: &Connection) -> Result<Vec<RepositoryState>, Failure
 fn in_state(row: &Row<'_>) -> Result<DevicesInState, Failure> {
     let time = |what, index| -> Result<Option<Timestamp>, Failure> {
         let time: Option<i64> = row.get(index)?;
-        Ok(time.map(|time| column::read_microseconds(what, time)).transpose()?)
+        Ok(time
+            .map(|time| column::read_microseconds(what, time))
+            .transpose()?)
     };
     Ok(DevicesInState {
         state: column::word("device.state", &row.get::<_, String>(0)?)?,

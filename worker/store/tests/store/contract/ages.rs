@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use lockstep_protocol::rest::AgeOf;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Kind};
 use lockstep_store::{
-    AgeQuery, AgedDevice, Ages, Attributes, ClientRow, DeviceEffect, Effects, Hostnames, Link,
-    LinkChange, LinkEnd, Origin, Surroundings,
+    AgeQuery, AgedDevice, Ages, Attributes, ClientRow, DeviceEffect, Effects, Hostnames, Link, LinkChange,
+    LinkEnd, Origin, Surroundings,
 };
 
 use super::leases::{LONG, acquire};
@@ -19,7 +19,10 @@ use super::{Place, at, create, create_all, devices, hostname, keys, mac, message
 /// Processes one message as if so many minutes ago by the store's clock.
 async fn ago(place: &Place, minutes: u64, id: &str, effects: Vec<DeviceEffect>) -> Result<()> {
     let at = place.store.now().await? - Duration::from_mins(minutes);
-    let names: Vec<String> = effects.iter().map(|effect| effect.hostname().to_string()).collect();
+    let names: Vec<String> = effects
+        .iter()
+        .map(|effect| effect.hostname().to_string())
+        .collect();
     let keys = keys(id, names.iter().map(String::as_str));
     let (mut facts, transaction) = place.store.begin(&[], &keys).await?;
     let identity = message(id);
@@ -66,16 +69,31 @@ fn named(list: &[AgedDevice], at: Timestamp) -> Vec<(&str, Option<i64>)> {
 
 /// The devices that match, that are in the state, that have an age, and that are over each threshold.
 fn counts(ages: &Ages) -> [u64; 5] {
-    [ages.matching, ages.in_state, ages.aged, ages.over_warning, ages.over_critical]
+    [
+        ages.matching,
+        ages.in_state,
+        ages.aged,
+        ages.over_warning,
+        ages.over_critical,
+    ]
 }
 
 pub(crate) async fn managed_devices_are_as_old_as_their_flag(place: &Place) -> Result<()> {
     let of = AgeOf::Unsynchronized;
     let none = place.store.ages(&query(of)).await?;
-    ensure!(counts(&none) == [0; 5] && none.oldest.is_empty() && none.expired == 0, "{none:?}");
+    ensure!(
+        counts(&none) == [0; 5] && none.oldest.is_empty() && none.expired == 0,
+        "{none:?}"
+    );
 
     create_all(place, &["fine", "young", "warned", "old", "left", "back"]).await?;
-    for (minutes, name) in [(10, "young"), (31, "warned"), (90, "old"), (200, "left"), (300, "back")] {
+    for (minutes, name) in [
+        (10, "young"),
+        (31, "warned"),
+        (90, "old"),
+        (200, "left"),
+        (300, "back"),
+    ] {
         ago(place, minutes, &format!("flag {name}"), vec![unsynchronize(name)]).await?;
     }
     ago(place, 5, "again", vec![unsynchronize("old")]).await?;
@@ -87,7 +105,12 @@ pub(crate) async fn managed_devices_are_as_old_as_their_flag(place: &Place) -> R
 
     let ages = place.store.ages(&query(of)).await?;
     ensure!(counts(&ages) == [6, 5, 4, 2, 1], "{ages:?}");
-    let expected = [("old", Some(90)), ("warned", Some(31)), ("back", Some(20)), ("young", Some(10))];
+    let expected = [
+        ("old", Some(90)),
+        ("warned", Some(31)),
+        ("back", Some(20)),
+        ("young", Some(10)),
+    ];
     ensure!(named(&ages.oldest, ages.at) == expected, "{:?}", ages.oldest);
     ensure!(ages.oldest[0].device.open_causes.len() == 2, "{:?}", ages.oldest);
     let two = AgeQuery {
@@ -118,7 +141,10 @@ pub(crate) async fn unmanaged_devices_are_as_old_as_their_state(place: &Place) -
     let note = ages.oldest[0].device.lifecycle.note.as_deref();
     ensure!(note == Some("the note of older"), "{note:?}");
     let summary = place.store.summary().await?;
-    let unmanaged = summary.devices.iter().find(|found| found.state == DeviceState::Unmanaged);
+    let unmanaged = summary
+        .devices
+        .iter()
+        .find(|found| found.state == DeviceState::Unmanaged);
     let since = unmanaged.context("a state")?.state_since;
     ensure!(since == ages.oldest[0].since, "{summary:?}");
 
@@ -149,7 +175,10 @@ pub(crate) async fn what_should_have_ended_is_expired_in_any_state(place: &Place
         let ages = place.store.ages(&query(of)).await?;
         let age = (of == AgeOf::Unmanaged).then_some(120);
         let found = named(&ages.longest_expired, ages.at);
-        ensure!(ages.expired == 2 && found == [("b", None), ("a", age)], "{ages:?}");
+        ensure!(
+            ages.expired == 2 && found == [("b", None), ("a", age)],
+            "{ages:?}"
+        );
     }
     let one = AgeQuery {
         limit: 1,
@@ -177,7 +206,13 @@ pub(crate) async fn filters_choose_whose_age_counts(place: &Place) -> Result<()>
         groups: BTreeSet::from([campus.clone()]),
     };
     ago(place, 200, "create", vec![create("access"), core, join]).await?;
-    ago(place, 90, "flag", vec![unsynchronize("access"), unsynchronize("core")]).await?;
+    ago(
+        place,
+        90,
+        "flag",
+        vec![unsynchronize("access"), unsynchronize("core")],
+    )
+    .await?;
     let of_type = |device_type| AgeQuery {
         device_type: Some(device_type),
         ..query(AgeOf::Unsynchronized)
@@ -219,7 +254,11 @@ pub(crate) async fn broad_causes_start_the_clock(place: &Place) -> Result<()> {
     ensure!(counts(&ages) == [2, 2, 2, 2, 0], "{ages:?}");
     let since: Vec<_> = ages.oldest.iter().map(|aged| aged.since).collect();
     ensure!(since == [Some(hours(3)); 2], "{ages:?}");
-    let causes: Vec<_> = ages.oldest.iter().map(|aged| aged.device.open_causes.len()).collect();
+    let causes: Vec<_> = ages
+        .oldest
+        .iter()
+        .map(|aged| aged.device.open_causes.len())
+        .collect();
     ensure!(causes == [1, 2], "{ages:?}");
     Ok(())
 }
@@ -277,6 +316,9 @@ pub(crate) async fn what_belongs_to_a_device_and_where_its_links_lead(place: &Pl
     let found = read("sw1").await?;
     ensure!(found == Some(expected), "{found:?}");
     let found = read("sw3").await?.context("sw3")?;
-    ensure!((found.interfaces, found.links) == (1, 1) && found.neighbors == names(&["sw1"]), "{found:?}");
+    ensure!(
+        (found.interfaces, found.links) == (1, 1) && found.neighbors == names(&["sw1"]),
+        "{found:?}"
+    );
     Ok(())
 }

@@ -51,7 +51,14 @@ fn inventory(groups: [&str; 2], configuration: &Value, location: bool) -> Effect
 }
 
 pub(crate) async fn what_is_said_again_writes_nothing(place: &Place) -> Result<()> {
-    let tables = ["device", "interface", "device_group", "group_member", "client", "cause"];
+    let tables = [
+        "device",
+        "interface",
+        "device_group",
+        "group_member",
+        "client",
+        "cause",
+    ];
     create_all(place, &["sw1", "sw2"]).await?;
     for table in tables {
         for statement in place.probe.watch(table) {
@@ -72,7 +79,12 @@ pub(crate) async fn what_is_said_again_writes_nothing(place: &Place) -> Result<(
 
     // One group stays.
     let written = say("3", inventory(["a", "c"], &json!({"vlan": 7}), true)).await?;
-    let expected = ["client UPDATE", "device_group INSERT", "group_member DELETE", "group_member INSERT"];
+    let expected = [
+        "client UPDATE",
+        "device_group INSERT",
+        "group_member DELETE",
+        "group_member INSERT",
+    ];
     ensure!(written == expected.map(str::to_owned).into(), "{written:?}");
     let members = "SELECT device.hostname || ' ' || device_group.name FROM group_member \
         JOIN device ON device.id = group_member.device_id JOIN device_group ON device_group.id = group_member.group_id ORDER BY 1";
