@@ -93,6 +93,7 @@ impl AgeCheck {
             summary: self.summary(ages),
             performance: self.performance(ages),
             details: self.details(ages),
+            measured: Some(ages.clone()),
         })
     }
 

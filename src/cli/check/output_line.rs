@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use lockstep_protocol::rest::FleetAges;
 use serde::Serialize;
 
 use crate::terminal::visible;
@@ -73,12 +74,15 @@ impl Performance {
 }
 
 /// The result of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Report {
     pub(super) status: Status,
     pub(super) summary: String,
     pub(super) performance: Vec<Performance>,
     pub(super) details: Vec<String>,
+    /// What the console measured, for scripts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) measured: Option<FleetAges>,
 }
 
 impl Report {
@@ -89,6 +93,7 @@ impl Report {
             summary: reason.to_owned(),
             performance: Vec::new(),
             details: Vec::new(),
+            measured: None,
         }
     }
 
@@ -132,6 +137,7 @@ mod tests {
                 },
             ],
             details: vec!["sw1: a|b".to_owned(), "sw2: \u{1b}[2J".to_owned()],
+            measured: None,
         };
         assert_eq!(
             report.lines("SYNC-AGE"),

@@ -65,6 +65,7 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
         ("GET", "/v1/messages") => (200, rejected(hostile)),
         ("GET", "/v1/devices") => (200, json!({"devices": [device(hostile)]})),
         ("GET", "/v1/devices/sw1") => (200, device(hostile)),
+        ("GET", "/v1/fleet/ages") => (200, ages(hostile)),
         ("GET", "/v1/repositories") => (200, repositories(hostile)),
         ("GET", "/v1/dead") => (200, json!({"dead_letters": [dead_letter(hostile)], "next": 1})),
         ("GET", "/v1/dead/counts") => {
@@ -122,6 +123,17 @@ fn device(hostile: &str) -> Value {
         "synchronized": false, "unsynchronized_since": TIME, "desired_generation": 2, "synced_generation": 1,
         "management_ip": "192.0.2.1", "mac": null, "serial": null, "vendor": hostile, "model": hostile, "os_version": hostile,
         "groups": [], "causes": [cause], "marked": {"at": TIME, "by": hostile, "note": hostile},
+    })
+}
+
+fn ages(hostile: &str) -> Value {
+    let aged = json!({
+        "hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED", "since": TIME, "age_seconds": 7, "causes": [hostile],
+        "note": hostile, "until": TIME,
+    });
+    json!({
+        "at": TIME, "matching": 1, "in_state": 1, "aged": 1, "over_warning": 1, "over_critical": 1, "oldest": [aged], "expired": 1,
+        "longest_expired": [aged],
     })
 }
 

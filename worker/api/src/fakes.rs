@@ -157,6 +157,10 @@ impl Fleet for FakeStore {
         let surroundings = self.surroundings.lock().unwrap().clone();
         Ok(device.map(|_| surroundings))
     }
+
+    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
+        unreachable!("the console does not count by type")
+    }
 }
 
 #[async_trait]

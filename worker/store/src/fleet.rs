@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -61,6 +61,12 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError>;
+
+    /// How many devices there are of each type; a type without devices is absent. Reads all devices.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError>;
 }
 
 /// Filters and page of a list of devices. A device must match all filters.

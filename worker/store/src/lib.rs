@@ -42,6 +42,7 @@ mod sql;
 pub mod sqlite;
 mod stats;
 mod surroundings;
+mod type_counts;
 mod unit_of_work;
 
 use std::fmt::Debug;

@@ -1,7 +1,7 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use lockstep_protocol::{GroupName, Hostname, Identity};
+use lockstep_protocol::{DeviceType, GroupName, Hostname, Identity};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -15,7 +15,7 @@ use super::stats::READ_ALL;
 use crate::fleet::DeviceFilters;
 use crate::{
     AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, Surroundings,
-    column, surroundings,
+    column, surroundings, type_counts,
 };
 
 const OPERATION: &str = "read devices";
@@ -144,6 +144,10 @@ impl Fleet for PostgresStore {
 
     async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError> {
         surroundings::read(self, hostname).await
+    }
+
+    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
+        type_counts::read(self).await
     }
 }
 

@@ -1,7 +1,7 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use lockstep_protocol::{GroupName, Hostname};
+use lockstep_protocol::{DeviceType, GroupName, Hostname};
 use rusqlite::{Connection, Row, ToSql, named_params};
 
 use super::device::{self, columns};
@@ -10,7 +10,7 @@ use super::{SqliteStore, age, cause};
 use crate::fleet::DeviceFilters;
 use crate::{
     AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, Surroundings,
-    column, surroundings,
+    column, surroundings, type_counts,
 };
 
 const OPERATION: &str = "read devices";
@@ -149,6 +149,10 @@ impl Fleet for SqliteStore {
 
     async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError> {
         surroundings::read(self, hostname).await
+    }
+
+    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
+        type_counts::read(self).await
     }
 }
 
