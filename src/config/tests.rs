@@ -164,6 +164,7 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "devices.credentials.default",
         "devices.credentials.groups",
         "devices.credentials.hosts",
+        "devices.types",
         "executions.at_once_per_group",
         "executions.at_once_per_provider",
         "repositories.settings",

@@ -313,14 +313,14 @@ mod tests {
     fn problems_name_the_host_and_the_fix() {
         let folder = folder(&[(
             "hosts.yaml",
-            "sw1:\nsw2: {data: {role: leaf}}\nsw3: {groups: [gone]}\nsw4: {data: {device_type: leaf}}\n",
+            "sw1:\nsw2: {data: {role: leaf-1}}\nsw3: {groups: [gone]}\nsw4: {data: {device_type: leaf-1}}\n",
         )]);
         let problems = read(folder.path(), None).unwrap_err().0;
         let expected = [
             "host sw1: has neither data.device_type nor data.role; set data.device_type",
-            "host sw2: data.role is \"leaf\", which is not a device type",
+            "host sw2: data.role is \"leaf-1\", which is not a device type",
             "host sw3: group \"gone\" is not in groups.yaml",
-            "host sw4: data.device_type is \"leaf\", must be one of UNKNOWN, ACCESS",
+            "host sw4: data.device_type is \"leaf-1\", must be a type such as UNKNOWN, ACCESS",
         ];
         assert_eq!(problems.len(), expected.len());
         for (problem, expected) in problems.iter().zip(expected) {

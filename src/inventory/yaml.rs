@@ -158,12 +158,12 @@ mod tests {
         let table = [
             (
                 "- {hostname: sw1}",
-                "entry 1 (sw1): device_type is missing; expected one of UNKNOWN, ACCESS",
+                "entry 1 (sw1): device_type is missing; expected one such as UNKNOWN, ACCESS",
             ),
             ("- {device_type: ACCESS}", "entry 1: missing field `hostname`"),
             (
-                "- {hostname: sw1, device_type: SPINE}",
-                "entry 1 (sw1): device_type: unknown variant `SPINE`",
+                "- {hostname: sw1, device_type: leaf-1}",
+                "entry 1 (sw1): device_type: \"LEAF-1\" is not a device type",
             ),
             (
                 "- {hostname: a_b, device_type: ACCESS}",

@@ -19,7 +19,11 @@ async fn plugin(installation: &Installation, line: &str, code: i32, first: &str)
     let arguments: Vec<&str> = line.split(' ').collect();
     let output = installation.types(&arguments).await?;
     let shown = printed(&output);
-    ensure!(output.status.code() == Some(code), "{line}: {} {shown}", output.status);
+    ensure!(
+        output.status.code() == Some(code),
+        "{line}: {} {shown}",
+        output.status
+    );
     ensure!(output.stderr.is_empty(), "{line}: {shown}");
     ensure!(shown.starts_with(first), "{line}: {shown}");
     let lines: Vec<String> = shown.lines().map(str::to_owned).collect();
@@ -34,12 +38,22 @@ async fn plugin(installation: &Installation, line: &str, code: i32, first: &str)
 async fn plugins_tell_how_old_flags_and_states_are() -> Result<()> {
     let installation = Installation::embedded().await?;
     let check = async |line: &str, code, first: &str| plugin(&installation, line, code, first).await;
-    let empty = check("check sync-age", 0, "SYNC-AGE OK - 0 of 0 MANAGED devices unsynchronized | ").await?;
+    let empty = check(
+        "check sync-age",
+        0,
+        "SYNC-AGE OK - 0 of 0 MANAGED devices unsynchronized | ",
+    )
+    .await?;
     ensure!(empty.len() == 1, "{empty:?}");
 
     installation.write("fleet.yml", FLEET)?;
     installation.ends(&["devices", "import", "fleet.yml"], 0).await?;
-    let none = check("check sync-age", 0, "SYNC-AGE OK - 0 of 2 MANAGED devices unsynchronized | ").await?;
+    let none = check(
+        "check sync-age",
+        0,
+        "SYNC-AGE OK - 0 of 2 MANAGED devices unsynchronized | ",
+    )
+    .await?;
     ensure!(
         none[0].ends_with(
             "| oldest=0s;1800;3600;0 unsynchronized=0;;;0;2 over_warning=0;;;0;2 over_critical=0;;;0;2"
@@ -47,39 +61,99 @@ async fn plugins_tell_how_old_flags_and_states_are() -> Result<()> {
         "{none:?}"
     );
     installation.publish(INTERFACE_UPDATED, SW1_UPDATED).await?;
-    let young = check("check sync-age", 0, "SYNC-AGE OK - 1 of 2 MANAGED devices unsynchronized, the oldest is sw1").await?;
+    let young = check(
+        "check sync-age",
+        0,
+        "SYNC-AGE OK - 1 of 2 MANAGED devices unsynchronized, the oldest is sw1",
+    )
+    .await?;
     ensure!(young[1].contains("causes: interface_updated"), "{young:?}");
     for (line, code, first) in [
-        ("check sync-age --warning 0s --critical 1h", 1, "SYNC-AGE WARNING - 1 of 2"),
-        ("check sync-age --warning 0s --critical 0s", 2, "SYNC-AGE CRITICAL - 1 of 2"),
-        ("check sync-age --critical 0s --warning 0s --group campus", 2, "SYNC-AGE CRITICAL - 1 of 1"),
-        ("check sync-age --critical 0s --warning 0s --type DIST", 0, "SYNC-AGE OK - 0 of 1"),
-        ("check unmanaged-age", 0, "UNMANAGED-AGE OK - 1 of 3 devices UNMANAGED, the oldest is sw3"),
-        ("check unmanaged-age --warning 0s", 1, "UNMANAGED-AGE WARNING - 1 of 3"),
-        ("check unmanaged-age --warning 0s --critical 0s", 2, "UNMANAGED-AGE CRITICAL - 1 of 3"),
+        (
+            "check sync-age --warning 0s --critical 1h",
+            1,
+            "SYNC-AGE WARNING - 1 of 2",
+        ),
+        (
+            "check sync-age --warning 0s --critical 0s",
+            2,
+            "SYNC-AGE CRITICAL - 1 of 2",
+        ),
+        (
+            "check sync-age --critical 0s --warning 0s --group campus",
+            2,
+            "SYNC-AGE CRITICAL - 1 of 1",
+        ),
+        (
+            "check sync-age --critical 0s --warning 0s --type DIST",
+            0,
+            "SYNC-AGE OK - 0 of 1",
+        ),
+        (
+            "check unmanaged-age",
+            0,
+            "UNMANAGED-AGE OK - 1 of 3 devices UNMANAGED, the oldest is sw3",
+        ),
+        (
+            "check unmanaged-age --warning 0s",
+            1,
+            "UNMANAGED-AGE WARNING - 1 of 3",
+        ),
+        (
+            "check unmanaged-age --warning 0s --critical 0s",
+            2,
+            "UNMANAGED-AGE CRITICAL - 1 of 3",
+        ),
     ] {
         let lines = check(line, code, first).await?;
-        ensure!(lines.len() == 1 || lines[1].starts_with("sw"), "{line}: {lines:?}");
+        ensure!(
+            lines.len() == 1 || lines[1].starts_with("sw"),
+            "{line}: {lines:?}"
+        );
     }
     let unmanaged = check("check unmanaged-age", 0, "UNMANAGED-AGE OK").await?;
-    ensure!(unmanaged[1].ends_with("note: line card / on its way"), "{unmanaged:?}");
+    ensure!(
+        unmanaged[1].ends_with("note: line card / on its way"),
+        "{unmanaged:?}"
+    );
 
     // What goes wrong is UNKNOWN.
     for (line, first) in [
-        ("check sync-age --group campsu", "SYNC-AGE UNKNOWN - no device matches --group campsu"),
-        ("check sync-age --type LEAF", "SYNC-AGE UNKNOWN - no device matches --type LEAF"),
-        ("check sync-age --warning 2h", "SYNC-AGE UNKNOWN - --warning is larger than --critical"),
-        ("check sync-age --warning soon", "CHECK UNKNOWN - invalid value 'soon' for '--warning <AGE>'"),
+        (
+            "check sync-age --group campsu",
+            "SYNC-AGE UNKNOWN - no device matches --group campsu",
+        ),
+        (
+            "check sync-age --type LEAF",
+            "SYNC-AGE UNKNOWN - no device matches --type LEAF",
+        ),
+        (
+            "check sync-age --warning 2h",
+            "SYNC-AGE UNKNOWN - --warning is larger than --critical",
+        ),
+        (
+            "check sync-age --warning soon",
+            "CHECK UNKNOWN - invalid value 'soon' for '--warning <AGE>'",
+        ),
         ("check", "CHECK UNKNOWN - "),
-        ("check sync-agee", "CHECK UNKNOWN - unrecognized subcommand 'sync-agee'"),
-        ("--url http://127.0.0.1:1 --token x check unmanaged-age", "UNMANAGED-AGE UNKNOWN - cannot connect to http://127.0.0.1:1"),
+        (
+            "check sync-agee",
+            "CHECK UNKNOWN - unrecognized subcommand 'sync-agee'",
+        ),
+        (
+            "--url http://127.0.0.1:1 --token x check unmanaged-age",
+            "UNMANAGED-AGE UNKNOWN - cannot connect to http://127.0.0.1:1",
+        ),
         ("--url here --token x check sync-age", "SYNC-AGE UNKNOWN - "),
     ] {
         check(line, 3, first).await?;
     }
     let output = installation.types(&["check", "sync-age", "--json"]).await?;
     let report: Value = serde_json::from_slice(&output.stdout).with_context(|| printed(&output))?;
-    ensure!(report["status"] == "OK" && report["performance"][0]["label"] == "oldest", "{report}");
+    ensure!(
+        report["status"] == "OK" && report["performance"][0]["label"] == "oldest",
+        "{report}"
+    );
     installation.stop().await
 }
 
@@ -88,7 +162,15 @@ async fn the_end_of_a_state_is_an_alarm_and_no_action() -> Result<()> {
     let installation = Installation::embedded().await?;
     installation.write("fleet.yml", FLEET)?;
     installation.ends(&["devices", "import", "fleet.yml"], 0).await?;
-    let set = ["devices", "set-state", "sw1", "UNMANAGED", "--note", "new power supply", "--until"];
+    let set = [
+        "devices",
+        "set-state",
+        "sw1",
+        "UNMANAGED",
+        "--note",
+        "new power supply",
+        "--until",
+    ];
     let with = |until: &'static str| [&set[..], &[until]].concat();
     let past = installation.ends(&with("2020-01-01"), 2).await?;
     ensure!(past.contains("is not in the future"), "{past}");
@@ -113,7 +195,9 @@ async fn the_end_of_a_state_is_an_alarm_and_no_action() -> Result<()> {
         "{lines:?}"
     );
     ensure!(
-        lines.iter().any(|line| line.starts_with("sw1: UNMANAGED for ") && line.ends_with("note: new power supply")),
+        lines
+            .iter()
+            .any(|line| line.starts_with("sw1: UNMANAGED for ") && line.ends_with("note: new power supply")),
         "{lines:?}"
     );
     let shown = installation.ends(&["devices", "show", "sw1"], 0).await?;
@@ -122,8 +206,13 @@ async fn the_end_of_a_state_is_an_alarm_and_no_action() -> Result<()> {
         "the state stays: {shown}"
     );
     let doctor = installation.ends(&["doctor", "--json"], 0).await?;
-    ensure!(doctor.contains("1 device in a state that should have ended: sw1"), "{doctor}");
-    installation.ends(&["devices", "set-state", "sw1", "MANAGED"], 0).await?;
+    ensure!(
+        doctor.contains("1 device in a state that should have ended: sw1"),
+        "{doctor}"
+    );
+    installation
+        .ends(&["devices", "set-state", "sw1", "MANAGED"], 0)
+        .await?;
     plugin(&installation, "check unmanaged-age", 0, "UNMANAGED-AGE OK").await?;
     installation.stop().await
 }
@@ -139,10 +228,18 @@ async fn a_dump_of_cnaas_nms_is_imported_as_a_whole_or_not_at_all() -> Result<()
         })
     };
     let dump = |devices: &[Value]| json!({"status": "success", "data": {"devices": devices}}).to_string();
-    let good = [device("d1", "MANAGED", json!(true)), device("d2", "DHCP_BOOT", json!(null))];
+    let good = [
+        device("d1", "MANAGED", json!(true)),
+        device("d2", "DHCP_BOOT", json!(null)),
+    ];
     installation.write("good.json", &dump(&good))?;
-    installation.write("bad.json", &dump(&[good[0].clone(), device("d3", "BROKEN", json!(true))]))?;
-    let refused = installation.ends(&["devices", "import", "bad.json", "--from", "cnaas"], 1).await?;
+    installation.write(
+        "bad.json",
+        &dump(&[good[0].clone(), device("d3", "BROKEN", json!(true))]),
+    )?;
+    let refused = installation
+        .ends(&["devices", "import", "bad.json", "--from", "cnaas"], 1)
+        .await?;
     ensure!(
         refused.contains("bad.json: $.data.devices[1] (d3): state: is \"BROKEN\", must be one of UNKNOWN"),
         "{refused}"
@@ -152,14 +249,29 @@ async fn a_dump_of_cnaas_nms_is_imported_as_a_whole_or_not_at_all() -> Result<()
     let imported = installation.ends(&import, 0).await?;
     ensure!(imported.contains("imported 2 devices"), "{imported}");
     let first = installation.list().await?;
-    ensure!(first[0]["synchronized"] == true && first[1]["synchronized"] == false, "{first:?}");
-    ensure!(first[1]["state"] == "DHCP_BOOT" && first[0]["device_type"] == "DIST", "{first:?}");
+    ensure!(
+        first[0]["synchronized"] == true && first[1]["synchronized"] == false,
+        "{first:?}"
+    );
+    ensure!(
+        first[1]["state"] == "DHCP_BOOT" && first[0]["device_type"] == "DIST",
+        "{first:?}"
+    );
     installation.ends(&import, 0).await?;
-    ensure!(installation.list().await? == first, "a second import changes nothing");
+    ensure!(
+        installation.list().await? == first,
+        "a second import changes nothing"
+    );
     for (line, said) in [
         ("devices import --from cnaas", "name the FILE to import"),
-        ("devices import good.json --from cnaas --default-type ACCESS", "--default-type needs --from nornir or --from cvp"),
-        ("devices import good.json --cluster oslo", "--cluster needs --from cvp"),
+        (
+            "devices import good.json --from cnaas --default-type ACCESS",
+            "--default-type needs --from nornir or --from cvp",
+        ),
+        (
+            "devices import good.json --cluster oslo",
+            "--cluster needs --from cvp",
+        ),
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();
         let printed = installation.ends(&arguments, 2).await?;
@@ -206,7 +318,10 @@ mod cvp {
             Ok((output.status.code(), printed(&output)))
         };
         let (code, refused) = run("devices import --from cvp --cluster oslo").await?;
-        ensure!(code == Some(1) && refused.contains("has no type; set one"), "{code:?} {refused}");
+        ensure!(
+            code == Some(1) && refused.contains("has no type; set one"),
+            "{code:?} {refused}"
+        );
         ensure!(installation.list().await?.is_empty());
 
         let (code, imported) = run("devices import --from cvp --default-type ACCESS --json").await?;
@@ -214,8 +329,14 @@ mod cvp {
         let first = installation.list().await?;
         ensure!(!first.is_empty(), "{imported}");
         for device in &first {
-            ensure!(device["device_type"] == "ACCESS" && device["platform"] == "eos", "{device}");
-            ensure!(device["os_version"] == "4.28.3M" && !device["serial"].is_null(), "{device}");
+            ensure!(
+                device["device_type"] == "ACCESS" && device["platform"] == "eos",
+                "{device}"
+            );
+            ensure!(
+                device["os_version"] == "4.28.3M" && !device["serial"].is_null(),
+                "{device}"
+            );
         }
         // Devices that exist keep their type, and a second import changes nothing.
         let (code, again) = run("devices import --from cvp --default-type DIST").await?;

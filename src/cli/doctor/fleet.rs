@@ -56,9 +56,15 @@ fn unknown(reason: &str, findings: &mut Findings) {
 fn flags(ages: &Ages, findings: &mut Findings) {
     let managed = counted(ages.in_state, "MANAGED device");
     if ages.over_critical == 0 {
-        return findings.ok(FLAGS, format!("{} of {managed} unsynchronized, none for an hour", ages.aged));
+        return findings.ok(
+            FLAGS,
+            format!("{} of {managed} unsynchronized, none for an hour", ages.aged),
+        );
     }
-    let is_old = |aged: &&AgedDevice| aged.since.is_some_and(|since| ages.at.duration_since(since).as_secs() >= 3600);
+    let is_old = |aged: &&AgedDevice| {
+        aged.since
+            .is_some_and(|since| ages.at.duration_since(since).as_secs() >= 3600)
+    };
     let old = ages.oldest.iter().filter(is_old);
     findings.warning(
         FLAGS,
@@ -164,7 +170,11 @@ mod tests {
         states(&ages(0, 0), &mut findings);
         assert_eq!(findings.worst(), State::Ok);
         for (over, expired, said) in [
-            (1, 0, "1 of 3 MANAGED devices unsynchronized for an hour or longer: old"),
+            (
+                1,
+                0,
+                "1 of 3 MANAGED devices unsynchronized for an hour or longer: old",
+            ),
             (0, 1, "1 device in a state that should have ended: gone"),
             (0, 7, "7 devices in a state that should have ended: gone, …"),
         ] {
@@ -187,9 +197,16 @@ mod tests {
         let mut findings = Findings::default();
         declared(&types, &counts(&[("ACCESS", 3)]), &mut findings);
         assert_eq!(findings.worst(), State::Ok);
-        declared(&types, &counts(&[("ACCESS", 3), ("LEAF", 1), ("SPINE", 2)]), &mut findings);
+        declared(
+            &types,
+            &counts(&[("ACCESS", 3), ("LEAF", 1), ("SPINE", 2)]),
+            &mut findings,
+        );
         assert_eq!(findings.worst(), State::Warning);
         let lines = findings.lines().join("\n");
-        assert!(lines.contains("undeclared types: 1 device of LEAF, 2 devices of SPINE"), "{lines}");
+        assert!(
+            lines.contains("undeclared types: 1 device of LEAF, 2 devices of SPINE"),
+            "{lines}"
+        );
     }
 }

@@ -133,7 +133,9 @@ pub(super) fn inventoried_state_effects(
         .clone()
         .or_else(|| known.note.clone().filter(|_| !moves));
     // Stores keep microseconds, so a more precise end is the same when it is imported again.
-    let until = device.until.map(|until| Timestamp::from_microsecond(until.as_microsecond()).unwrap_or(until));
+    let until = device
+        .until
+        .map(|until| Timestamp::from_microsecond(until.as_microsecond()).unwrap_or(until));
     let until = until.or(known.until.filter(|_| !moves));
     if !moves && note == known.note && until == known.until {
         return Vec::new();

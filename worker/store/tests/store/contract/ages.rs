@@ -214,7 +214,10 @@ pub(crate) async fn filters_choose_whose_age_counts(place: &Place) -> Result<()>
     )
     .await?;
     let counted = place.store.type_counts().await?;
-    ensure!(counted == [(DeviceType::ACCESS, 1), (DeviceType::CORE, 1)].into(), "{counted:?}");
+    ensure!(
+        counted == [(DeviceType::ACCESS, 1), (DeviceType::CORE, 1)].into(),
+        "{counted:?}"
+    );
     let of_type = |device_type| AgeQuery {
         device_type: Some(device_type),
         ..query(AgeOf::Unsynchronized)
