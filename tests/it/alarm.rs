@@ -301,7 +301,7 @@ mod cvp {
     #[tokio::test(flavor = "multi_thread")]
     async fn devices_of_a_cloudvision_are_imported_with_the_types_that_are_named() -> Result<()> {
         let installation = Installation::embedded().await?;
-        let simulator = CvpSimulator::start(Scenario::default(), Options::default()).await?;
+        let simulator = CvpSimulator::start(Scenario::seed(), Options::default()).await?;
         let folder = installation.scene.folder();
         std::fs::write(folder.join("ca.pem"), simulator.ca_pem())?;
         let host = simulator.addresses()[0].to_string();

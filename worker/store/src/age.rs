@@ -25,6 +25,14 @@ pub struct AgeQuery {
     pub limit: u32,
 }
 
+impl AgeQuery {
+    /// The group as its column has it. Every device is a member of DEFAULT, of which there are no rows.
+    pub(super) fn group_name(&self) -> Option<&str> {
+        let group = self.group.as_ref().map(GroupName::as_str);
+        group.filter(|name| *name != "DEFAULT")
+    }
+}
+
 /// The ages of the devices that match a query, by the store's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ages {

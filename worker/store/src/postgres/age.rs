@@ -1,8 +1,8 @@
 //! Measures the ages of devices. Broad causes may be open for many devices: their times are read once for each kind of devices, not for
 //! each device.
 
+use lockstep_protocol::DeviceType;
 use lockstep_protocol::rest::AgeOf;
-use lockstep_protocol::{DeviceType, GroupName};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -97,7 +97,7 @@ async fn read(session: &Session, query: &AgeQuery) -> Result<Ages, StoreError> {
     let now = now.first().map(|row| row.get::<_, Microseconds>(0).0);
     let now = now.unwrap_or_default();
     let device_type = query.device_type.as_ref().map(DeviceType::as_str);
-    let group = query.group.as_ref().map(GroupName::as_str);
+    let group = query.group_name();
     let of_flag = query.of == AgeOf::Unsynchronized;
     let filters: [&(dyn ToSql + Sync); 3] = [&device_type, &group, &of_flag];
     let warning = Microseconds(threshold(now, query.warning));

@@ -1,5 +1,5 @@
+use lockstep_protocol::DeviceType;
 use lockstep_protocol::rest::AgeOf;
-use lockstep_protocol::{DeviceType, GroupName};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use super::error::Failure;
@@ -63,7 +63,7 @@ fn read(connection: &Connection, query: &AgeQuery) -> Result<Ages, Failure> {
     let warning = column::microseconds(threshold(at, query.warning));
     let critical = column::microseconds(threshold(at, query.critical));
     let device_type = query.device_type.as_ref().map(DeviceType::as_str);
-    let group = query.group.as_ref().map(GroupName::as_str);
+    let group = query.group_name();
     let of_flag = query.of == AgeOf::Unsynchronized;
     let filters: [(&str, &dyn ToSql); 4] = [
         (":device_type", &device_type),

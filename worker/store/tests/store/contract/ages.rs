@@ -231,6 +231,10 @@ pub(crate) async fn filters_choose_whose_age_counts(place: &Place) -> Result<()>
         (of_type(DeviceType::DIST), vec![]),
         (of_group(campus), vec![("core", Some(90))]),
         (of_group(GroupName::try_from("nobody".to_owned())?), vec![]),
+        (
+            of_group(GroupName::try_from("DEFAULT".to_owned())?),
+            vec![("access", Some(90)), ("core", Some(90))],
+        ),
     ] {
         let ages = place.store.ages(&query).await?;
         ensure!(counts(&ages) == [expected.len() as u64; 5], "{query:?}: {ages:?}");
