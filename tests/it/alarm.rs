@@ -1,8 +1,12 @@
 //! The alarm and the operator's hand: monitoring plugins, states with an end, and imports from other systems.
 
+use std::process::Stdio;
+
 use anyhow::{Context, Result, ensure};
 use lockstep_testbed::wait;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 use crate::devices::{INTERFACE_UPDATED, Installation, SW1_UPDATED, printed};
 use crate::system::PATIENCE;
@@ -287,14 +291,42 @@ async fn a_removal_needs_a_terminal_or_yes() -> Result<()> {
     installation.ends(&["devices", "import", "fleet.yml"], 0).await?;
     let refused = installation.ends(&["devices", "remove", "sw1"], 2).await?;
     ensure!(refused.contains("cannot be undone; add --yes"), "{refused}");
+
+    // `script` runs it with a terminal.
+    let line = format!("{} devices remove sw1", env!("CARGO_BIN_EXE_lockstep"));
+    let mut command = Command::new("script");
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(installation.scene.folder())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot start script")?;
+    let mut answers = child.stdin.take().context("no stdin")?;
+    answers.write_all(b"n\n").await?;
+    let output = child.wait_with_output().await?;
+    let asked = printed(&output);
+    for said in [
+        "this removes sw1 with 0 interfaces and 0 links",
+        "it has no neighbours by links",
+        "Remove sw1? [y/N]",
+        "nothing was changed",
+    ] {
+        ensure!(asked.contains(said), "{said}: {asked}");
+    }
+    ensure!(output.status.code() == Some(1), "{asked}");
     ensure!(installation.list().await?.len() == 3);
+    drop(answers);
     installation.stop().await
 }
 
 #[cfg(feature = "simulators")]
 mod cvp {
     use lockstep_simulators::cvp::{CvpSimulator, Options, Scenario};
-    use tokio::process::Command;
 
     use super::*;
 
