@@ -182,12 +182,16 @@ impl AgeCheck {
             .iter()
             .map(|device| self.detail(device, ages))
             .collect();
-        lines.extend(more(ages.over_warning, &ages.oldest, "are over the thresholds"));
+        lines.extend(more(ages.over_warning, &ages.oldest, "over the thresholds"));
         if self.of == AgeOf::Unmanaged {
             let listed = |device: &&AgedDevice| ages.oldest.iter().all(|old| old.hostname != device.hostname);
             let expired = ages.longest_expired.iter().filter(listed);
             lines.extend(expired.map(|device| self.detail(device, ages)));
-            lines.extend(more(ages.expired, &ages.longest_expired, "should have ended"));
+            lines.extend(more(
+                ages.expired,
+                &ages.longest_expired,
+                "that should have ended",
+            ));
         }
         lines
     }
@@ -201,7 +205,11 @@ impl AgeCheck {
             (_, None) => parts.push(device.state.to_string()),
         }
         if self.of == AgeOf::Unsynchronized {
-            parts.push(format!("causes: {}", device.causes.join(", ")));
+            parts.push(match device.causes.as_slice() {
+                // Those of before a restored backup, for example.
+                [] => "its causes are not known".to_owned(),
+                causes => format!("causes: {}", causes.join(", ")),
+            });
         }
         if let Some(until) = device.until {
             let ended = if until <= ages.at {
@@ -219,7 +227,7 @@ impl AgeCheck {
 /// How many devices a list leaves out.
 fn more(all: u64, listed: &[AgedDevice], what: &str) -> Option<String> {
     let more = all.saturating_sub(listed.len() as u64);
-    (more > 0).then(|| format!("{} more {what}", counted(more, "device")))
+    (more > 0).then(|| format!("… and {more} more {what}"))
 }
 
 #[cfg(test)]
@@ -305,7 +313,7 @@ mod tests {
              2h 5m | oldest=7500s;1800;3600;0 unsynchronized=4;;;0;8 over_warning=3;;;0;8 over_critical=1;;;0;8",
             "sw1: unsynchronized for 2h 5m; causes: refresh_settings, interface_updated; note: a/b",
             "sw2: unsynchronized for 31m 40s; causes: refresh_settings, interface_updated; note: a/b",
-            "1 device more are over the thresholds",
+            "… and 1 more over the thresholds",
         ];
         assert_eq!(report.lines("SYNC-AGE"), expected);
     }

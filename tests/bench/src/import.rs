@@ -64,7 +64,7 @@ pub(crate) async fn measure(host: &Host, devices: u32, rounds: u32, table: &mut 
         "s",
         &second,
         ("new ones", &first),
-        Goal::AtMost(1.0),
+        Goal::AtMost(1.1),
     ));
     table.rows.push(Row::new(
         format!("most memory of the worker during imports of {devices} devices"),
