@@ -258,11 +258,11 @@ mod tests {
 
     fn ages(counts: [u64; 5], oldest: &[Value], expired: &[Value]) -> FleetAges {
         let [matching, in_state, aged, over_warning, over_critical] = counts;
-        let ages = json!({
+        let measured = json!({
             "at": "2026-02-03T04:05:06Z", "matching": matching, "in_state": in_state, "aged": aged, "over_warning": over_warning,
             "over_critical": over_critical, "oldest": oldest, "expired": expired.len(), "longest_expired": expired,
         });
-        serde_json::from_value(ages).unwrap()
+        serde_json::from_value(measured).unwrap()
     }
 
     #[test]

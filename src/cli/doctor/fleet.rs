@@ -23,10 +23,9 @@ const ALARM: Duration = Duration::from_hours(1);
 const NAMED: u32 = 10;
 
 pub(super) async fn examine(config: &Config, findings: &mut Findings) {
-    let fleet = match roles::seen_fleet(config) {
-        Ok(fleet) => fleet,
-        // The check of the store has said why.
-        Err(_) => return unknown("the store cannot be opened", findings),
+    // The check of the store has said why it cannot be opened.
+    let Ok(fleet) = roles::seen_fleet(config) else {
+        return unknown("the store cannot be opened", findings);
     };
     let query = AgeQuery {
         of: AgeOf::Unsynchronized,

@@ -14,7 +14,7 @@ use crate::table::{Goal, Row, Table};
 
 const TOKEN: &str = "a-token-of-the-bench";
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which versions of rows the tables of the fleet have: it changes with each row that is written.
 const VERSIONS: &str = "SELECT md5(string_agg(versions, ' ')) FROM (\
@@ -157,8 +157,8 @@ impl Installation {
             url: format!("http://{listen}"),
         };
         wait::until("the console", PATIENCE, async || {
-            let listed = installation.client(&["devices", "list", "--json"]).output();
-            listed.is_ok_and(|output| output.status.success())
+            let output = installation.client(&["devices", "list", "--json"]).output();
+            output.is_ok_and(|output| output.status.success())
         })
         .await?;
         Ok(installation)

@@ -54,7 +54,7 @@ fn query(of: AgeOf) -> AgeQuery {
         device_type: None,
         group: None,
         warning: Duration::from_mins(30),
-        critical: Duration::from_mins(60),
+        critical: Duration::from_hours(1),
         limit: 10,
     }
 }
