@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use lockstep_protocol::rest::{
-    DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, MessageView, Problem,
-    RepositoryList, RepositoryView,
+    DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, FleetAges, MessageView,
+    Problem, RepositoryList, RepositoryView, SurroundingsView,
 };
 use lockstep_protocol::{Digest, Identity, mask_url};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -289,6 +289,22 @@ impl Client {
             .request(Method::GET, &format!("/v1/devices/{hostname}"))
             .timeout(TIMEOUT);
         read(self.send(request).await?).await
+    }
+
+    /// How old unsynchronized flags or states are.
+    ///
+    /// # Errors
+    /// If the console rejects the request or cannot be reached.
+    pub(super) async fn fleet_ages(&self, query: &[(&str, String)]) -> anyhow::Result<FleetAges> {
+        self.get(&["fleet", "ages"], query).await
+    }
+
+    /// What belongs to a device, and where its links lead.
+    ///
+    /// # Errors
+    /// If it does not exist, or the console rejects the request or cannot be reached.
+    pub(super) async fn surroundings(&self, hostname: &str) -> anyhow::Result<SurroundingsView> {
+        self.get(&["devices", hostname, "surroundings"], &[]).await
     }
 
     /// All repositories that were refreshed at least once or cannot be fetched.

@@ -2,6 +2,7 @@
 
 mod affected;
 mod await_outcome;
+mod check;
 mod client;
 mod completions;
 mod config;
@@ -128,6 +129,7 @@ enum Command {
     Dead(dead::Dead),
     Messages(messages::Messages),
     Affected(affected::Affected),
+    Check(check::Check),
     Cvp(cvp::Cvp),
     Schema(schema::Schema),
     #[cfg(feature = "simulators")]
@@ -145,6 +147,9 @@ pub(crate) fn parse() -> Cli {
         output::errors_as_json();
     }
     Cli::try_parse_from(&arguments).unwrap_or_else(|error| {
+        if error.use_stderr() && check::is_called_by(&arguments) {
+            std::process::exit(check::wrong_usage(&error, failure::wants_json(&arguments)))
+        }
         if error.use_stderr() && failure::wants_json(&arguments) {
             output::failure(&failure::usage(&error));
             std::process::exit(error.exit_code())
@@ -188,6 +193,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dead(command) => command.run(&global).await,
         Command::Messages(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
+        Command::Check(command) => Ok(command.run(&global).await),
         Command::Cvp(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),
         #[cfg(feature = "simulators")]

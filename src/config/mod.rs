@@ -23,6 +23,7 @@ pub(crate) use cvp::{
     ChangeControlsWord, CvpClusters, CvpConfig, ENVIRONMENT as CVP_ENVIRONMENT, TaskDiffWord,
 };
 pub(crate) use devices::{DeviceCredentialsConfig, DevicesConfig, LoginConfig};
+pub(crate) use duration::read as read_duration;
 pub(crate) use executions::ExecutionsConfig;
 pub(crate) use gateway::GatewayConfig;
 pub(crate) use problem::ConfigProblems;

@@ -1,6 +1,8 @@
 //! Reads inventories from files, validates them as a whole, and splits them into messages.
 
 mod chunk;
+mod cnaas;
+mod cvp;
 mod entry;
 mod nornir;
 mod yaml;
@@ -10,6 +12,8 @@ use std::fmt;
 use lockstep_protocol::events::{ImportedDevice, ImportedInterface};
 
 pub(crate) use chunk::chunks;
+pub(crate) use cnaas::read as read_cnaas;
+pub(crate) use cvp::{CvpTypes, read as read_cvp};
 pub(crate) use nornir::read as read_nornir;
 pub(crate) use yaml::read as read_yaml;
 

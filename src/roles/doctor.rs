@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_bus::amqp::AmqpOptions;
 use lockstep_git::{Git, GitError};
 use lockstep_store::postgres::PostgresStore;
-use lockstep_store::{Repositories, Schema};
+use lockstep_store::{Fleet, Repositories, Schema};
 use lockstep_worker::repositories::Source;
 use secrecy::SecretString;
 
@@ -69,4 +69,12 @@ pub(crate) async fn git_version() -> Result<String, GitError> {
 /// A secret of 256 random bits, in hexadecimal.
 pub(crate) fn new_secret() -> SecretString {
     console::new_token()
+}
+
+/// The store, for the ages and types of devices.
+///
+/// # Errors
+/// As [`schema`].
+pub(crate) fn seen_fleet(config: &Config) -> anyhow::Result<Arc<dyn Fleet>> {
+    Ok(store::open(config)?.fleet)
 }

@@ -29,7 +29,7 @@ use secrecy::SecretString;
 pub(crate) use cvp::{CVP_AUTHOR, cvp_client};
 pub(crate) use devices::{ConfiguredCredentials, device_authorities};
 pub(crate) use doctor::{
-    amqp_options, git_version, new_secret, postgres, schema, seen_repositories, sources, vhost,
+    amqp_options, git_version, new_secret, postgres, schema, seen_fleet, seen_repositories, sources, vhost,
 };
 pub(crate) use http::{http_client, management_client};
 

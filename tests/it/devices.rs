@@ -10,15 +10,15 @@ use serde_json::Value;
 use crate::system::{Ground, PATIENCE, Process, Scene};
 
 /// A running system and its operator.
-struct Installation {
-    scene: Scene,
+pub(crate) struct Installation {
+    pub(crate) scene: Scene,
     console: Vec<(&'static str, String)>,
     processes: Vec<Process>,
 }
 
 impl Installation {
     /// One process with embedded bus and SQLite.
-    async fn embedded() -> Result<Self> {
+    pub(crate) async fn embedded() -> Result<Self> {
         let scene = Scene::new(Ground::Embedded).await?;
         let up = scene.worker(&[])?;
         Self::ready(scene, Vec::new(), vec![up]).await
@@ -68,18 +68,18 @@ impl Installation {
         Ok(installation)
     }
 
-    async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(self) -> Result<()> {
         for process in self.processes {
             process.stop().await?;
         }
         Ok(())
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
         Ok(std::fs::write(self.scene.folder().join(name), text)?)
     }
 
-    async fn types(&self, arguments: &[&str]) -> Result<Output> {
+    pub(crate) async fn types(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
         command
             .env_clear()
@@ -90,7 +90,7 @@ impl Installation {
     }
 
     /// Runs a command that ends with this code, and returns what it prints.
-    async fn ends(&self, arguments: &[&str], code: i32) -> Result<String> {
+    pub(crate) async fn ends(&self, arguments: &[&str], code: i32) -> Result<String> {
         let output = self.types(arguments).await?;
         let printed = printed(&output);
         ensure!(
@@ -101,17 +101,17 @@ impl Installation {
         Ok(printed)
     }
 
-    async fn list(&self) -> Result<Vec<Value>> {
+    pub(crate) async fn list(&self) -> Result<Vec<Value>> {
         let output = self.types(&["devices", "list", "--json"]).await?;
         serde_json::from_slice(&output.stdout).context("the list of devices")
     }
 
-    async fn publish(&self, kind: &str, data: &str) -> Result<String> {
+    pub(crate) async fn publish(&self, kind: &str, data: &str) -> Result<String> {
         self.ends(&["publish", kind, "--wait", "--data", data], 0).await
     }
 }
 
-fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
@@ -128,8 +128,8 @@ fn with_mac(prefix: &str, mac: &str) -> Result<String> {
     Ok(text)
 }
 
-const INTERFACE_UPDATED: &str = "lockstep.interface.updated";
-const SW1_UPDATED: &str =
+pub(crate) const INTERFACE_UPDATED: &str = "lockstep.interface.updated";
+pub(crate) const SW1_UPDATED: &str =
     r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "Ethernet1"}]}"#;
 
 #[tokio::test(flavor = "multi_thread")]

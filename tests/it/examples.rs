@@ -36,6 +36,11 @@ const NOT_RUN: &[(&str, &str)] = &[
         "lockstep simulate",
         "it runs until it is stopped; `simulate` tests it",
     ),
+    (
+        "lockstep devices rename",
+        "it takes the name that other examples use",
+    ),
+    ("lockstep devices remove", "as `lockstep devices rename`"),
     ("lockstep simulate cvp", "as `lockstep simulate`"),
     ("lockstep simulate fleet", "as `lockstep simulate`"),
 ];

@@ -6,6 +6,7 @@
 
 mod advisories;
 mod affected;
+mod alarm;
 #[macro_use]
 mod system;
 

@@ -104,3 +104,31 @@ pub struct DevicePage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
 }
+
+/// The answer of `GET /v1/devices/{hostname}/surroundings`: what belongs to a device, and where its links lead.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SurroundingsView {
+    /// Its hostname.
+    pub hostname: Hostname,
+    /// How many interfaces it has.
+    pub interfaces: u64,
+    /// How many clients are behind its interfaces.
+    pub clients: u64,
+    /// How many links end at it.
+    pub links: u64,
+    /// The devices at the other ends of its links.
+    pub neighbors: HostnameList,
+    /// The devices that are connected to through it.
+    pub controlled: HostnameList,
+}
+
+/// Hostnames, ordered by bytes and each once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HostnameList {
+    /// How many there are.
+    pub count: u64,
+    /// The first 1,000.
+    pub first: Vec<Hostname>,
+}

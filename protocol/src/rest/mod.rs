@@ -1,5 +1,6 @@
 //! Defines the JSON bodies of the console's HTTP API, shared by the server and the command line.
 
+mod age;
 mod dead_letter;
 mod device;
 mod element;
@@ -14,8 +15,9 @@ mod schedule;
 mod selection;
 mod task;
 
+pub use age::{AgeOf, AgeOfError, AgedDevice, FleetAges};
 pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
-pub use device::{CauseView, DevicePage, DeviceView, MarkView};
+pub use device::{CauseView, DevicePage, DeviceView, HostnameList, MarkView, SurroundingsView};
 pub use element::{CheckList, CheckView, ElementDetail, ElementPage, ElementView, FactList, FactView};
 pub use entity_result::{EntityResultPage, EntityResultView};
 pub use execution::{ExecutionPage, ExecutionView, StageView, StopView};

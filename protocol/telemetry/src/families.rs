@@ -82,6 +82,10 @@ families! {
         "Unsynchronized devices, by state";
     OLDEST_UNSYNCHRONIZED_SECONDS: Gauge "lockstep_oldest_unsynchronized_seconds" []
         "How long the MANAGED device that has waited longest has been unsynchronized; 0 if all are synchronized";
+    OLDEST_UNMANAGED_SECONDS: Gauge "lockstep_oldest_unmanaged_seconds" []
+        "How long the UNMANAGED device that has been so for longest has been UNMANAGED; 0 if there is none";
+    DEVICES_EXPIRED: Gauge "lockstep_devices_expired" []
+        "Devices whose state should have ended: the time that an operator noted has passed";
     DEAD_LETTERS: Gauge "lockstep_dead_letters" []
         "Unsettled dead letters: neither requeued nor dropped";
     REPOSITORY_FAILING_SECONDS: Gauge "lockstep_repository_failing_seconds" ["repository"]

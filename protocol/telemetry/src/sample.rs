@@ -9,9 +9,9 @@ use lockstep_protocol::{DeviceState, RepositoryName};
 
 use crate::families::{
     BROKER_BLOCKED, BROKER_CHANNELS, BROKER_CHANNELS_LIMIT, BROKER_CHANNELS_WAITING, BROKER_CONNECTED,
-    DEAD_LETTERS, DEVICES, DEVICES_UNSYNCHRONIZED, LANE_CONSUMERS, LANE_MESSAGES,
-    OLDEST_UNSYNCHRONIZED_SECONDS, REPLIES_BYPASSED, REPOSITORY_FAILING_SECONDS, STORE_SESSIONS,
-    STORE_SESSIONS_LIMIT, STORE_SESSIONS_WAITING, STORE_UP,
+    DEAD_LETTERS, DEVICES, DEVICES_EXPIRED, DEVICES_UNSYNCHRONIZED, LANE_CONSUMERS, LANE_MESSAGES,
+    OLDEST_UNMANAGED_SECONDS, OLDEST_UNSYNCHRONIZED_SECONDS, REPLIES_BYPASSED, REPOSITORY_FAILING_SECONDS,
+    STORE_SESSIONS, STORE_SESSIONS_LIMIT, STORE_SESSIONS_WAITING, STORE_UP,
 };
 
 /// Samples the current state of a process.
@@ -87,6 +87,10 @@ pub struct FleetSample {
     pub devices: Vec<DevicesSample>,
     /// How long the MANAGED device that has waited longest has been unsynchronized; absent if all are synchronized.
     pub oldest: Option<Duration>,
+    /// How long the UNMANAGED device that has been so for longest has been UNMANAGED; absent if there is none.
+    pub oldest_unmanaged: Option<Duration>,
+    /// How many devices are in a state that should have ended by the time that an operator noted.
+    pub expired: u64,
     /// The number of unsettled dead letters.
     pub dead_letters: u64,
     /// The repositories that are known.
@@ -188,6 +192,9 @@ impl FleetSample {
         OLDEST_UNSYNCHRONIZED_SECONDS
             .gauge(none)
             .set(oldest.as_secs_f64());
+        let unmanaged = self.oldest_unmanaged.unwrap_or_default();
+        OLDEST_UNMANAGED_SECONDS.gauge(none).set(unmanaged.as_secs_f64());
+        DEVICES_EXPIRED.gauge(none).set(exact(self.expired));
         DEAD_LETTERS.gauge(none).set(exact(self.dead_letters));
         for repository in &self.repositories {
             REPOSITORY_FAILING_SECONDS
@@ -239,6 +246,8 @@ mod tests {
                 unsynchronized: 2,
             }],
             oldest: Some(Duration::from_secs(90)),
+            oldest_unmanaged: Some(Duration::from_hours(2)),
+            expired: 4,
             dead_letters: 1,
             repositories: vec![RepositorySample {
                 name: "settings".to_owned().try_into().unwrap(),
@@ -261,6 +270,8 @@ mod tests {
             "lockstep_devices_unsynchronized{state=\"MANAGED\"} 2",
             "lockstep_devices{state=\"UNMANAGED\"} 0",
             "lockstep_oldest_unsynchronized_seconds 90",
+            "lockstep_oldest_unmanaged_seconds 7200",
+            "lockstep_devices_expired 4",
             "lockstep_dead_letters 1",
             "lockstep_repository_failing_seconds{repository=\"settings\"} 600",
             "lockstep_lane_messages{lane=\"events\"} 7",

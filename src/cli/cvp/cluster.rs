@@ -8,7 +8,7 @@ use crate::config::{CVP_ENVIRONMENT, ChangeControlsWord, Config, CvpConfig, Over
 use crate::{local_file, telemetry};
 
 /// Options that choose a cluster and override its configuration.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Cluster {
     /// Name of a cluster in the configuration [default: that of `CVP_HOSTNAME`, else the only one]
     #[arg(long = "cluster", value_name = "NAME")]
@@ -31,6 +31,14 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
+    /// The configured cluster with this name, or the only one.
+    pub(super) fn named(name: Option<String>) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
     /// The configured cluster, with settings from flags.
     pub(super) fn configuration(&self, global: &Global) -> anyhow::Result<CvpConfig> {
         let overrides = Overrides {

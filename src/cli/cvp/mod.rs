@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::Global;
+use crate::config::CvpConfig;
 
 #[cfg(feature = "simulators")]
 pub(super) use run::sweep_once;
@@ -38,6 +39,11 @@ enum What {
     Tasks(tasks::Tasks),
     Sweep(sweep::Sweep),
     RequestSweep(request_sweep::RequestSweep),
+}
+
+/// The configured cluster with this name; without a name, that of `CVP_HOSTNAME`, else the only one.
+pub(super) fn configured(global: &Global, name: Option<String>) -> anyhow::Result<CvpConfig> {
+    cluster::Cluster::named(name).configuration(global)
 }
 
 impl Cvp {

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,9 +15,10 @@ use lockstep_protocol::{DeviceType, Digest, Envelope, Hostname, Identity, counte
 use serde::Serialize;
 
 use crate::cli::client::Client;
-use crate::cli::{Global, UsageError, outcome, output, request};
+use crate::cli::{Global, UsageError, cvp, outcome, output, request};
 use crate::config::Overrides;
-use crate::inventory::{self, Inventory};
+use crate::inventory::{self, CvpTypes, Inventory};
+use crate::roles;
 
 /// How long the outcome of one message may take.
 const WAIT: Duration = Duration::from_mins(2);
@@ -33,16 +35,23 @@ const WAIT: Duration = Duration::from_mins(2);
   lockstep devices import fleet.yml
   lockstep devices import fleet.yml --mark-synchronized
   lockstep devices import inventory/ --from nornir
-  lockstep devices import inventory/hosts.yaml --from nornir --default-type ACCESS")]
+  lockstep devices import inventory/hosts.yaml --from nornir --default-type ACCESS
+  lockstep devices import devices.json --from cnaas --mark-synchronized
+  lockstep devices import --from cvp --cluster oslo --default-type ACCESS
+  lockstep devices import types.yml --from cvp")]
 pub(super) struct Import {
-    /// File to import; for Nornir also the folder with hosts.yaml
-    file: PathBuf,
+    /// File to import; for Nornir also the folder with hosts.yaml, for CloudVision the types of devices, such as `sw1: ACCESS` or
+    /// `core-*: CORE`
+    file: Option<PathBuf>,
     /// Format of the file
     #[arg(long, default_value = "yaml")]
     from: Format,
-    /// Type of devices without one in a Nornir inventory, such as ACCESS
+    /// Type of devices without one in a Nornir inventory, and of new devices of `CloudVision`, such as ACCESS
     #[arg(long, value_name = "TYPE")]
     default_type: Option<DeviceType>,
+    /// `CloudVision` cluster in the configuration [default: that of `CVP_HOSTNAME`, else the only one]
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
     /// Mark devices that exist as synchronized if the file says so, which closes their causes; otherwise existing devices keep their
     /// sync flags
     #[arg(long)]
@@ -55,6 +64,10 @@ enum Format {
     Yaml,
     /// A Nornir `SimpleInventory`
     Nornir,
+    /// A dump of the devices of CNaaS NMS: the answer of `GET /api/v1.0/devices`
+    Cnaas,
+    /// The devices of a `CloudVision` cluster, which are requested from it
+    Cvp,
 }
 
 impl Format {
@@ -63,6 +76,8 @@ impl Format {
         match self {
             Self::Yaml => "a list such as `- {hostname: sw1, device_type: ACCESS}`",
             Self::Nornir => "a hosts.yaml with hosts such as `sw1: {data: {device_type: ACCESS}}`",
+            Self::Cnaas => "the devices that CNaaS NMS has",
+            Self::Cvp => "devices that CloudVision has provisioned",
         }
     }
 }
@@ -139,17 +154,16 @@ impl Summary {
 
 impl Import {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let types = global.configuration(Overrides::default())?.devices.types;
-        let inventory = self.read(&types)?;
+        let inventory = self.read(global).await?;
         for warning in &inventory.warnings {
             output::note(&format!("warning: {warning}"));
         }
         if inventory.entries.is_empty() {
-            anyhow::bail!(
-                "{} holds no devices; expected {}",
-                self.file.display(),
-                self.from.expected()
-            );
+            let source = match (&self.file, self.from) {
+                (Some(file), Format::Yaml | Format::Nornir | Format::Cnaas) => file.display().to_string(),
+                _ => "the cluster".to_owned(),
+            };
+            anyhow::bail!("{source} holds no devices; expected {}", self.from.expected());
         }
         let chunks = inventory::chunks(inventory.entries, self.mark_synchronized)?;
         let client = Client::new(global)?;
@@ -171,25 +185,80 @@ impl Import {
         Ok(ExitCode::FAILURE)
     }
 
-    fn read(&self, types: &DeviceTypes) -> anyhow::Result<Inventory> {
-        match self.from {
-            Format::Yaml if self.default_type.is_some() => {
-                Err(UsageError("--default-type needs --from nornir".to_owned()).into())
-            }
-            Format::Yaml => read_yaml(&self.file),
-            Format::Nornir => Ok(inventory::read_nornir(
-                &self.file,
-                self.default_type.clone(),
-                types,
-            )?),
+    async fn read(&self, global: &Global) -> anyhow::Result<Inventory> {
+        let usage = |problem: &str| anyhow::Error::from(UsageError(problem.to_owned()));
+        if self.default_type.is_some() && matches!(self.from, Format::Yaml | Format::Cnaas) {
+            return Err(usage("--default-type needs --from nornir or --from cvp"));
         }
+        if self.cluster.is_some() && self.from != Format::Cvp {
+            return Err(usage("--cluster needs --from cvp"));
+        }
+        let file = || {
+            let missing = "name the FILE to import; only --from cvp needs none";
+            self.file.as_deref().ok_or_else(|| usage(missing))
+        };
+        match self.from {
+            Format::Yaml => {
+                let (name, text) = text_of(file()?)?;
+                Ok(inventory::read_yaml(&name, &text)?)
+            }
+            Format::Nornir => {
+                let types = global.configuration(Overrides::default())?.devices.types;
+                Ok(inventory::read_nornir(
+                    file()?,
+                    self.default_type.clone(),
+                    &types,
+                )?)
+            }
+            Format::Cnaas => {
+                let (name, text) = text_of(file()?)?;
+                Ok(inventory::read_cnaas(&name, &text)?)
+            }
+            Format::Cvp => self.read_cvp(global).await,
+        }
+    }
+
+    /// Asks CloudVision for its devices. Those that exist keep their types unless the file names them.
+    async fn read_cvp(&self, global: &Global) -> anyhow::Result<Inventory> {
+        let mut types = CvpTypes {
+            default: self.default_type.clone(),
+            ..CvpTypes::default()
+        };
+        if let Some(file) = &self.file {
+            let (name, text) = text_of(file)?;
+            types.by_name = CvpTypes::read(&name, &text)?;
+        }
+        let config = cvp::configured(global, self.cluster.clone())?;
+        types.existing = existing_types(&Client::new(global)?).await?;
+        let cluster = roles::cvp_client(&config)?;
+        let devices = cluster.devices().await;
+        cluster.log_out().await;
+        let name = self.cluster.as_deref().unwrap_or("CloudVision");
+        Ok(inventory::read_cvp(name, devices?, &types)?)
     }
 }
 
-fn read_yaml(file: &Path) -> anyhow::Result<Inventory> {
+/// A file as text, with its name for problems.
+fn text_of(file: &Path) -> anyhow::Result<(String, String)> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
-    Ok(inventory::read_yaml(&name, &text)?)
+    Ok((name, text))
+}
+
+/// The types of all devices in Lockstep, by hostname in lower case.
+async fn existing_types(client: &Client) -> anyhow::Result<HashMap<String, DeviceType>> {
+    let mut types = HashMap::new();
+    let mut after = String::new();
+    loop {
+        let query = [("limit", "1000".to_owned()), ("after", after)];
+        let page = client.devices(&query).await?;
+        let devices = page.devices.into_iter();
+        types.extend(devices.map(|device| (device.hostname.as_str().to_lowercase(), device.device_type)));
+        match page.next {
+            Some(next) => after = next.to_string(),
+            None => return Ok(types),
+        }
+    }
 }
 
 /// A published message that has no outcome yet.

@@ -2,17 +2,20 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::rest::DeviceView;
 use lockstep_protocol::{DeviceState, DeviceType};
 
+use super::show;
 use crate::cli::client::Client;
 use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Plan};
 use crate::cli::{Global, output};
 
 /// List all devices, or those that match
 ///
-/// SINCE is when the device became unsynchronized, CAUSES why; `lockstep devices show HOST` has the details. Columns: hostname, type,
-/// state, synchronized, since, causes, platform, management-ip, mac, serial, vendor, model, os-version, groups, primary-group, note, until,
+/// SINCE is when the device became unsynchronized, CAUSES why; `lockstep devices show HOST` has the details. Notes and intended ends of
+/// states stand below the table. Columns: hostname, type, state, synchronized, since, causes, platform, management-ip, mac, serial, vendor, model, os-version, groups, primary-group, note, until,
 /// desired, synced. The list is ordered by hostname.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -103,6 +106,10 @@ impl Listing for DeviceListing<'_> {
 
     const ORDER: &'static str = "hostname";
 
+    fn below(rows: &[DeviceView]) -> Vec<String> {
+        below(rows, SystemClock.now())
+    }
+
     fn key(row: &DeviceView) -> String {
         row.id.to_string()
     }
@@ -117,6 +124,36 @@ impl Listing for DeviceListing<'_> {
             total: page.total,
         })
     }
+}
+
+/// The most devices whose note and end stand below a table.
+const MOST_NOTES: usize = 10;
+
+/// The notes and intended ends of states, those whose end has passed first. Pure.
+fn below(rows: &[DeviceView], now: Timestamp) -> Vec<String> {
+    let has_passed = |device: &DeviceView| device.until.is_some_and(|until| until <= now);
+    let noted = |device: &&DeviceView| device.note.is_some() || device.until.is_some();
+    let mut noted: Vec<&DeviceView> = rows.iter().filter(noted).collect();
+    noted.sort_by_key(|device| !has_passed(device));
+    let line = |device: &&DeviceView| {
+        let until = device
+            .until
+            .map(|until| format!(" until {}", show::end(until, now)));
+        let note = device.note.as_ref().map(|note| format!(": {note}"));
+        let (until, note) = (until.unwrap_or_default(), note.unwrap_or_default());
+        format!("{} {}{until}{note}", device.hostname, device.state)
+    };
+    let mut lines: Vec<String> = noted.iter().take(MOST_NOTES).map(line).collect();
+    if noted.len() > MOST_NOTES {
+        let more = noted.len() - MOST_NOTES;
+        lines.push(format!(
+            "… and {more} more with a note or an end; --columns hostname,state,until,note shows them"
+        ));
+    }
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
+    lines
 }
 
 /// The reasons why a device is not synchronized, each once.
@@ -139,4 +176,48 @@ fn groups(device: &DeviceView) -> String {
 pub(in crate::cli) fn show(devices: &[DeviceView]) {
     let plan: Plan<DeviceListing<'_>> = Plan::default();
     output::lines(&plan.table(devices), None);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn device(name: &str, note: Option<&str>, until: Option<&str>) -> DeviceView {
+        let device = json!({
+            "id": 1, "hostname": name, "device_type": "ACCESS", "platform": null, "state": "UNMANAGED", "note": note, "until": until,
+            "synchronized": true, "unsynchronized_since": null, "desired_generation": 1, "synced_generation": 1,
+            "management_ip": null, "mac": null, "serial": null, "vendor": null, "model": null, "os_version": null, "groups": [],
+            "causes": [],
+        });
+        serde_json::from_value(device).unwrap()
+    }
+
+    #[test]
+    fn notes_and_ends_stand_below_the_table_and_those_that_passed_come_first() {
+        let now: Timestamp = "2026-02-03T04:05:06Z".parse().unwrap();
+        let rows = [
+            device("sw1", None, None),
+            device("sw2", Some("line card"), None),
+            device("sw3", Some("rebuilt"), Some("2026-02-03T04:05:06Z")),
+            device("sw4", None, Some("2026-03-01T00:00:00Z")),
+        ];
+        let expected = [
+            "",
+            "sw3 UNMANAGED until 2026-02-03T04:05:06Z (passed): rebuilt",
+            "sw2 UNMANAGED: line card",
+            "sw4 UNMANAGED until 2026-03-01T00:00:00Z",
+        ];
+        assert_eq!(below(&rows, now), expected);
+        assert!(below(&rows[..1], now).is_empty());
+        let many: Vec<DeviceView> = (0..12)
+            .map(|n| device(&format!("sw{n}"), Some("x"), None))
+            .collect();
+        let lines = below(&many, now);
+        assert!(
+            lines.len() == 12 && lines[11].starts_with("… and 2 more"),
+            "{lines:?}"
+        );
+    }
 }

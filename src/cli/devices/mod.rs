@@ -5,6 +5,8 @@ mod facts;
 mod import;
 pub(super) mod list;
 mod mark;
+mod remove;
+mod rename;
 mod set_state;
 mod show;
 mod until;
@@ -15,7 +17,7 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Import, list and show devices, set their state, and mark them
+/// Import, list and show devices, set their state, mark, rename and remove them
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml
@@ -24,7 +26,9 @@ use super::Global;
   lockstep devices facts sw1
   lockstep devices checks sw1
   lockstep devices set-state sw1 UNMANAGED --note 'new power supply'
-  lockstep devices mark sw1 --unsynchronized --note 'changed by hand'")]
+  lockstep devices mark sw1 --unsynchronized --note 'changed by hand'
+  lockstep devices rename sw1 sw-b12-1
+  lockstep devices remove sw1")]
 pub(super) struct Devices {
     #[command(subcommand)]
     what: What,
@@ -39,6 +43,8 @@ enum What {
     Checks(checks::Checks),
     SetState(set_state::SetState),
     Mark(mark::Mark),
+    Rename(rename::Rename),
+    Remove(remove::Remove),
 }
 
 impl Devices {
@@ -51,6 +57,8 @@ impl Devices {
             What::Checks(command) => command.run(global).await,
             What::SetState(command) => command.run(global).await,
             What::Mark(command) => command.run(global).await,
+            What::Rename(command) => command.run(global).await,
+            What::Remove(command) => command.run(global).await,
         }
     }
 }

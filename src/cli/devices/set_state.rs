@@ -16,6 +16,7 @@ use crate::cli::{Global, request};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices set-state sw1 UNMANAGED --note 'line card on its way' --until 3d
+  lockstep devices set-state sw1 UNMANAGED --note 'rebuilt' --until 'tomorrow 18:00'
   lockstep devices set-state sw1 MANAGED")]
 pub(super) struct SetState {
     /// Hostname of the device
@@ -26,8 +27,8 @@ pub(super) struct SetState {
     /// Reason for the state, which `lockstep devices show` prints
     #[arg(long)]
     note: Option<String>,
-    /// Intended end of the state, such as 2026-03-01, 2026-03-01T08:00:00Z, tomorrow or 2h; a reminder only, the state does not change
-    /// by itself
+    /// Intended end of the state, such as 4h, 'tomorrow 18:00', friday, 2026-03-01 or 2026-03-01T08:00:00Z, in the local time zone;
+    /// a reminder only: the state does not change by itself, `lockstep check unmanaged-age` warns afterwards
     #[arg(long, value_name = "TIME", value_parser = until::parse)]
     until: Option<Timestamp>,
 }

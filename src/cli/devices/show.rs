@@ -1,6 +1,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::Hostname;
 use lockstep_protocol::rest::{CauseView, DeviceView, MarkView};
 
@@ -25,7 +27,7 @@ impl Show {
             output::json(&device);
             return Ok(ExitCode::SUCCESS);
         }
-        for line in fields(&device) {
+        for line in fields(&device, SystemClock.now()) {
             output::line(&line);
         }
         if !device.causes.is_empty() {
@@ -55,7 +57,7 @@ pub(super) fn causes(causes: &[CauseView]) -> Vec<String> {
     output::table(["AT", "CAUSE", "EVENT", "BY", "MESSAGE", "NOTE"], &rows)
 }
 
-fn fields(device: &DeviceView) -> Vec<String> {
+fn fields(device: &DeviceView, now: Timestamp) -> Vec<String> {
     let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let groups: Vec<&str> = device
         .groups
@@ -72,7 +74,7 @@ fn fields(device: &DeviceView) -> Vec<String> {
         ("device type", device.device_type.to_string()),
         ("state", device.state.to_string()),
         ("note", text(device.note.clone())),
-        ("until", text(device.until.map(|until| until.to_string()))),
+        ("until", text(device.until.map(|until| end(until, now)))),
         ("synchronized", synchronized),
         (
             "generation",
@@ -110,6 +112,12 @@ fn fields(device: &DeviceView) -> Vec<String> {
         .into_iter()
         .map(|(name, value)| format!("{name:<14}{value}"))
         .collect()
+}
+
+/// The intended end of a state, and whether it has passed.
+pub(super) fn end(until: Timestamp, now: Timestamp) -> String {
+    let passed = if until <= now { " (passed)" } else { "" };
+    format!("{until}{passed}")
 }
 
 /// Who last marked the device as synchronized.

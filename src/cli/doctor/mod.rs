@@ -6,6 +6,7 @@ mod cvp;
 mod devices;
 mod exposure;
 mod finding;
+mod fleet;
 mod lanes;
 mod machine;
 mod management;
@@ -154,6 +155,7 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
         repositories::examine(config, &mut findings).await;
         cvp::examine(config, &mut findings).await;
         devices::examine(&config.devices, &mut findings);
+        fleet::examine(config, &mut findings).await;
     }
     findings
 }

@@ -14,6 +14,7 @@ mod fan_out;
 mod flags;
 mod gateway;
 mod growth;
+mod import;
 mod latency;
 mod lease;
 mod list;
@@ -83,6 +84,9 @@ struct Options {
     /// Devices of a list.
     #[arg(long, default_value_t = 100_000)]
     listed_devices: u32,
+    /// Devices of an inventory that is imported.
+    #[arg(long, default_value_t = 100_000)]
+    imported_devices: u32,
     /// Elements of an execution.
     #[arg(long, default_value_t = 10_000)]
     elements: u32,
@@ -125,6 +129,8 @@ enum Figure {
     Reconcile,
     Lease,
     List,
+    /// Needs the program `lockstep` of the same build.
+    Import,
     Elements,
     Cycle,
     Devices,
@@ -251,6 +257,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Lease) {
         lease::measure(&host, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Import) {
+        import::measure(&host, options.imported_devices, options.rounds, &mut table).await?;
     }
     if wanted(Figure::List) {
         list::measure(&host, options.listed_devices, options.rounds, &mut table).await?;

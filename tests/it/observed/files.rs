@@ -142,6 +142,15 @@ fn alerts_use_existing_metrics_and_are_documented() -> Result<()> {
         ensure!(!named(expression).is_empty(), "{expression}");
         check(expression)?;
     }
+    // One measurement is not enough: a scrape may fail, and a process may restart.
+    let groups = rules["groups"].as_array().context("no groups")?;
+    let all = groups
+        .iter()
+        .filter_map(|group| group["rules"].as_array())
+        .flatten();
+    for rule in all {
+        ensure!(rule["for"].is_string(), "{} has no `for`", rule["alert"]);
+    }
     let documentation = read("docs/operations.md")?;
     for alert in alerts {
         ensure!(

@@ -74,6 +74,7 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
             200,
             json!({"selected": [], "skipped": [{"hostname": "sw1", "reason": hostile}]}),
         ),
+        ("GET", "/v1/fleet/ages") => (200, ages(hostile)),
         ("GET", "/v1/repositories") => (200, repositories(hostile)),
         ("GET", "/v1/dead") => (200, json!({"dead_letters": [dead_letter(hostile)], "next": 1})),
         ("GET", "/v1/dead/counts") => {
@@ -138,6 +139,17 @@ fn group(hostile: &str) -> Value {
     json!({
         "id": 1, "name": "EDGE", "location": true, "members": 1, "listed": 1, "by_rule": 1, "primary": 1,
         "rule": {"regex": hostile, "hostnames": 0, "priority": 9, "position": 0},
+    })
+}
+
+fn ages(hostile: &str) -> Value {
+    let aged = json!({
+        "hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED", "since": TIME, "age_seconds": 7, "causes": [hostile],
+        "note": hostile, "until": TIME,
+    });
+    json!({
+        "at": TIME, "matching": 1, "in_state": 1, "aged": 1, "over_warning": 1, "over_critical": 1, "oldest": [aged], "expired": 1,
+        "longest_expired": [aged],
     })
 }
 

@@ -6,6 +6,7 @@
 //!   confirmed them. `GET /v1/messages` returns their outcomes.
 //! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/groups` its groups, `GET /v1/sync/selection` which devices a
 //!   sync run would contact, `GET /v1/repositories` the accepted commits.
+//! - `GET /v1/fleet/ages` tells how long devices have been unsynchronized or UNMANAGED, for an alarm.
 //! - `GET /v1/dead` and `GET /v1/dead/{number}` show dead letters, `GET /v1/dead/counts` counts them by lane, type and code.
 //! - `GET /v1/providers`, `GET /v1/tasks` and `GET /v1/schedules` show what can run, `POST /v1/tasks/validate` tells what is wrong in a
 //!   task.
@@ -32,8 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
-    checks, dead_letters, devices, elements, events, executions, facts, groups, messages, problem, providers,
-    repositories, results, schedules, selection, tasks,
+    ages, checks, dead_letters, devices, elements, events, executions, facts, groups, messages, problem,
+    providers, repositories, results, schedules, selection, surroundings, tasks,
 };
 use crate::{openapi, probes};
 
@@ -128,7 +129,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 24] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 26] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -138,6 +139,8 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 24] {
         ("/v1/devices/{hostname}", get(devices::show)),
         ("/v1/devices/{hostname}/facts", get(facts::list)),
         ("/v1/devices/{hostname}/checks", get(checks::list)),
+        ("/v1/devices/{hostname}/surroundings", get(surroundings::show)),
+        ("/v1/fleet/ages", get(ages::show)),
         ("/v1/dead", get(dead_letters::list)),
         ("/v1/dead/counts", get(dead_letters::counts)),
         ("/v1/dead/{number}", get(dead_letters::show)),

@@ -18,13 +18,13 @@ use tokio::sync::Notify;
 use crate::{Providers, SyncRules};
 use lockstep_clock::Clock;
 use lockstep_store::{
-    Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery,
-    DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail,
-    ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
+    AgeQuery, Ages, Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery,
+    DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery,
+    ElementDetail, ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
     ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery, GroupRules, Inbox,
     InboxRow, JournalEntry, Lifecycle, Migrated, NamedEntities, RenewedElements, Repositories,
     RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats,
-    StopRow, StoreError, Summary, SyncState, TaskRow, Tasks, UnitEntities, UnitLevels,
+    StopRow, StoreError, Summary, Surroundings, SyncState, TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]
@@ -36,6 +36,10 @@ pub(crate) struct FakeStore {
     /// Ordered by name.
     pub(crate) known_groups: Mutex<Vec<Group>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
+    pub(crate) ages: Mutex<Option<Ages>>,
+    /// The queries for ages so far.
+    pub(crate) age_queries: Mutex<Vec<AgeQuery>>,
+    pub(crate) surroundings: Mutex<Surroundings>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
     pub(crate) failures: Mutex<Vec<RepositoryFailure>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
@@ -156,6 +160,23 @@ impl Fleet for FakeStore {
         let mut causes = self.causes.lock().unwrap().clone();
         causes.retain(|id, _| ids.contains(id));
         Ok(causes)
+    }
+
+    async fn ages(&self, query: &AgeQuery) -> Result<Ages, StoreError> {
+        self.check("ages")?;
+        self.age_queries.lock().unwrap().push(query.clone());
+        Ok(self.ages.lock().unwrap().clone().expect("the ages of a test"))
+    }
+
+    async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError> {
+        self.check("surroundings")?;
+        let device = self.device(hostname).await?;
+        let surroundings = self.surroundings.lock().unwrap().clone();
+        Ok(device.map(|_| surroundings))
+    }
+
+    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
+        unreachable!("the console does not count by type")
     }
 }
 

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
-    Accepted, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
-    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, GroupDetail,
-    GroupPage, MessageView, Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, SelectionPage,
-    StopView, TaskPage, TaskValidation, TaskView,
+    Accepted, AgeOf, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
+    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, FleetAges,
+    GroupDetail, GroupPage, MessageView, Problem, ProviderList, ProviderView, RepositoryList, SchedulePage,
+    SelectionPage, StopView, SurroundingsView, TaskPage, TaskValidation, TaskView,
 };
 use lockstep_protocol::{
     DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,
@@ -146,6 +146,30 @@ impl Document {
             &history,
         );
         self.groups();
+        self.get::<SurroundingsView>(
+            "/v1/devices/{hostname}/surroundings",
+            "device_surroundings",
+            "What belongs to a device, and where its links lead",
+            scope,
+            &[],
+        );
+        let mut limit = self.limit();
+        limit["description"] = "The most devices of each list; 100 if absent.".into();
+        let ages = [
+            required(self.query::<AgeOf>("of", "Which age is measured.")),
+            required(self.query::<u64>("warning", "The lower threshold, in seconds.")),
+            required(self.query::<u64>("critical", "The upper threshold, in seconds.")),
+            self.query::<DeviceType>("device_type", "Only devices of this type."),
+            self.query::<GroupName>("group", "Only members of this group."),
+            limit,
+        ];
+        self.get::<FleetAges>(
+            "/v1/fleet/ages",
+            "fleet_ages",
+            "How long devices have been unsynchronized or UNMANAGED, and whose state should have ended",
+            scope,
+            &ages,
+        );
         self.get::<RepositoryList>(
             "/v1/repositories",
             "list_repositories",

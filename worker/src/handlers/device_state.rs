@@ -4,6 +4,7 @@
 //! (`docs/sync-rules.md`). An event that is older than the last one applied never writes its state, but it still flags the
 //! device, as it would have if the events had come in order.
 
+use jiff::Timestamp;
 use lockstep_protocol::commands::DeviceStateRequested;
 use lockstep_protocol::events::{DeviceStateChanged, ImportedDevice};
 use lockstep_protocol::results::{IgnoredReason, Scope};
@@ -138,7 +139,11 @@ pub(super) fn inventoried_state_effects(
         .note
         .clone()
         .or_else(|| known.note.clone().filter(|_| !moves));
-    let until = device.until.or(known.until.filter(|_| !moves));
+    // Stores keep microseconds, so a more precise end is the same when it is imported again.
+    let until = device
+        .until
+        .map(|until| Timestamp::from_microsecond(until.as_microsecond()).unwrap_or(until));
+    let until = until.or(known.until.filter(|_| !moves));
     if !moves && note == known.note && until == known.until {
         return Vec::new();
     }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
 
 use super::{
-    Attributes, DEFAULT_GROUP, DeviceRow, Group, GroupQuery, Lifecycle, Mark, StoreError, SyncState,
+    AgeQuery, Ages, Attributes, DEFAULT_GROUP, DeviceRow, Group, GroupQuery, Lifecycle, Mark, StoreError,
+    Surroundings, SyncState,
 };
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
@@ -63,6 +64,24 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError>;
+
+    /// How old unsynchronized flags or states are, in one snapshot. Reads all devices that match, in constant memory.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn ages(&self, query: &AgeQuery) -> Result<Ages, StoreError>;
+
+    /// What belongs to a device and where its links lead: what goes when it is removed. `None` if there is no such device.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError>;
+
+    /// How many devices there are of each type; a type without devices is absent. Reads all devices.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError>;
 }
 
 /// Filters and page of a list of devices. A device must match all filters.

@@ -10,6 +10,7 @@
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
+mod age;
 mod column;
 mod dead_letter;
 mod dead_letter_table;
@@ -46,6 +47,8 @@ mod rows;
 mod sql;
 pub mod sqlite;
 mod stats;
+mod surroundings;
+mod type_counts;
 mod unit_of_work;
 
 use std::fmt::Debug;
@@ -54,6 +57,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::MessageKey;
 
+pub use age::{AgeQuery, AgedDevice, Ages};
 pub use dead_letter::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
     DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,
@@ -96,6 +100,7 @@ pub use rows::{
     Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Mark, SyncState, Version,
 };
 pub use stats::{DevicesInState, RepositoryState, Sessions, Stats, Summary};
+pub use surroundings::{Hostnames, Surroundings};
 pub use unit_of_work::{Transaction, UnitOfWork};
 
 /// Reads the records of processed messages.

@@ -43,6 +43,10 @@ pub struct DevicesInState {
     pub unsynchronized: u64,
     /// The earliest time at which one of those stopped being synchronized.
     pub since: Option<Timestamp>,
+    /// The earliest time at which one of all of them moved to the state, or at least was in it.
+    pub state_since: Option<Timestamp>,
+    /// The number of them whose [`until`](super::Lifecycle::until) has passed.
+    pub expired: u64,
 }
 
 /// Whether a repository fails.

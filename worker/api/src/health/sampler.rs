@@ -186,6 +186,11 @@ fn fleet(summary: &Summary, age: Duration) -> FleetSample {
         then.unsigned_abs() + age
     };
     let oldest = managed.and_then(|managed| managed.since).map(elapsed);
+    let unmanaged = summary
+        .devices
+        .iter()
+        .find(|devices| devices.state == DeviceState::Unmanaged);
+    let oldest_unmanaged = unmanaged.and_then(|unmanaged| unmanaged.state_since).map(elapsed);
     let repositories = summary.repositories.iter().map(|state| RepositorySample {
         name: state.name.clone(),
         failing: state.failing_since.map(elapsed).unwrap_or_default(),
@@ -198,6 +203,8 @@ fn fleet(summary: &Summary, age: Duration) -> FleetSample {
     FleetSample {
         devices: devices.collect(),
         oldest,
+        oldest_unmanaged,
+        expired: summary.devices.iter().map(|devices| devices.expired).sum(),
         dead_letters: summary.dead_letters,
         repositories: repositories.collect(),
     }

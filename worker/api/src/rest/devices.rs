@@ -63,20 +63,29 @@ pub(crate) async fn show(
 /// The device that a path names.
 pub(super) async fn find(
     shared: &Shared,
-    hostname: Result<Path<String>, PathRejection>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Device, ProblemResponse> {
-    named(shared, &parameters::segment(hostname)?).await
+    named(shared, &hostname(path)?).await
 }
 
 /// The device with this name.
-pub(super) async fn named(shared: &Shared, text: &str) -> Result<Device, ProblemResponse> {
-    let unknown = || {
-        let detail = format!("no device is named {text:?}");
-        ProblemResponse::not_found("unknown-device", "the device does not exist", detail)
-    };
-    let hostname: Hostname = text.parse().map_err(|_| unknown())?;
-    let found = shared.context.fleet.device(&hostname).await;
-    found.map_err(problem::store_error)?.ok_or_else(unknown)
+pub(super) async fn named(shared: &Shared, hostname: &Hostname) -> Result<Device, ProblemResponse> {
+    let found = shared.context.fleet.device(hostname).await;
+    found
+        .map_err(problem::store_error)?
+        .ok_or_else(|| unknown(hostname.as_str()))
+}
+
+/// The hostname in a path.
+pub(super) fn hostname(path: Result<Path<String>, PathRejection>) -> Result<Hostname, ProblemResponse> {
+    let text = parameters::segment(path)?;
+    text.parse().map_err(|_| unknown(&text))
+}
+
+/// 404 for a device that does not exist.
+pub(super) fn unknown(name: &str) -> ProblemResponse {
+    let detail = format!("no device is named {name:?}");
+    ProblemResponse::not_found("unknown-device", "the device does not exist", detail)
 }
 
 /// The devices as REST shows them, with their groups and causes: two calls of the store, however many devices there are.

@@ -1,5 +1,6 @@
 //! Implements the resources under `/v1`: one file each.
 
+pub(crate) mod ages;
 pub(crate) mod checks;
 pub(crate) mod dead_letters;
 pub(crate) mod devices;
@@ -19,4 +20,5 @@ pub(crate) mod results;
 pub(crate) mod schedules;
 pub(crate) mod selection;
 mod stages;
+pub(crate) mod surroundings;
 pub(crate) mod tasks;

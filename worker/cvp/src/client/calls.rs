@@ -13,8 +13,8 @@ use super::request::{Call, LIST, OBJECT, Path};
 use super::retry::Retryability;
 use super::version::Version;
 use crate::wire::{
-    ChangeControls, Compliance, DiffSummary, InventoryDevice, PageError, Task, TaskDiff, TaskId, TaskPage,
-    inventory,
+    ChangeControls, Compliance, DiffSummary, InventoryDevice, ListError, ListedDevice, PageError, Task,
+    TaskDiff, TaskId, TaskPage, inventory, listed,
 };
 
 impl CvpClient {
@@ -115,6 +115,26 @@ impl CvpClient {
             ..get(Path::Legacy("/inventory/devices"), &query)
         };
         self.call(&call, |body| inventory(body).map_err(describe)).await
+    }
+
+    /// Lists all devices with what identifies and describes them, in one request. It fails if any row cannot be read.
+    ///
+    /// # Errors
+    /// If the devices cannot be listed, or the list holds something else.
+    pub async fn devices(&self) -> Result<Vec<ListedDevice>, CvpError> {
+        let query = [("provisioned", "True")];
+        let call = Call {
+            name: "list devices",
+            most: LIST,
+            ..get(Path::Legacy("/inventory/devices"), &query)
+        };
+        let read = |body: &Bytes| {
+            listed(body).map_err(|error| match error {
+                ListError::Json(error) => describe(error),
+                ListError::Row(index) => format!("row {} of the answer is not a device", index + 1),
+            })
+        };
+        self.call(&call, read).await
     }
 
     /// Reads which tasks unfinished change controls refer to. An empty answer means that there are no change controls. Since an

@@ -118,6 +118,17 @@ fn the_same_inventory_again_changes_nothing() {
     let mut facts = facts([device("sw1", |_| ())]);
     let (decision, _) = process(&import(&data), &mut facts).unwrap();
     assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::Unchanged));
+
+    // The store has the end to the microsecond.
+    let until = "2026-03-01T08:00:00.123456789Z";
+    let data =
+        json!({"devices": [{"hostname": "sw1", "device_type": "ACCESS", "note": "x", "until": until}]});
+    let mut facts = facts([device("sw1", |row| {
+        row.lifecycle.note = Some("x".to_owned());
+        row.lifecycle.until = Some("2026-03-01T08:00:00.123456Z".parse().unwrap());
+    })]);
+    let (decision, _) = process(&import(&data), &mut facts).unwrap();
+    assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::Unchanged));
 }
 
 #[test]

@@ -48,7 +48,11 @@ pub struct ObjectRights {
 pub const OBJECTS: &[ObjectRights] = &[
     // Whole, because a broad refresh locks the table, for which columns are not enough.
     rights("device", &[Select, Insert, Update, Delete], &[Select]),
-    rights("interface", &[Select, Insert, UpdateOf(&["configuration"])], &[]),
+    rights(
+        "interface",
+        &[Select, Insert, UpdateOf(&["configuration"])],
+        &[SelectOf(&["id", "device_id"])],
+    ),
     rights(
         "device_group",
         &[
@@ -70,9 +74,13 @@ pub const OBJECTS: &[ObjectRights] = &[
             Insert,
             UpdateOf(&["name", "ip", "interface_id", "group_id"]),
         ],
-        &[],
+        &[SelectOf(&["interface_id"])],
     ),
-    rights("linknet", &[Select, Insert, Update, Delete], &[]),
+    rights(
+        "linknet",
+        &[Select, Insert, Update, Delete],
+        &[SelectOf(&["id", "one_id", "other_id", "present"])],
+    ),
     rights("former_hostname", &[Select, Insert, Update, Delete], &[]),
     rights("device_history", &[Select, Insert, Delete], &[Select]),
     rights("cause_block", &[Usage], &[]),

@@ -1,11 +1,12 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use lockstep_protocol::{GroupName, Hostname, Identity};
+use lockstep_protocol::{DeviceType, GroupName, Hostname, Identity};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::PostgresStore;
+use super::age;
 use super::broad;
 use super::cause::wanted_causes;
 use super::device::{self, columns};
@@ -13,8 +14,8 @@ use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
 use crate::fleet::DeviceFilters;
 use crate::{
-    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError, column,
-    group_table,
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError,
+    Surroundings, column, group_table, surroundings, type_counts,
 };
 
 const OPERATION: &str = "read devices";
@@ -148,6 +149,18 @@ impl Fleet for PostgresStore {
         rows.iter()
             .map(|row| Ok((CauseId(row.get(0)), cause(row)?)))
             .collect()
+    }
+
+    async fn ages(&self, query: &AgeQuery) -> Result<Ages, StoreError> {
+        age::ages(self, query).await
+    }
+
+    async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError> {
+        surroundings::read(self, hostname).await
+    }
+
+    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
+        type_counts::read(self).await
     }
 }
 

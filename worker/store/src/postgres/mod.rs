@@ -9,6 +9,7 @@
 
 mod access;
 mod address;
+mod age;
 mod begin;
 mod broad;
 mod cause;

@@ -109,7 +109,10 @@ pub(super) const UPSERT_CLIENTS: &str = "\
     ON CONFLICT (mac) DO UPDATE SET \
         name = coalesce(excluded.name, client.name), ip = coalesce(excluded.ip, client.ip), \
         interface_id = coalesce(excluded.interface_id, client.interface_id), \
-        group_id = coalesce(excluded.group_id, client.group_id)";
+        group_id = coalesce(excluded.group_id, client.group_id) \
+    WHERE (client.name, client.ip, client.interface_id, client.group_id) IS DISTINCT FROM (\
+        coalesce(excluded.name, client.name), coalesce(excluded.ip, client.ip), \
+        coalesce(excluded.interface_id, client.interface_id), coalesce(excluded.group_id, client.group_id))";
 
 /// Adds the rows of the three queries to the facts.
 pub(super) fn read_facts(

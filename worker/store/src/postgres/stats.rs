@@ -27,7 +27,7 @@ macro_rules! may_be_open {
 const DEVICES: &str = concat!(
     "SELECT state, sum(devices)::bigint, sum(unsynchronized)::bigint, min(",
     broad::since!(),
-    ") FROM (SELECT state, CASE WHEN ",
+    "), min(in_state_since), sum(expired)::bigint FROM (SELECT state, CASE WHEN ",
     may_be_open!(),
     " THEN device_type END AS device_type, CASE WHEN ",
     may_be_open!(),
@@ -35,7 +35,10 @@ const DEVICES: &str = concat!(
     may_be_open!(),
     " THEN greatest(broad_seen, (SELECT min(number) - 1 FROM broad_cause)) END AS broad_seen, \
             count(*) AS devices, count(*) FILTER (WHERE synced_generation <> desired_generation) AS unsynchronized, \
-            min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) AS unsynchronized_since \
+            min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) AS unsynchronized_since, \
+            min(coalesce(state_since, (SELECT min(applied_on)::timestamptz FROM refinery_schema_history WHERE version = 8))) \
+                AS in_state_since, \
+            count(*) FILTER (WHERE until <= now()) AS expired \
         FROM device GROUP BY 1, 2, 3, 4) AS device \
     GROUP BY state"
 );
@@ -82,6 +85,8 @@ fn in_state(row: &Row) -> Result<DevicesInState, StoreError> {
         all: column::count(row.get(1)),
         unsynchronized: column::count(row.get(2)),
         since: row.get::<_, Option<Microseconds>>(3).map(|time| time.0),
+        state_since: row.get::<_, Option<Microseconds>>(4).map(|time| time.0),
+        expired: column::count(row.get(5)),
     })
 }
 

@@ -1,16 +1,16 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use lockstep_protocol::{GroupName, Hostname};
+use lockstep_protocol::{DeviceType, GroupName, Hostname};
 use rusqlite::{Connection, Row, ToSql, named_params};
 
 use super::device::{self, columns};
 use super::error::Failure;
-use super::{SqliteStore, cause};
+use super::{SqliteStore, age, cause};
 use crate::fleet::DeviceFilters;
 use crate::{
-    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError, column,
-    group_table,
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError,
+    Surroundings, column, group_table, surroundings, type_counts,
 };
 
 const OPERATION: &str = "read devices";
@@ -150,6 +150,18 @@ impl Fleet for SqliteStore {
         })
         .await
     }
+
+    async fn ages(&self, query: &AgeQuery) -> Result<Ages, StoreError> {
+        age::ages(self, query).await
+    }
+
+    async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError> {
+        surroundings::read(self, hostname).await
+    }
+
+    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
+        type_counts::read(self).await
+    }
 }
 
 /// The parameters of `filters!`.
@@ -176,7 +188,7 @@ fn devices(
     Ok(devices)
 }
 
-fn device(row: &Row<'_>) -> Result<Device, Failure> {
+pub(super) fn device(row: &Row<'_>) -> Result<Device, Failure> {
     let open_causes = device::read_open_causes(&row.get::<_, String>(23)?)?;
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     let primary_group = column::optional_name("device.primary_group", row.get(24)?)?;

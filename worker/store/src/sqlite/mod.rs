@@ -3,6 +3,7 @@
 //! One connection writes, under `BEGIN IMMEDIATE`. A batch locks the whole store for writing, so batches run one after another,
 //! and a message is never processed twice at the same time. Other connections can read meanwhile.
 
+mod age;
 mod cause;
 mod connection;
 mod delivery_attempt;

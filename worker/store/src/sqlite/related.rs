@@ -128,7 +128,8 @@ fn neighbors(connection: &Connection, of: &BTreeSet<Hostname>) -> Result<BTreeSe
 pub(super) fn write_groups(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO device_group (name, location) VALUES (?1, ?2) \
-         ON CONFLICT (name) DO UPDATE SET location = coalesce(excluded.location, location)",
+         ON CONFLICT (name) DO UPDATE SET location = excluded.location \
+            WHERE excluded.location IS NOT NULL AND location IS NOT excluded.location",
     )?;
     for (name, location) in merged::groups(facts) {
         upsert.execute(params![name.as_str(), location])?;
@@ -141,7 +142,8 @@ pub(super) fn write_interfaces(connection: &Connection, facts: &Facts) -> Result
     let mut upsert = connection.prepare_cached(
         "INSERT INTO interface (device_id, name, configuration) \
          VALUES ((SELECT id FROM device WHERE hostname = ?1), ?2, ?3) \
-         ON CONFLICT (device_id, name) DO UPDATE SET configuration = coalesce(excluded.configuration, configuration)",
+         ON CONFLICT (device_id, name) DO UPDATE SET configuration = excluded.configuration \
+            WHERE excluded.configuration IS NOT NULL AND configuration IS NOT excluded.configuration",
     )?;
     for ((hostname, name), configuration) in merged::interfaces(facts) {
         let configuration = configuration.map(ToString::to_string);
@@ -190,7 +192,9 @@ pub(super) fn write_clients(connection: &Connection, facts: &Facts) -> Result<()
          ON CONFLICT (mac) DO UPDATE SET \
             name = coalesce(excluded.name, name), ip = coalesce(excluded.ip, ip), \
             interface_id = coalesce(excluded.interface_id, interface_id), \
-            group_id = coalesce(excluded.group_id, group_id)",
+            group_id = coalesce(excluded.group_id, group_id) \
+         WHERE (name, ip, interface_id, group_id) IS NOT (coalesce(excluded.name, name), coalesce(excluded.ip, ip), \
+            coalesce(excluded.interface_id, interface_id), coalesce(excluded.group_id, group_id))",
     )?;
     for (mac, client) in merged::clients(facts) {
         upsert.execute(params![

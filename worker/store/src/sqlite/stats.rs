@@ -1,13 +1,15 @@
 use async_trait::async_trait;
-use rusqlite::{Connection, Row};
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
 
 use super::error::Failure;
-use super::{SqliteStore, migrate};
+use super::{SqliteStore, age, migrate};
 use crate::{DevicesInState, RepositoryState, Sessions, Stats, StoreError, Summary, column};
 
 const DEVICES: &str = "\
     SELECT state, count(*), count(*) FILTER (WHERE synced_generation <> desired_generation), \
-        min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) \
+        min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation), \
+        min(coalesce(state_since, ?1)), count(*) FILTER (WHERE until <= ?2) \
     FROM device GROUP BY state";
 
 const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
@@ -16,14 +18,10 @@ const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead
 impl Stats for SqliteStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         self.read_in("read stats", |connection| {
-            let (devices, dead_letters) = (devices(connection)?, dead_letters(connection)?);
+            let now = migrate::now(connection)?;
+            let (devices, dead_letters) = (devices(connection, now)?, dead_letters(connection)?);
             let repositories = repositories(connection)?;
-            Ok(Summary::new(
-                devices,
-                dead_letters,
-                repositories,
-                migrate::now(connection)?,
-            ))
+            Ok(Summary::new(devices, dead_letters, repositories, now))
         })
         .await
     }
@@ -40,9 +38,9 @@ impl Stats for SqliteStore {
     }
 }
 
-fn devices(connection: &Connection) -> Result<Vec<DevicesInState>, Failure> {
+fn devices(connection: &Connection, now: Timestamp) -> Result<Vec<DevicesInState>, Failure> {
     let mut select = connection.prepare_cached(DEVICES)?;
-    let mut rows = select.query([])?;
+    let mut rows = select.query(params![age::records(connection)?, column::microseconds(now)])?;
     let mut devices = Vec::new();
     while let Some(row) = rows.next()? {
         devices.push(in_state(row)?);
@@ -71,13 +69,18 @@ fn repositories(connection: &Connection) -> Result<Vec<RepositoryState>, Failure
 }
 
 fn in_state(row: &Row<'_>) -> Result<DevicesInState, Failure> {
-    let since: Option<i64> = row.get(3)?;
+    let time = |what, index| -> Result<Option<Timestamp>, Failure> {
+        let time: Option<i64> = row.get(index)?;
+        Ok(time
+            .map(|time| column::read_microseconds(what, time))
+            .transpose()?)
+    };
     Ok(DevicesInState {
         state: column::word("device.state", &row.get::<_, String>(0)?)?,
         all: column::count(row.get(1)?),
         unsynchronized: column::count(row.get(2)?),
-        since: since
-            .map(|time| column::read_microseconds("device.unsynchronized_since", time))
-            .transpose()?,
+        since: time("device.unsynchronized_since", 3)?,
+        state_since: time("device.state_since", 4)?,
+        expired: column::count(row.get(5)?),
     })
 }

@@ -81,6 +81,18 @@ impl Probe for Client {
         "(SELECT message_id, cause FROM cause UNION ALL SELECT id, cause FROM inbox WHERE cause_id IS NOT NULL) AS causes"
     }
 
+    fn watch(&self, table: &str) -> Vec<String> {
+        vec![
+            "CREATE TABLE IF NOT EXISTS written (what text)".to_owned(),
+            "CREATE OR REPLACE FUNCTION note_written() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS \
+             $$BEGIN INSERT INTO written VALUES (TG_TABLE_NAME || ' ' || TG_OP); RETURN NULL; END$$"
+                .to_owned(),
+            format!(
+                "CREATE TRIGGER note_written AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION note_written()"
+            ),
+        ]
+    }
+
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
             (8, UNDO_RULES),

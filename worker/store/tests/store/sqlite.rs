@@ -66,6 +66,18 @@ impl Probe for File {
         "cause"
     }
 
+    fn watch(&self, table: &str) -> Vec<String> {
+        let trigger = |operation| {
+            format!(
+                "CREATE TRIGGER {table}_{operation} AFTER {operation} ON {table} BEGIN INSERT INTO written VALUES ('{table} {operation}'); END"
+            )
+        };
+        let written = "CREATE TABLE IF NOT EXISTS written (what TEXT)".to_owned();
+        std::iter::once(written)
+            .chain(["INSERT", "UPDATE", "DELETE"].map(trigger))
+            .collect()
+    }
+
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[

@@ -72,10 +72,10 @@ async fn the_parameters_are_those_that_the_routes_take() {
             continue;
         }
         let path = path.replace("{execution}", "1");
-        let required = if path == "/v1/messages" {
-            "&source=urn:test&id=1"
-        } else {
-            ""
+        let required = match path.as_str() {
+            "/v1/messages" => "&source=urn:test&id=1",
+            "/v1/fleet/ages" => "&of=unmanaged&warning=1&critical=2",
+            _ => "",
         };
         let answer = scene.get(&format!("{path}?no-parameter=1{required}")).await;
         assert_eq!(answer.problem(), (400, "invalid-query"), "{path}");

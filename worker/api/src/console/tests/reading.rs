@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use lockstep_protocol::Digest;
-use lockstep_store::{CauseId, CauseRow, Device, DeviceId, InboxRow, InboxState};
+use lockstep_store::{
+    AgedDevice, Ages, CauseId, CauseRow, Device, DeviceId, Hostnames, InboxRow, InboxState, Surroundings,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -228,4 +230,102 @@ async fn with_its_digest_a_message_never_has_the_outcome_of_another_with_its_ide
     assert_eq!(state(second).await, (200, json!("dead")));
     let malformed = scene.get("/v1/messages?source=urn:test&id=1&digest=x").await;
     assert_eq!(malformed.status, 400);
+}
+
+#[tokio::test]
+async fn ages_name_the_oldest_devices_with_their_reasons() {
+    let scene = scene();
+    let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let cause = |id: &str, cause: &str| CauseRow {
+        cause: cause.to_owned(),
+        identity: identity(id),
+        kind: "lockstep.interface.updated".to_owned(),
+        actor: None,
+        at: at("2026-02-03T04:05:06Z"),
+        note: None,
+    };
+    let causes = [(7, "device_init"), (8, "interface_updated"), (9, "device_init")];
+    let causes = causes.map(|(id, name)| (CauseId(id), cause(&id.to_string(), name)));
+    *scene.store.causes.lock().unwrap() = causes.into();
+    let old = AgedDevice {
+        device: Device {
+            open_causes: [7, 8, 9].map(CauseId).into(),
+            ..device(1, "sw1", false)
+        },
+        since: Some(at("2026-02-03T03:04:06Z")),
+    };
+    let mut expired = device(2, "sw2", true);
+    expired.lifecycle.note = Some("line card".to_owned());
+    expired.lifecycle.until = Some(at("2026-02-01T00:00:00Z"));
+    let ages = Ages {
+        at: at("2026-02-03T04:05:06.5Z"),
+        matching: 9,
+        in_state: 8,
+        aged: 7,
+        over_warning: 6,
+        over_critical: 5,
+        oldest: vec![old],
+        expired: 4,
+        longest_expired: vec![AgedDevice {
+            device: expired,
+            since: None,
+        }],
+    };
+    *scene.store.ages.lock().unwrap() = Some(ages);
+    let answer = scene
+        .get("/v1/fleet/ages?of=unsynchronized&warning=1800&critical=3600&device_type=ACCESS&group=Lund&limit=3")
+        .await;
+    let expected = json!({
+        "at": "2026-02-03T04:05:06.5Z", "matching": 9, "in_state": 8, "aged": 7, "over_warning": 6, "over_critical": 5,
+        "oldest": [{
+            "hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED", "since": "2026-02-03T03:04:06Z", "age_seconds": 3660,
+            "causes": ["device_init", "interface_updated"], "note": null, "until": null,
+        }],
+        "expired": 4,
+        "longest_expired": [{
+            "hostname": "sw2", "device_type": "ACCESS", "state": "MANAGED", "since": null, "age_seconds": null, "causes": [],
+            "note": "line card", "until": "2026-02-01T00:00:00Z",
+        }],
+    });
+    assert_eq!((answer.status.as_u16(), answer.body), (200, expected));
+    let query = scene.store.age_queries.lock().unwrap()[0].clone();
+    assert_eq!(query.group.map(String::from), Some("Lund".to_owned()));
+    assert_eq!(query.device_type, Some(lockstep_protocol::DeviceType::ACCESS));
+    let thresholds = (query.warning, query.critical, query.limit);
+    assert_eq!(thresholds, (Duration::from_mins(30), Duration::from_hours(1), 3));
+    for wrong in [
+        "?of=unsynchronized&warning=1",
+        "?warning=1&critical=2",
+        "?of=young&warning=1&critical=2",
+        "?of=unmanaged&warning=-1&critical=2",
+        "?of=unmanaged&warning=1&critical=2&state=INIT",
+    ] {
+        let answer = scene.get(&format!("/v1/fleet/ages{wrong}")).await;
+        assert_eq!(answer.problem(), (400, "invalid-query"), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn surroundings_are_those_of_a_known_device() {
+    let scene = scene();
+    *scene.store.devices.lock().unwrap() = vec![device(1, "sw1", true)];
+    *scene.store.surroundings.lock().unwrap() = Surroundings {
+        interfaces: 48,
+        clients: 3,
+        links: 2,
+        neighbors: Hostnames {
+            count: 1,
+            first: vec!["sw2".parse().unwrap()],
+        },
+        controlled: Hostnames::default(),
+    };
+    let expected = json!({
+        "hostname": "sw1", "interfaces": 48, "clients": 3, "links": 2, "neighbors": {"count": 1, "first": ["sw2"]},
+        "controlled": {"count": 0, "first": []},
+    });
+    assert_eq!(scene.get("/v1/devices/sw1/surroundings").await.body, expected);
+    for name in ["sw9", "a_b"] {
+        let answer = scene.get(&format!("/v1/devices/{name}/surroundings")).await;
+        assert_eq!(answer.problem(), (404, "unknown-device"), "{name}");
+    }
 }

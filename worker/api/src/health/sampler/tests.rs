@@ -63,15 +63,18 @@ async fn a_process_that_summarizes_the_fleet_counts_the_messages_of_the_lanes() 
 }
 
 #[test]
-fn only_managed_devices_count_for_the_oldest_flag() {
+fn the_oldest_flag_is_of_a_managed_device_and_the_oldest_state_of_an_unmanaged_one() {
     let at = |text: &str| -> Timestamp { text.parse().unwrap() };
     let in_state = |state, since: Option<&str>| DevicesInState {
         state,
         all: 2,
         unsynchronized: u64::from(since.is_some()),
         since: since.map(at),
+        state_since: since.map(at),
+        expired: 1,
     };
     let now = at("2026-01-01T12:00:00Z");
+    let year = Duration::from_hours(365 * 24 + 12);
     let oldest = |since| {
         let devices = vec![
             in_state(DeviceState::Managed, since),
@@ -83,7 +86,9 @@ fn only_managed_devices_count_for_the_oldest_flag() {
             repositories: Vec::new(),
             at: now - Duration::from_secs(5),
         };
-        fleet(&summary, Duration::from_secs(5)).oldest
+        let fleet = fleet(&summary, Duration::from_secs(5));
+        assert_eq!((fleet.oldest_unmanaged, fleet.expired), (Some(year), 2));
+        fleet.oldest
     };
     let table = [
         (None, None),

@@ -336,6 +336,8 @@ pub(crate) async fn the_fleet_is_unsynchronized_since_the_first(place: &Place) -
         all,
         unsynchronized,
         since,
+        state_since: Some(at()),
+        expired: 0,
     };
     push(place, &lease, "1", 3).await?;
     let found = summary().await?;

@@ -1,5 +1,6 @@
 //! The contract of every store. Each test has a new store with the schema of this program.
 
+pub(crate) mod ages;
 pub(crate) mod broad;
 pub(crate) mod broad_causes;
 pub(crate) mod controller_leases;
@@ -40,6 +41,7 @@ pub(crate) mod selector;
 pub(crate) mod stats;
 pub(crate) mod tasks;
 pub(crate) mod texts;
+pub(crate) mod unchanged;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -256,6 +258,17 @@ macro_rules! contract {
                 the_fleet_is_summarized_by_state,
                 its_sessions_are_counted,
             }
+            ages {
+                managed_devices_are_as_old_as_their_flag,
+                unmanaged_devices_are_as_old_as_their_state,
+                what_should_have_ended_is_expired_in_any_state,
+                filters_choose_whose_age_counts,
+                broad_causes_start_the_clock,
+                what_belongs_to_a_device_and_where_its_links_lead,
+            }
+            unchanged {
+                what_is_said_again_writes_nothing,
+            }
             tasks {
                 a_task_is_found_by_number_and_name_and_replaced,
                 tasks_and_schedules_are_listed_by_name_in_pages,
@@ -416,6 +429,9 @@ pub(crate) trait Probe: Send + Sync {
 
     /// The table expression of all causes, with `message_id` and `cause`.
     fn causes(&self) -> &'static str;
+
+    /// Statements after which each row that is written in a table is a row of the table `written`.
+    fn watch(&self, table: &str) -> Vec<String>;
 
     /// What takes each version of the schema after the first back to the one before it, the newest first.
     fn undo(&self) -> &'static [(u32, &'static [&'static str])];

@@ -57,12 +57,16 @@ pub(crate) async fn the_fleet_is_summarized_by_state(place: &Place) -> Result<()
         all: 3,
         unsynchronized: 2,
         since: Some(at()),
+        state_since: Some(at()),
+        expired: 0,
     };
     let unmanaged = DevicesInState {
         state: DeviceState::Unmanaged,
         all: 1,
         unsynchronized: 0,
         since: None,
+        state_since: Some(at()),
+        expired: 0,
     };
     ensure!(summary.devices == [managed, unmanaged], "{summary:?}");
     Ok(())
