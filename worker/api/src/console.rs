@@ -31,8 +31,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
-    checks, dead_letters, devices, elements, events, executions, facts, messages, problem, providers,
-    repositories, results, schedules, tasks,
+    checks, dead_letters, device_history, devices, elements, events, executions, facts, messages, problem,
+    providers, repositories, results, schedules, tasks,
 };
 use crate::{openapi, probes};
 
@@ -127,7 +127,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 21] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 22] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -136,6 +136,7 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 21] {
         ("/v1/devices", get(devices::list)),
         ("/v1/devices/{hostname}", get(devices::show)),
         ("/v1/devices/{hostname}/facts", get(facts::list)),
+        ("/v1/devices/{hostname}/history", get(device_history::list)),
         ("/v1/devices/{hostname}/checks", get(checks::list)),
         ("/v1/dead", get(dead_letters::list)),
         ("/v1/dead/counts", get(dead_letters::counts)),

@@ -21,10 +21,10 @@ use lockstep_store::{
     Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery, DeadLetterQuery,
     DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery, ElementDetail,
     ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
-    ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Inbox, InboxRow, JournalEntry, Lifecycle,
-    Migrated, NamedEntities, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
-    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, SyncState,
-    TaskRow, Tasks, UnitEntities, UnitLevels,
+    ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, HistoryEntry, HistoryPosition, Inbox,
+    InboxRow, JournalEntry, Lifecycle, Migrated, NamedEntities, RenewedElements, Repositories,
+    RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats,
+    StopRow, StoreError, Summary, SyncState, TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]
@@ -34,6 +34,10 @@ pub(crate) struct FakeStore {
     pub(crate) devices: Mutex<Vec<Device>>,
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
+    /// That of every device.
+    pub(crate) primary_group: Mutex<Option<GroupName>>,
+    /// Newest first.
+    pub(crate) history: Mutex<Vec<HistoryEntry>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
     pub(crate) failures: Mutex<Vec<RepositoryFailure>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
@@ -138,7 +142,36 @@ impl Fleet for FakeStore {
         self.check("causes")?;
         let mut causes = self.causes.lock().unwrap().clone();
         causes.retain(|id, _| ids.contains(id));
+        for row in causes.values_mut() {
+            row.detail = None;
+        }
         Ok(causes)
+    }
+
+    async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        self.check("causes")?;
+        let mut causes = self.causes.lock().unwrap().clone();
+        causes.retain(|id, _| ids.contains(id));
+        Ok(causes)
+    }
+
+    async fn primary_group(&self, _device: DeviceId) -> Result<Option<GroupName>, StoreError> {
+        self.check("groups")?;
+        Ok(self.primary_group.lock().unwrap().clone())
+    }
+
+    async fn history(
+        &self,
+        _device: &Device,
+        before: Option<HistoryPosition>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        self.check("history")?;
+        let history = self.history.lock().unwrap();
+        let rest = history
+            .iter()
+            .filter(|entry| before.is_none_or(|before| entry.position < before));
+        Ok(rest.take(limit as usize).cloned().collect())
     }
 }
 

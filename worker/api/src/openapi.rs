@@ -10,9 +10,9 @@ use lockstep_http::ReadScope;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
     Accepted, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
-    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, MessageView,
-    Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, StopView, TaskPage, TaskValidation,
-    TaskView,
+    ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, HistoryPage,
+    MessageView, Problem, ProviderList, ProviderView, RepositoryList, SchedulePage, StopView, TaskPage,
+    TaskValidation, TaskView,
 };
 use lockstep_protocol::{
     DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,
@@ -125,6 +125,19 @@ impl Document {
             &parameters,
         );
         self.get::<DeviceView>("/v1/devices/{hostname}", "device", "One device", scope, &[]);
+        let mut events = self.query::<u32>("limit", "The most events, 1 to 100; 20 if absent.");
+        events["schema"] = json!({"type": "integer", "minimum": 1, "maximum": 100});
+        let pages = [
+            self.query::<String>("before", "The end of the page before: its `next`."),
+            events,
+        ];
+        self.get::<HistoryPage>(
+            "/v1/devices/{hostname}/history",
+            "device_history",
+            "What happened to a device, newest first: its states and names, why it was not synchronized, and what closed that",
+            scope,
+            &pages,
+        );
         let mut limit = self.query::<u32>("limit", "The most entries of one key, 1 to 100; 20 if absent.");
         limit["schema"] = json!({"type": "integer", "minimum": 1, "maximum": 100});
         let history = [

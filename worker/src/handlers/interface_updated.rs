@@ -1,9 +1,11 @@
 //! `lockstep.interface.updated`: an update of configuration flags the device, an update of status does not
 //! (`docs/sync-rules.md`).
 
-use lockstep_protocol::Cause;
+use std::sync::Arc;
+
 use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
 use lockstep_protocol::results::{IgnoredReason, Scope};
+use lockstep_protocol::{Cause, CauseDetail};
 
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
 use lockstep_store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys};
@@ -30,6 +32,7 @@ fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision, Rejection
             result: draft.into(),
         });
     }
+    let names = event.interfaces.iter().map(|interface| &interface.name);
     let interfaces = event
         .interfaces
         .iter()
@@ -46,6 +49,7 @@ fn decide(event: &InterfaceUpdated, facts: &Facts) -> Result<Decision, Rejection
                 configuration: interface.configuration.clone(),
             })
             .collect(),
+        detail: Some(Arc::new(CauseDetail::of_interfaces(names))),
         ..Effects::default()
     };
     Ok(Decision {
@@ -100,6 +104,19 @@ mod tests {
             .map(|row| row.name.as_str())
             .collect();
         assert_eq!(kept, ["Ethernet1"]);
+    }
+
+    #[test]
+    fn the_cause_names_all_interfaces_of_the_event() {
+        let mut facts = facts([device("sw1", |_| ())]);
+        let (decision, _) = process(&update("configuration"), &mut facts).unwrap();
+        let detail = decision.effects.detail.unwrap();
+        let names: Vec<&str> = detail.interfaces.iter().map(|name| name.as_str()).collect();
+        assert_eq!(
+            (names, detail.more_interfaces),
+            (vec!["Ethernet1", "Ethernet2"], 0)
+        );
+        assert_eq!(facts.new_causes()[0].detail, Some(detail));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod answer;
 mod classification;
 mod examination;
+mod explanation;
 mod failure;
 mod message;
 mod primary_groups;

@@ -1,11 +1,12 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
+use lockstep_protocol::{CauseDetail, DeviceState, DeviceType, GroupName, Hostname, Identity};
 
-use super::{Attributes, DeviceRow, Lifecycle, Mark, StoreError, SyncState};
+use super::{Attributes, DeviceRow, HistoryEntry, HistoryPosition, Lifecycle, Mark, StoreError, SyncState};
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
 pub(super) const OPEN_CAUSES: usize = 32;
@@ -44,11 +45,35 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError>;
 
-    /// The causes with these ids, such as [`Device::open_causes`]. An id without a cause is absent.
+    /// The causes with these ids, such as [`Device::open_causes`], without their details. An id without a cause is absent.
     ///
     /// # Errors
     /// See [`StoreError`].
     async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError>;
+
+    /// As [`causes`](Self::causes), with their details: for one device, since each may have some hundred kilobytes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError>;
+
+    /// The primary group of a device by the accepted settings. `None` if it is not known.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn primary_group(&self, device: DeviceId) -> Result<Option<GroupName>, StoreError>;
+
+    /// What happened to a device, newest first: rows of its history, the causes that they closed, and its open causes. `before` is the
+    /// position of the last entry of the page before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn history(
+        &self,
+        device: &Device,
+        before: Option<HistoryPosition>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError>;
 }
 
 /// Filters and page of a list of devices. A device must match all filters.
@@ -154,6 +179,8 @@ pub struct CauseRow {
     pub at: Timestamp,
     /// The note of the operator who sent it.
     pub note: Option<String>,
+    /// What the message says about it, such as the commit that was accepted. `None` if it says nothing, or was not asked for.
+    pub detail: Option<Arc<CauseDetail>>,
 }
 
 impl DeviceRow {

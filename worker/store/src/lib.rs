@@ -25,6 +25,7 @@ mod fleet;
 mod follow_up;
 mod follow_up_table;
 mod former_hostname;
+mod history;
 mod inbox;
 mod keys;
 mod lease;
@@ -66,13 +67,18 @@ pub use execution::{
     StartedExecution, StopRow, StoppedElement, TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity,
     UnitLevels,
 };
-pub use facts::{Facts, Flips, NewCause, NewFormerHostname, Origin, RenamedDevice, SettledDeadLetters};
+pub use facts::{
+    Facts, Flips, NewCause, NewFormerHostname, NewHistory, Origin, RenamedDevice, SettledDeadLetters,
+};
 pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};
 pub use follow_up::{
     FollowUp, FollowUpKey, FollowUpRequest, FollowUpTarget, FollowUps, NewFollowUp, ReplyAddress,
     UNPUBLISHED_GRACE, UnknownFollowUpKey,
 };
 pub use former_hostname::FormerHostname;
+pub use history::{
+    HistoryChange, HistoryEntry, HistoryEvent, HistoryPosition, HistoryRow, HistoryWhat, InvalidPosition,
+};
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};

@@ -1,7 +1,9 @@
 //! Implements the resources under `/v1`: one file each.
 
+mod cause;
 pub(crate) mod checks;
 pub(crate) mod dead_letters;
+pub(crate) mod device_history;
 pub(crate) mod devices;
 pub(crate) mod elements;
 pub(crate) mod events;

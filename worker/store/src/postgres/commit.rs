@@ -10,16 +10,17 @@ use super::flag::Selected;
 use super::lock_watch::LockWatch;
 use super::session::Session;
 use super::sql::Planned;
-use super::{device, inbox, lease, related, repository, write};
+use super::{device, history, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, follow_up_table, merged};
 
 /// The statements of `commit`, which a session prepares before its first use.
-pub(super) const STATEMENTS: [&str; 13] = [
+pub(super) const STATEMENTS: [&str; 14] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
     device::INSERT,
+    history::INSERT,
     device::DESCRIBE,
     device::FLAG,
     device::CONTROL,
@@ -84,6 +85,7 @@ impl OpenTransaction {
         writes.extend(cause::insert(facts, &cause_ids));
         writes.extend(related::groups(facts));
         writes.extend(device::insert(facts, &cause_ids));
+        writes.extend(history::insert(facts, &cause_ids));
         writes.extend(device::update(facts, &cause_ids));
         writes.extend(device::control(facts));
         writes.extend(related::members(facts));

@@ -12,7 +12,10 @@ use super::device::{self, columns};
 use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
 use crate::fleet::DeviceFilters;
-use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
+use crate::{
+    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, HistoryEntry, HistoryPosition, StoreError,
+    column, history,
+};
 
 const OPERATION: &str = "read devices";
 
@@ -68,10 +71,19 @@ const SELECT_GROUPS: &str = "\
     JOIN device_group ON device_group.id = group_member.group_id \
     WHERE group_member.device_id = ANY($1) ORDER BY device_group.name";
 
+/// Without the details, which may be large.
 const SELECT_CAUSES: &str = concat!(
+    "SELECT cause.id, cause.cause, cause.kind, cause.source, cause.message_id, cause.at, cause.actor, cause.note \
+    FROM unnest($1::bigint[]) AS wanted (id) ",
+    wanted_causes!()
+);
+
+const SELECT_DETAILED_CAUSES: &str = concat!(
     "SELECT cause.* FROM unnest($1::bigint[]) AS wanted (id) ",
     wanted_causes!()
 );
+
+const SELECT_PRIMARY_GROUP: &str = "SELECT primary_group FROM device WHERE id = $1";
 
 #[async_trait]
 impl Fleet for PostgresStore {
@@ -124,18 +136,57 @@ impl Fleet for PostgresStore {
     }
 
     async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let rows = self.rows("read causes", SELECT_CAUSES, &[&ids]).await?;
+        let rows = self.cause_rows(SELECT_CAUSES, ids).await?;
         rows.iter()
             .map(|row| Ok((CauseId(row.get(0)), cause(row)?)))
             .collect()
     }
+
+    async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        let rows = self.cause_rows(SELECT_DETAILED_CAUSES, ids).await?;
+        rows.iter()
+            .map(|row| {
+                let detail = column::read_cause_detail(row.get(8))?;
+                Ok((
+                    CauseId(row.get(0)),
+                    CauseRow {
+                        detail,
+                        ..cause(row)?
+                    },
+                ))
+            })
+            .collect()
+    }
+
+    async fn primary_group(&self, device: DeviceId) -> Result<Option<GroupName>, StoreError> {
+        let rows = self
+            .rows("read groups", SELECT_PRIMARY_GROUP, &[&device.0])
+            .await?;
+        let group = rows.first().and_then(|row| row.get(0));
+        column::optional_name("device.primary_group", group)
+    }
+
+    async fn history(
+        &self,
+        device: &Device,
+        before: Option<HistoryPosition>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let rows = self.history_rows("read a history", device, before, limit).await?;
+        let causes = self.detailed_causes(&history::causes(&rows, device)).await?;
+        Ok(history::merge(rows, causes, before, limit))
+    }
 }
 
 impl PostgresStore {
+    async fn cause_rows(&self, sql: &str, ids: &[CauseId]) -> Result<Vec<Row>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.rows("read causes", sql, &[&ids]).await
+    }
+
     /// Runs a query that reads all devices.
     async fn scan(
         &self,
@@ -168,7 +219,7 @@ fn device(row: &Row) -> Result<Device, StoreError> {
     Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes))
 }
 
-/// Reads a cause from the columns after the first.
+/// Reads a cause, without its detail, from the columns after the first.
 pub(super) fn cause(row: &Row) -> Result<CauseRow, StoreError> {
     Ok(CauseRow {
         cause: row.get(1),
@@ -180,5 +231,6 @@ pub(super) fn cause(row: &Row) -> Result<CauseRow, StoreError> {
         at: row.get::<_, Microseconds>(5).0,
         actor: row.get(6),
         note: row.get(7),
+        detail: None,
     })
 }

@@ -20,6 +20,7 @@ pub(crate) mod error;
 mod flag;
 mod fleet;
 mod grant;
+mod history;
 mod inbox;
 mod lease;
 mod lock_watch;

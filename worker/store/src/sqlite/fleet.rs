@@ -2,13 +2,17 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use lockstep_protocol::{GroupName, Hostname};
-use rusqlite::{Connection, Row, ToSql, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 
 use super::device::{self, columns};
 use super::error::Failure;
+use super::history::rows;
 use super::{SqliteStore, cause};
 use crate::fleet::DeviceFilters;
-use crate::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, StoreError, column};
+use crate::{
+    CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, HistoryEntry, HistoryPosition, StoreError,
+    column, history,
+};
 
 const OPERATION: &str = "read devices";
 
@@ -139,6 +143,45 @@ impl Fleet for SqliteStore {
         })
         .await
     }
+
+    async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        let ids = ids.to_vec();
+        self.read_in(OPERATION, move |connection| detailed(connection, &ids))
+            .await
+    }
+
+    async fn primary_group(&self, device: DeviceId) -> Result<Option<GroupName>, StoreError> {
+        self.read_in(OPERATION, move |connection| {
+            let mut select = connection.prepare_cached("SELECT primary_group FROM device WHERE id = ?1")?;
+            let found = select.query_row([device.0], |row| row.get::<_, Option<String>>(0));
+            let group = found.optional()?.flatten();
+            Ok(column::optional_name("device.primary_group", group)?)
+        })
+        .await
+    }
+
+    async fn history(
+        &self,
+        device: &Device,
+        before: Option<HistoryPosition>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let device = device.clone();
+        self.read_in("read a history", move |connection| {
+            let rows = rows(connection, device.id.0, before.map(HistoryPosition::at), limit)?;
+            let causes = detailed(connection, &history::causes(&rows, &device))?;
+            Ok(history::merge(rows, causes, before, limit))
+        })
+        .await
+    }
+}
+
+fn detailed(connection: &Connection, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, Failure> {
+    let mut found = HashMap::new();
+    for id in ids {
+        found.extend(cause::find_detailed(connection, *id)?.map(|cause| (*id, cause)));
+    }
+    Ok(found)
 }
 
 /// The parameters of `filters!`.

@@ -10,6 +10,7 @@ mod device;
 mod error;
 mod flag;
 mod fleet;
+mod history;
 mod inbox;
 mod lease;
 mod migrate;

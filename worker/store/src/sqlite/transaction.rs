@@ -6,7 +6,9 @@ use rusqlite::Connection;
 
 use super::connection::PooledConnection;
 use super::error::Failure;
-use super::{SqliteStore, cause, delivery_attempt, device, flag, inbox, lease, migrate, related, repository};
+use super::{
+    SqliteStore, cause, delivery_attempt, device, flag, history, inbox, lease, migrate, related, repository,
+};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
@@ -137,7 +139,9 @@ fn write(connection: &mut Connection, facts: &Facts, starts: &BTreeSet<AttemptSt
     repository::write(connection, facts)?;
     let causes = cause::insert(connection, facts.new_causes())?;
     related::write_groups(connection, facts)?;
+    history::write_of_existing(connection, facts, &causes)?;
     device::write(connection, facts, &causes)?;
+    history::write_of_new(connection, facts, &causes)?;
     related::write_members(connection, facts)?;
     related::write_interfaces(connection, facts)?;
     related::write_links(connection, facts)?;

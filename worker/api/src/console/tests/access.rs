@@ -102,6 +102,13 @@ async fn each_invalid_request_gets_its_status_and_problem() {
         (get("/v1/devices/sw9"), (404, "unknown-device")),
         (get("/v1/devices/%20"), (404, "unknown-device")),
         (get("/v1/devices/sw9/facts"), (404, "unknown-device")),
+        (get("/v1/devices/sw9/history"), (404, "unknown-device")),
+        (get("/v1/devices/sw9/history?limit=101"), (400, "invalid-query")),
+        (
+            get("/v1/devices/sw9/history?before=yesterday"),
+            (400, "invalid-query"),
+        ),
+        (get("/v1/devices/sw9/history?after=1"), (400, "invalid-query")),
         (get("/v1/tasks?before=a"), (400, "invalid-query")),
         (get("/v1/tasks/1"), (404, "unknown-task")),
         (get("/v1/tasks/validate"), (404, "unknown-task")),
@@ -156,6 +163,7 @@ async fn every_request_without_a_valid_token_gets_the_same_answer() {
                 ("GET", "/v1/executions/1/elements"),
                 ("GET", "/v1/elements/1"),
                 ("GET", "/v1/devices/sw1/facts"),
+                ("GET", "/v1/devices/sw1/history"),
             ] {
                 let mut request = Request::builder().method(method).uri(path);
                 if let Some(value) = value {
@@ -199,6 +207,7 @@ async fn an_unavailable_store_is_answered_with_503_and_no_secret() {
         "/v1/executions/1/elements",
         "/v1/elements/1",
         "/v1/devices/sw1/facts",
+        "/v1/devices/sw1/history",
         "/v1/messages?source=urn:test&id=1&wait=5",
     ] {
         let answer = scene.get(path).await;
