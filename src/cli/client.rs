@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use lockstep_protocol::rest::{
-    DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, MessageView, Problem,
-    RepositoryList, RepositoryView,
+    DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, HistoryPage, MessageView,
+    Problem, RepositoryList, RepositoryView,
 };
 use lockstep_protocol::{Digest, Identity, mask_url};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -286,6 +286,22 @@ impl Client {
     pub(super) async fn device(&self, hostname: &str) -> anyhow::Result<DeviceView> {
         let request = self
             .request(Method::GET, &format!("/v1/devices/{hostname}"))
+            .timeout(TIMEOUT);
+        read(self.send(request).await?).await
+    }
+
+    /// A page of the history of a device.
+    ///
+    /// # Errors
+    /// If it does not exist, or the console rejects the request or cannot be reached.
+    pub(super) async fn device_history(
+        &self,
+        hostname: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<HistoryPage> {
+        let request = self
+            .request(Method::GET, &format!("/v1/devices/{hostname}/history"))
+            .query(query)
             .timeout(TIMEOUT);
         read(self.send(request).await?).await
     }

@@ -1,13 +1,16 @@
 //! Commands for devices.
 
 mod checks;
+mod explain;
 mod facts;
+mod history;
 mod import;
 pub(super) mod list;
 mod mark;
 mod set_state;
 mod show;
 mod until;
+mod why;
 
 use std::process::ExitCode;
 
@@ -15,12 +18,14 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Import, list and show devices, set their state, and mark them
+/// Import, list, show and explain devices, set their state, and mark them
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml
   lockstep devices list --unsynchronized
   lockstep devices show sw1
+  lockstep devices why sw1
+  lockstep devices history sw1
   lockstep devices facts sw1
   lockstep devices checks sw1
   lockstep devices set-state sw1 UNMANAGED --note 'new power supply'
@@ -35,6 +40,8 @@ enum What {
     Import(import::Import),
     List(list::List),
     Show(show::Show),
+    Why(why::Why),
+    History(history::History),
     Facts(facts::Facts),
     Checks(checks::Checks),
     SetState(set_state::SetState),
@@ -47,6 +54,8 @@ impl Devices {
             What::Import(command) => command.run(global).await,
             What::List(command) => command.run(global).await,
             What::Show(command) => command.run(global).await,
+            What::Why(command) => command.run(global).await,
+            What::History(command) => command.run(global).await,
             What::Facts(command) => command.run(global).await,
             What::Checks(command) => command.run(global).await,
             What::SetState(command) => command.run(global).await,
