@@ -4,7 +4,8 @@
 //!   messages it may publish.
 //! - `POST /v1/events` takes events and commands in the CloudEvents HTTP binding, and answers 202 only after the broker
 //!   confirmed them. `GET /v1/messages` returns their outcomes.
-//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/repositories` the accepted commits.
+//! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/devices/{hostname}/history` what happened to a device,
+//!   `GET /v1/repositories` the accepted commits.
 //! - `GET /v1/dead` and `GET /v1/dead/{number}` show dead letters, `GET /v1/dead/counts` counts them by lane, type and code.
 //! - `GET /v1/providers`, `GET /v1/tasks` and `GET /v1/schedules` show what can run, `POST /v1/tasks/validate` tells what is wrong in a
 //!   task.

@@ -2,11 +2,15 @@
 //! depends on it: what git cannot show is left out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep_git::{CommitInfo, GitError, Mirror};
 use lockstep_intent::ConcernedPaths;
 use lockstep_protocol::{CauseCommit, CauseDetail, CommitId, RepositoryName};
+
+/// How long a refresh waits for each of what only people read.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Reads what there is to say about a commit that is accepted after another one.
 pub(super) async fn explain(
@@ -16,19 +20,28 @@ pub(super) async fn explain(
     accepted: Option<&CommitId>,
     paths: ConcernedPaths,
 ) -> Arc<CauseDetail> {
-    let info = shown(mirror.commit_info(commit).await);
+    let info = shown(mirror.commit_info(commit)).await;
     let commits = match accepted {
         // Every commit of the repository is accepted; how many there are tells nothing.
         None => None,
-        Some(accepted) => shown(mirror.commits_since(commit, accepted).await),
+        Some(accepted) => shown(mirror.commits_since(commit, accepted)).await,
     };
     Arc::new(detail(repository, commit.clone(), info, commits, paths))
 }
 
 /// A clone without history, or without the commit that was accepted before a forced push, is no failure of the refresh.
-fn shown<T>(read: Result<T, GitError>) -> Option<T> {
-    read.inspect_err(|error| tracing::debug!(%error, "git cannot show a commit; its cause says less"))
-        .ok()
+async fn shown<T>(read: impl Future<Output = Result<T, GitError>>) -> Option<T> {
+    match tokio::time::timeout(LONGEST, read).await {
+        Ok(Ok(shown)) => Some(shown),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "git cannot show a commit; its cause says less");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("git takes too long to show a commit; its cause says less");
+            None
+        }
+    }
 }
 
 fn detail(
@@ -59,8 +72,6 @@ fn detail(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use lockstep_git::{Git, Remote};
 
     use super::*;

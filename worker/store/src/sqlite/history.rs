@@ -18,17 +18,18 @@ macro_rules! columns {
     };
 }
 
-/// The rows that a page needs; see [`crate::history::merge`].
+/// The rows that a page needs; see [`crate::history::merge`]. The plus signs keep SQLite from going through the history of all devices by
+/// the index of times.
 const SELECT: &str = concat!(
     "SELECT * FROM (SELECT ",
     columns!(),
-    " FROM device_history WHERE device_id = ?1 AND (?2 IS NULL OR at < ?2) ORDER BY at DESC, number DESC LIMIT ?3) \
+    " FROM device_history WHERE device_id = ?1 AND (?2 IS NULL OR +at < ?2) ORDER BY +at DESC, number DESC LIMIT ?3) \
     UNION ALL SELECT ",
     columns!(),
-    " FROM device_history WHERE device_id = ?1 AND at = ?2 \
+    " FROM device_history WHERE device_id = ?1 AND +at = ?2 \
     UNION ALL SELECT * FROM (SELECT ",
     columns!(),
-    " FROM device_history WHERE device_id = ?1 AND at > ?2 AND causes <> '[]' ORDER BY at, number LIMIT 1)"
+    " FROM device_history WHERE device_id = ?1 AND +at > ?2 AND causes <> '[]' ORDER BY +at, number LIMIT 1)"
 );
 
 /// Adds the rows of devices that exist. Runs before their flags are written, which close the causes that a row lists.
@@ -108,4 +109,26 @@ fn read(row: &Row<'_>) -> Result<HistoryRow, Failure> {
         generation: row.get(9)?,
         causes: causes.into_iter().map(CauseId).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sql::query_plan;
+    use super::*;
+
+    #[test]
+    fn a_page_reads_the_rows_of_one_device() {
+        let plan = query_plan(SELECT);
+        let reads: Vec<&String> = plan
+            .iter()
+            .filter(|line| line.contains("device_history"))
+            .collect();
+        assert_eq!(reads.len(), 3, "{plan:?}");
+        for read in reads {
+            assert_eq!(
+                read,
+                "SEARCH device_history USING INDEX device_history_device (device_id=?)"
+            );
+        }
+    }
 }
