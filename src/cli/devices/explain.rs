@@ -2,7 +2,7 @@
 
 use lockstep_protocol::counted;
 use lockstep_protocol::rest::{CauseView, HistoryEventView};
-use lockstep_protocol::{CauseCommit, CausePath};
+use lockstep_protocol::{CauseCommit, CausePath, DeviceType};
 
 /// How many characters of the id of a commit are shown.
 const COMMIT: usize = 12;
@@ -78,7 +78,7 @@ fn commit(commit: &CauseCommit) -> String {
 
 /// A path with what it concerns, where that is more than one device.
 fn path(path: &CausePath) -> String {
-    let types: Vec<&str> = path.device_types.iter().map(|kind| kind.as_str()).collect();
+    let types: Vec<&str> = path.device_types.iter().map(DeviceType::as_str).collect();
     let types = if types.is_empty() {
         "all devices".to_owned()
     } else {

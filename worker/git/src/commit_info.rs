@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn author_time_and_subject_are_bounded_and_valid_text() {
-        let table: [(&[u8], Option<(&str, &str, Option<i64>)>); 5] = [
+        let table: [(&[u8], _); 5] = [
             (
                 b"Ada\x001700000000\0core: New route\n",
                 Some(("Ada", "core: New route", Some(1_700_000_000))),

@@ -111,11 +111,9 @@ mod tests {
         let mut facts = facts([device("sw1", |_| ())]);
         let (decision, _) = process(&update("configuration"), &mut facts).unwrap();
         let detail = decision.effects.detail.unwrap();
-        let names: Vec<&str> = detail.interfaces.iter().map(|name| name.as_str()).collect();
-        assert_eq!(
-            (names, detail.more_interfaces),
-            (vec!["Ethernet1", "Ethernet2"], 0)
-        );
+        let names: Vec<String> = detail.interfaces.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["Ethernet1", "Ethernet2"]);
+        assert_eq!(detail.more_interfaces, 0);
         assert_eq!(facts.new_causes()[0].detail, Some(detail));
     }
 

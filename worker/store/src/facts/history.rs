@@ -45,7 +45,7 @@ impl NewHistory {
         note: Option<&str>,
     ) -> Option<Self> {
         let text = |text: &str| Some(text.to_owned());
-        let none = HistoryChange::default;
+        let unchanged = HistoryChange::default;
         let is_unsynchronized = || row.is_some_and(|row| !row.sync.synchronized());
         let (what, change, note) = match effect {
             DeviceEffect::Create { state, .. } => {
@@ -71,10 +71,10 @@ impl NewHistory {
                 (HistoryWhat::Renamed, change, note)
             }
             DeviceEffect::Synchronize { .. } if is_unsynchronized() => {
-                (HistoryWhat::Synchronized, none(), note)
+                (HistoryWhat::Synchronized, unchanged(), note)
             }
             DeviceEffect::ForgetCauses { .. } if is_unsynchronized() => {
-                (HistoryWhat::CausesClosed, none(), note)
+                (HistoryWhat::CausesClosed, unchanged(), note)
             }
             DeviceEffect::Synchronize { .. }
             | DeviceEffect::ForgetCauses { .. }

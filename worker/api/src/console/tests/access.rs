@@ -102,13 +102,6 @@ async fn each_invalid_request_gets_its_status_and_problem() {
         (get("/v1/devices/sw9"), (404, "unknown-device")),
         (get("/v1/devices/%20"), (404, "unknown-device")),
         (get("/v1/devices/sw9/facts"), (404, "unknown-device")),
-        (get("/v1/devices/sw9/history"), (404, "unknown-device")),
-        (get("/v1/devices/sw9/history?limit=101"), (400, "invalid-query")),
-        (
-            get("/v1/devices/sw9/history?before=yesterday"),
-            (400, "invalid-query"),
-        ),
-        (get("/v1/devices/sw9/history?after=1"), (400, "invalid-query")),
         (get("/v1/tasks?before=a"), (400, "invalid-query")),
         (get("/v1/tasks/1"), (404, "unknown-task")),
         (get("/v1/tasks/validate"), (404, "unknown-task")),

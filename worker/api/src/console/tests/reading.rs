@@ -224,6 +224,19 @@ async fn the_history_of_a_device_is_paged_from_the_newest_event() {
     );
 }
 
+#[tokio::test]
+async fn a_history_that_is_asked_for_wrongly_is_a_problem() {
+    let scene = scene();
+    for (path, expected) in [
+        ("/v1/devices/sw9/history", (404, "unknown-device")),
+        ("/v1/devices/sw9/history?limit=101", (400, "invalid-query")),
+        ("/v1/devices/sw9/history?before=yesterday", (400, "invalid-query")),
+        ("/v1/devices/sw9/history?after=1", (400, "invalid-query")),
+    ] {
+        assert_eq!(scene.get(path).await.problem(), expected, "{path}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_long_poll_is_answered_as_soon_as_the_outcome_is_stored() {
     let scene = scene();
