@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod bounds;
 pub mod cause;
+pub mod cause_detail;
 pub mod code;
 pub mod commands;
 mod counted;
@@ -36,6 +37,7 @@ pub mod trace;
 mod type_pattern;
 
 pub use cause::Cause;
+pub use cause_detail::{CauseCommit, CauseDetail, CausePath, ConcernedDevice};
 pub use code::Code;
 pub use counted::counted;
 pub use dead_letter_state::DeadLetterState;

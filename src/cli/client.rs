@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use lockstep_protocol::rest::{
-    DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, FleetAges, MessageView,
-    Problem, RepositoryList, RepositoryView, SurroundingsView,
+    DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, FleetAges, HistoryPage,
+    MessageView, Problem, RepositoryList, RepositoryView, SurroundingsView,
 };
 use lockstep_protocol::{Digest, Identity, mask_url};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -305,6 +305,22 @@ impl Client {
     /// If it does not exist, or the console rejects the request or cannot be reached.
     pub(super) async fn surroundings(&self, hostname: &str) -> anyhow::Result<SurroundingsView> {
         self.get(&["devices", hostname, "surroundings"], &[]).await
+    }
+
+    /// A page of the history of a device.
+    ///
+    /// # Errors
+    /// If it does not exist, or the console rejects the request or cannot be reached.
+    pub(super) async fn device_history(
+        &self,
+        hostname: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<HistoryPage> {
+        let request = self
+            .request(Method::GET, &format!("/v1/devices/{hostname}/history"))
+            .query(query)
+            .timeout(TIMEOUT);
+        read(self.send(request).await?).await
     }
 
     /// All repositories that were refreshed at least once or cannot be fetched.

@@ -3,7 +3,10 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceState, DeviceType, GroupName, Hostname, Mac, Serial};
+use crate::cause_detail::is_zero;
+use crate::{
+    CauseCommit, CausePath, DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, Serial,
+};
 
 /// A device in the answers of `GET /v1/devices` and `GET /v1/devices/{hostname}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +92,21 @@ pub struct CauseView {
     /// The note of the operator who sent it.
     #[serde(default)]
     pub note: Option<String>,
+    /// The commit that was accepted. This and the fields below are absent if empty, and in lists of devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CauseCommit>,
+    /// The changed paths that concern the device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<CausePath>,
+    /// How many changed paths concern devices and were not kept; some of them may concern this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_paths: u64,
+    /// The interfaces that changed, at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<InterfaceName>,
+    /// How many more interfaces changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_interfaces: u64,
 }
 
 /// The answer of `GET /v1/devices`.

@@ -7,6 +7,7 @@ mod element;
 mod entity_result;
 mod execution;
 mod group;
+mod history;
 mod message;
 mod problem;
 mod provider;
@@ -22,6 +23,7 @@ pub use element::{CheckList, CheckView, ElementDetail, ElementPage, ElementView,
 pub use entity_result::{EntityResultPage, EntityResultView};
 pub use execution::{ExecutionPage, ExecutionView, StageView, StopView};
 pub use group::{GroupDetail, GroupPage, GroupRuleView, GroupView};
+pub use history::{HistoryEventView, HistoryPage};
 pub use message::{Accepted, MessageView};
 pub use problem::Problem;
 pub use provider::{ProviderList, ProviderView, StepView};

@@ -63,6 +63,7 @@ pub(super) fn of_paths(
                 affected: settings::affected(types, paths),
                 groups,
                 warnings,
+                ..ChangeImpact::default()
             }))
         }
         RepositoryKind::Templates => {
@@ -87,8 +88,8 @@ pub(super) fn of_paths(
                 .map_err(|problem| vec![problem])
                 .map(|affected| ChangeImpact {
                     affected,
-                    groups: Groups::default(),
                     warnings,
+                    ..ChangeImpact::default()
                 }))
         }
     }

@@ -71,6 +71,7 @@ impl Report {
             affected,
             groups,
             warnings,
+            paths: _,
         } = impact;
         let mut report = Self {
             device_types: affected.device_types.clone(),

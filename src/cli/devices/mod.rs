@@ -1,7 +1,9 @@
 //! Commands for devices.
 
 mod checks;
+mod explain;
 mod facts;
+mod history;
 mod import;
 pub(super) mod list;
 mod mark;
@@ -10,6 +12,7 @@ mod rename;
 mod set_state;
 mod show;
 mod until;
+mod why;
 
 use std::process::ExitCode;
 
@@ -17,12 +20,14 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Import, list and show devices, set their state, mark, rename and remove them
+/// Import, list, show and explain devices, set their state, mark, rename and remove them
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml
   lockstep devices list --unsynchronized
   lockstep devices show sw1
+  lockstep devices why sw1
+  lockstep devices history sw1
   lockstep devices facts sw1
   lockstep devices checks sw1
   lockstep devices set-state sw1 UNMANAGED --note 'new power supply'
@@ -39,6 +44,8 @@ enum What {
     Import(import::Import),
     List(list::List),
     Show(show::Show),
+    Why(why::Why),
+    History(history::History),
     Facts(facts::Facts),
     Checks(checks::Checks),
     SetState(set_state::SetState),
@@ -53,6 +60,8 @@ impl Devices {
             What::Import(command) => command.run(global).await,
             What::List(command) => command.run(global).await,
             What::Show(command) => command.run(global).await,
+            What::Why(command) => command.run(global).await,
+            What::History(command) => command.run(global).await,
             What::Facts(command) => command.run(global).await,
             What::Checks(command) => command.run(global).await,
             What::SetState(command) => command.run(global).await,

@@ -88,6 +88,7 @@ async fn change(scene: &Scene, devices: u32) -> anyhow::Result<Duration> {
         actor: Some("gitlab".into()),
         at,
         note: None,
+        detail: None,
     };
     let keys = Keys {
         messages: [(

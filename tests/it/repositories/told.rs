@@ -129,3 +129,71 @@ async fn what_has_no_effect_is_told_with_the_accepted_commit() -> Result<()> {
     ensure!(!list.contains("warning"), "{list}");
     told.process.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_is_explained_by_the_commit_and_the_paths_that_concern_the_device() -> Result<()> {
+    let told = Told::new().await?;
+    let fleet = "- {hostname: sw1, device_type: ACCESS, synchronized: true}\n- {hostname: sw2, device_type: CORE, synchronized: true}\n";
+    std::fs::write(told.scene.folder().join("fleet.yml"), fleet)?;
+    told.run(&["devices", "import", "fleet.yml"]).await?;
+    let why = told.run(&["devices", "why", "sw1"]).await?;
+    ensure!(
+        why.contains("sw1 is synchronized, nothing to explain; last: created ") && why.contains("as "),
+        "{why}"
+    );
+    told.settings.write("README.md", b"x")?;
+    told.settings.commit("first of two")?;
+    for path in [
+        "devices/sw1/routing.yml",
+        "devices/sw2/routing.yml",
+        "access/vlans.yml",
+    ] {
+        told.settings.write(path, b"vrfs: []\n")?;
+    }
+    let commit = told.settings.commit("New route\u{1b}[2J")?;
+    told.run(&["repositories", "refresh", "settings"]).await?;
+    let why = told.run(&["devices", "why", "sw1"]).await?;
+    for expected in [
+        "sw1 is not synchronized since ",
+        "it has generation 1 of 2, 1 cause",
+        "refresh_settings",
+        &format!("commit {} of settings by ", &commit[..12]),
+        ", the last of 2 commits: New route\\u{1b}[2J",
+        "  devices/sw1/routing.yml",
+        "  access/vlans.yml (ACCESS)",
+    ] {
+        ensure!(why.contains(expected), "{expected}: {why}");
+    }
+    ensure!(!why.contains("sw2") && !why.contains('\u{1b}'), "{why}");
+    let other = told.run(&["devices", "why", "sw2", "--json"]).await?;
+    ensure!(
+        other.contains("devices/sw2/routing.yml") && !other.contains("access/vlans.yml"),
+        "{other}"
+    );
+
+    told.run(&["devices", "mark", "sw1", "--synchronized", "--note", "compared"])
+        .await?;
+    let history = told.run(&["devices", "history", "sw1", "--json"]).await?;
+    let events: Vec<serde_json::Value> = serde_json::from_str(&history)?;
+    let what: Vec<&str> = events.iter().filter_map(|event| event["what"].as_str()).collect();
+    ensure!(what == ["synchronized", "unsynchronized", "created"], "{history}");
+    ensure!(
+        events[0]["note"] == "compared" && events[0]["closed"] == 1,
+        "{history}"
+    );
+    ensure!(
+        events[1]["open"] == false && events[1]["cause"]["commit"]["id"] == commit.as_str(),
+        "{history}"
+    );
+    let why = told.run(&["devices", "why", "sw1"]).await?;
+    ensure!(why.contains("nothing to explain; last: synchronized "), "{why}");
+
+    let mut unknown = told.scene.run(&["devices", "history", "sw9"], &[])?;
+    let status = unknown.ended().await?;
+    ensure!(
+        status.code() == Some(1) && unknown.log()?.contains("no device is named"),
+        "{}",
+        unknown.log()?
+    );
+    told.process.stop().await
+}

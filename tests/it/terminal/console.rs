@@ -75,6 +75,7 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
             json!({"selected": [], "skipped": [{"hostname": "sw1", "reason": hostile}]}),
         ),
         ("GET", "/v1/fleet/ages") => (200, ages(hostile)),
+        ("GET", "/v1/devices/sw1/history") => (200, json!({"events": [event(hostile)]})),
         ("GET", "/v1/repositories") => (200, repositories(hostile)),
         ("GET", "/v1/dead") => (200, json!({"dead_letters": [dead_letter(hostile)], "next": 1})),
         ("GET", "/v1/dead/counts") => {
@@ -124,9 +125,25 @@ fn rejected(hostile: &str) -> Value {
     })
 }
 
+fn cause(hostile: &str) -> Value {
+    let commit = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
+    json!({
+        "cause": hostile, "event": hostile, "source": hostile, "id": hostile, "at": TIME, "by": hostile, "note": hostile,
+        "commit": {"repository": "settings", "id": commit, "author": hostile, "subject": hostile, "committed_at": TIME, "commits": 2},
+        "paths": [{"path": hostile, "device_types": ["ACCESS"], "platform": hostile}], "more_paths": 3,
+        "interfaces": ["Ethernet1"], "more_interfaces": 1,
+    })
+}
+
+fn event(hostile: &str) -> Value {
+    json!({
+        "at": TIME, "what": hostile, "event": hostile, "source": hostile, "id": hostile, "by": hostile, "note": hostile,
+        "from": hostile, "to": hostile, "generation": 2, "cause": cause(hostile), "open": true, "closed": 2, "expired": 1,
+    })
+}
+
 fn device(hostile: &str) -> Value {
-    let cause = json!({"cause": hostile, "event": hostile, "source": hostile, "id": hostile, "at": TIME, "by": hostile,
-        "note": hostile});
+    let cause = cause(hostile);
     json!({
         "id": 1, "hostname": "sw1", "device_type": "ACCESS", "platform": hostile, "state": "MANAGED", "note": hostile, "until": TIME,
         "synchronized": false, "unsynchronized_since": TIME, "desired_generation": 2, "synced_generation": 1,

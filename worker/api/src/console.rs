@@ -33,8 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
-    ages, checks, dead_letters, devices, elements, events, executions, facts, groups, messages, problem,
-    providers, repositories, results, schedules, selection, surroundings, tasks,
+    ages, checks, dead_letters, device_history, devices, elements, events, executions, facts, groups,
+    messages, problem, providers, repositories, results, schedules, selection, surroundings, tasks,
 };
 use crate::{openapi, probes};
 
@@ -129,7 +129,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 26] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 27] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -138,6 +138,7 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 26] {
         ("/v1/devices", get(devices::list)),
         ("/v1/devices/{hostname}", get(devices::show)),
         ("/v1/devices/{hostname}/facts", get(facts::list)),
+        ("/v1/devices/{hostname}/history", get(device_history::list)),
         ("/v1/devices/{hostname}/checks", get(checks::list)),
         ("/v1/devices/{hostname}/surroundings", get(surroundings::show)),
         ("/v1/fleet/ages", get(ages::show)),

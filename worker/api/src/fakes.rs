@@ -21,10 +21,11 @@ use lockstep_store::{
     AgeQuery, Ages, Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery,
     DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery,
     ElementDetail, ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
-    ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery, GroupRules, Inbox,
-    InboxRow, JournalEntry, Lifecycle, Migrated, NamedEntities, RenewedElements, Repositories,
-    RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats,
-    StopRow, StoreError, Summary, Surroundings, SyncState, TaskRow, Tasks, UnitEntities, UnitLevels,
+    ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery, GroupRules,
+    HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry, Lifecycle, Migrated, NamedEntities,
+    RenewedElements, Repositories, RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle,
+    ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, Surroundings, SyncState, TaskRow,
+    Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub(crate) struct FakeStore {
     /// The queries for ages so far.
     pub(crate) age_queries: Mutex<Vec<AgeQuery>>,
     pub(crate) surroundings: Mutex<Surroundings>,
+    /// Newest first.
+    pub(crate) history: Mutex<Vec<HistoryEntry>>,
     pub(crate) repositories: Mutex<Vec<RepositoryRow>>,
     pub(crate) failures: Mutex<Vec<RepositoryFailure>>,
     pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
@@ -159,6 +162,9 @@ impl Fleet for FakeStore {
         self.check("causes")?;
         let mut causes = self.causes.lock().unwrap().clone();
         causes.retain(|id, _| ids.contains(id));
+        for row in causes.values_mut() {
+            row.detail = None;
+        }
         Ok(causes)
     }
 
@@ -177,6 +183,27 @@ impl Fleet for FakeStore {
 
     async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
         unreachable!("the console does not count by type")
+    }
+
+    async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        self.check("causes")?;
+        let mut causes = self.causes.lock().unwrap().clone();
+        causes.retain(|id, _| ids.contains(id));
+        Ok(causes)
+    }
+
+    async fn history(
+        &self,
+        _device: &Device,
+        before: Option<HistoryPosition>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        self.check("history")?;
+        let history = self.history.lock().unwrap();
+        let rest = history
+            .iter()
+            .filter(|entry| before.is_none_or(|before| entry.position < before));
+        Ok(rest.take(limit as usize).cloned().collect())
     }
 }
 

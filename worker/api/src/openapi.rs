@@ -11,8 +11,8 @@ use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use lockstep_protocol::rest::{
     Accepted, AgeOf, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
     ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, FleetAges,
-    GroupDetail, GroupPage, MessageView, Problem, ProviderList, ProviderView, RepositoryList, SchedulePage,
-    SelectionPage, StopView, SurroundingsView, TaskPage, TaskValidation, TaskView,
+    GroupDetail, GroupPage, HistoryPage, MessageView, Problem, ProviderList, ProviderView, RepositoryList,
+    SchedulePage, SelectionPage, StopView, SurroundingsView, TaskPage, TaskValidation, TaskView,
 };
 use lockstep_protocol::{
     DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,
@@ -125,6 +125,19 @@ impl Document {
             &parameters,
         );
         self.get::<DeviceView>("/v1/devices/{hostname}", "device", "One device", scope, &[]);
+        let mut events = self.query::<u32>("limit", "The most events, 1 to 100; 20 if absent.");
+        events["schema"] = json!({"type": "integer", "minimum": 1, "maximum": 100});
+        let pages = [
+            self.query::<String>("before", "The end of the page before: its `next`."),
+            events,
+        ];
+        self.get::<HistoryPage>(
+            "/v1/devices/{hostname}/history",
+            "device_history",
+            "What happened to a device, newest first: its states and names, why it was not synchronized, and what closed that",
+            scope,
+            &pages,
+        );
         let mut limit = self.query::<u32>("limit", "The most entries of one key, 1 to 100; 20 if absent.");
         limit["schema"] = json!({"type": "integer", "minimum": 1, "maximum": 100});
         let history = [

@@ -138,6 +138,16 @@ impl Git {
             .await
     }
 
+    /// Runs a command to its end and returns the beginning of its output.
+    pub(super) async fn output_head(&self, call: Call<'_>, most: usize) -> Result<Vec<u8>, GitError> {
+        let command = call.command;
+        let read = async move |stdout| {
+            let head = read_head(Some(stdout), most).await;
+            head.map_err(|error| unreadable(command, &error))
+        };
+        self.read(call, read).await
+    }
+
     /// Runs a command, and makes a value of its output while it runs. Fails if its exit status is not a success.
     pub(super) async fn read<T, F: Future<Output = Result<T, GitError>>>(
         &self,
@@ -274,8 +284,9 @@ impl Running {
             }
             drop(stdin);
         };
-        let ((), value, stderr) = tokio::join!(feed, read(stdout), read_head(stderr));
+        let ((), value, stderr) = tokio::join!(feed, read(stdout), read_head(stderr, MAX_STDERR));
         let stderr = stderr.map_err(failed)?;
+        let stderr = String::from_utf8_lossy(&stderr).into_owned();
         let value = match value {
             Err(error @ GitError::TooMuch { .. }) => return Err(error),
             value => value,
@@ -316,16 +327,13 @@ async fn read_all(command: &'static str, stdout: ChildStdout, most: usize) -> Re
 }
 
 /// Reads to the end and keeps the beginning, since a remote may send any number of messages.
-async fn read_head(from: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
+async fn read_head(from: Option<impl AsyncRead + Unpin>, most: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(mut from) = from {
-        (&mut from)
-            .take(MAX_STDERR as u64)
-            .read_to_end(&mut bytes)
-            .await?;
+        (&mut from).take(most as u64).read_to_end(&mut bytes).await?;
         tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 fn unreadable(command: &'static str, error: &IoError) -> GitError {

@@ -11,6 +11,7 @@
 mod access;
 mod blobs;
 mod command;
+mod commit_info;
 mod error;
 mod leftovers;
 mod limits;
@@ -19,6 +20,7 @@ mod remote;
 
 pub use blobs::Blob;
 pub use command::Git;
+pub use commit_info::CommitInfo;
 pub use error::GitError;
 pub use limits::{Limit, Limits};
 pub use mirror::Mirror;

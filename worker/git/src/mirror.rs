@@ -38,6 +38,14 @@ impl Mirror {
         &self.remote
     }
 
+    pub(super) fn git(&self) -> &Git {
+        &self.git
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Asks the remote for the tip of the branch, without fetching it.
     ///
     /// # Errors

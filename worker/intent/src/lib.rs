@@ -18,6 +18,7 @@ mod change;
 mod changed;
 #[cfg(test)]
 mod cnaas_history;
+mod concerned;
 mod contents;
 mod examine;
 pub mod fleet;
@@ -40,6 +41,7 @@ mod yaml;
 pub use cancellation::{Cancellation, Cancelled};
 pub use change::Change;
 pub use changed::ChangedPaths;
+pub use concerned::ConcernedPaths;
 pub use contents::{ExamineError, ReadObjects};
 pub use examine::{Examination, examine};
 pub use impact::ChangeImpact;

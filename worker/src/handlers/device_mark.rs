@@ -133,6 +133,7 @@ mod tests {
             actor: actor.map(str::to_owned),
             at: at(second),
             note: None,
+            detail: None,
         }
     }
 

@@ -1,9 +1,11 @@
 //! `lockstep.interface.updated`: an update of configuration flags the device, an update of status does not
 //! (`docs/sync-rules.md`).
 
-use lockstep_protocol::Cause;
+use std::sync::Arc;
+
 use lockstep_protocol::events::{InterfaceUpdated, UpdateKind};
 use lockstep_protocol::results::{IgnoredReason, Scope};
+use lockstep_protocol::{Cause, CauseDetail};
 
 use super::event_device::device_of_event;
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
@@ -27,6 +29,7 @@ fn decide(event: &InterfaceUpdated, version: &Version, facts: &Facts) -> Result<
     if event.kind == UpdateKind::Status {
         return Ok(Decision::ignored(IgnoredReason::StatusOnly, hostname.clone()));
     }
+    let names = event.interfaces.iter().map(|interface| &interface.name);
     let interfaces = event
         .interfaces
         .iter()
@@ -43,6 +46,7 @@ fn decide(event: &InterfaceUpdated, version: &Version, facts: &Facts) -> Result<
                 configuration: interface.configuration.clone(),
             })
             .collect(),
+        detail: Some(Arc::new(CauseDetail::of_interfaces(names))),
         ..Effects::default()
     };
     Ok(Decision {
@@ -97,6 +101,17 @@ mod tests {
             .map(|row| row.name.as_str())
             .collect();
         assert_eq!(kept, ["Ethernet1"]);
+    }
+
+    #[test]
+    fn the_cause_names_all_interfaces_of_the_event() {
+        let mut facts = facts([device("sw1", |_| ())]);
+        let (decision, _) = process(&update("configuration"), &mut facts).unwrap();
+        let detail = decision.effects.detail.unwrap();
+        let names: Vec<String> = detail.interfaces.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["Ethernet1", "Ethernet2"]);
+        assert_eq!(detail.more_interfaces, 0);
+        assert_eq!(facts.new_causes()[0].detail, Some(detail));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod answer;
 mod classification;
 mod examination;
+mod explanation;
 mod failure;
 mod group_rules;
 mod message;

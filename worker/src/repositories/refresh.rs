@@ -8,7 +8,7 @@ use lockstep_git::GitError;
 use lockstep_intent::fleet::Affected;
 use lockstep_intent::{ChangeImpact, RepositoryKind};
 use lockstep_protocol::results::IgnoredReason;
-use lockstep_protocol::{Cause, Code, CommitId};
+use lockstep_protocol::{Cause, CauseDetail, Code, CommitId};
 use lockstep_store::{
     Advance, DeviceSelector, Facts, Flagged, InboxRow, Keys, NewCause, NewGroupRules, Repositories,
     RepositoryChange, RepositoryRow,
@@ -18,7 +18,7 @@ use super::classification::{self, Request};
 use super::examination::{TipExamination, examine_commit};
 use super::group_rules;
 use super::primary_groups::PrimaryGroups;
-use super::{Source, answer, failure};
+use super::{Source, answer, explanation, failure};
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, ProcessingError, RunContext, RunEnd, RunTransaction, chain};
@@ -39,12 +39,20 @@ struct Planned<'a> {
     seen: CommitId,
     problem: Option<String>,
     advance: Option<Advance>,
-    /// The devices to be flagged, and the attempt that is their cause.
-    flags: Option<(DeviceSelector, &'a Attempt)>,
+    flags: Option<Flags<'a>>,
     /// The rules of groups, if they change.
     group_rules: Option<NewGroupRules>,
     /// Whether this is the last commit under the lease.
     is_last: bool,
+}
+
+/// The devices to be flagged, and why.
+struct Flags<'a> {
+    devices: DeviceSelector,
+    /// The attempt that is their cause.
+    attempt: &'a Attempt,
+    /// What there is to say about it.
+    detail: Arc<CauseDetail>,
 }
 
 impl Planned<'_> {
@@ -156,13 +164,23 @@ impl Refresh<'_> {
             TipExamination::Valid(impact, listing) => {
                 let ChangeImpact {
                     affected,
+                    paths,
                     groups,
                     warnings,
                 } = *impact;
                 let warnings = answer::listed(&warnings);
                 let (members, group_rules) = group_rules::matched(self, &affected, groups).await?;
-                let flags =
-                    (!affected.is_empty()).then(|| (answer::selector(&affected, members), attempts[lead]));
+                let flags = if affected.is_empty() {
+                    None
+                } else {
+                    let accepted = accepted.map(|(commit, _)| commit);
+                    let (mirror, name) = (&self.source.mirror, self.source.name());
+                    Some(Flags {
+                        devices: answer::selector(&affected, members),
+                        attempt: attempts[lead],
+                        detail: explanation::explain(mirror, name, tip, accepted, paths).await,
+                    })
+                };
                 let planned = Planned {
                     advance: Some(Advance {
                         commit: tip.clone(),
@@ -284,15 +302,14 @@ impl Refresh<'_> {
             is_last,
         } = planned;
         let name = self.source.name();
-        let (selector, cause) = flags.unzip();
         let keys = Keys {
             messages: attempts
                 .iter()
                 .map(|attempt| (attempt.key.clone(), attempt.digest))
                 .collect(),
             repositories: [name.clone()].into(),
-            flag: selector,
             new_group_rules: group_rules,
+            flag: flags.as_ref().map(|flags| flags.devices.clone()),
             ..Keys::default()
         };
         let (mut facts, mut transaction) = self.context.begin(&keys).await?;
@@ -306,8 +323,8 @@ impl Refresh<'_> {
         if found != revision || attempts.iter().any(is_processed) {
             return Err(ProcessingError::later("another worker was first"));
         }
-        let flagged = match cause {
-            Some(cause) => self.flag(&mut transaction, cause, at).await?,
+        let flagged = match flags {
+            Some(flags) => self.flag(&mut transaction, flags, at).await?,
             None => Flagged::default(),
         };
         facts.change_repository(RepositoryChange {
@@ -331,19 +348,21 @@ impl Refresh<'_> {
     async fn flag(
         &self,
         transaction: &mut RunTransaction<'_>,
-        cause: &Attempt,
+        flags: Flags<'_>,
         at: Timestamp,
     ) -> Result<Flagged, ProcessingError> {
+        let attempt = flags.attempt;
         let cause = NewCause {
             cause: match self.source.kind {
                 RepositoryKind::Settings => Cause::RefreshSettings,
                 RepositoryKind::Templates => Cause::RefreshTemplates,
             },
-            identity: cause.key.identity.clone(),
-            kind: cause.envelope.message.kind(),
-            actor: cause.key.actor.clone(),
+            identity: attempt.key.identity.clone(),
+            kind: attempt.envelope.message.kind(),
+            actor: attempt.key.actor.clone(),
             at,
             note: None,
+            detail: Some(flags.detail),
         };
         Ok(transaction.flag(&cause).await?)
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lockstep_protocol::rest::AgeOf;
 use lockstep_protocol::{DeviceType, GroupName};
 
-use super::Device;
+use super::{DEFAULT_GROUP, Device};
 
 /// Whose ages are asked for. A device must match all filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl AgeQuery {
     /// The group as its column has it. Every device is a member of DEFAULT, of which there are no rows.
     pub(super) fn group_name(&self) -> Option<&str> {
         let group = self.group.as_ref().map(GroupName::as_str);
-        group.filter(|name| *name != "DEFAULT")
+        group.filter(|name| *name != DEFAULT_GROUP)
     }
 }
 

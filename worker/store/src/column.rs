@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
-use lockstep_protocol::{Digest, EncodedResult, Identity, Kind, SmolStr, WorkResult};
+use lockstep_protocol::{CauseDetail, Digest, EncodedResult, Identity, Kind, SmolStr, WorkResult};
 use serde::de::DeserializeOwned;
 
-use super::{DeadLetterState, InboxState, MessageProperties, StoreError, Version};
+use super::{DeadLetterState, HistoryChange, InboxState, MessageProperties, StoreError, Version};
 
 /// PostgreSQL cannot store U+0000 in texts. U+FFFD replaces it in what is stored about a message; otherwise a message with it
 /// could not be dead-lettered.
@@ -129,6 +130,33 @@ pub(super) const fn dead_letter_state(action: DeadLetterAction) -> &'static str 
         DeadLetterAction::Requeued => DeadLetterState::Requeued.as_str(),
         DeadLetterAction::Dropped => DeadLetterState::Dropped.as_str(),
     }
+}
+
+/// What a message says about a cause; an empty text for nothing, so that most rows have no null more.
+pub(super) fn cause_detail(detail: Option<&CauseDetail>) -> String {
+    detail.map_or_else(String::new, |detail| {
+        serde_json::to_string(detail).expect("a struct of texts and numbers has no failing serializers")
+    })
+}
+
+pub(super) fn read_cause_detail(text: &str) -> Result<Option<Arc<CauseDetail>>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(json("cause.detail", text)?)))
+}
+
+/// What changed, as JSON; null for nothing.
+pub(super) fn history_change(change: &HistoryChange) -> Option<String> {
+    let change = (*change != HistoryChange::default()).then_some(change)?;
+    Some(serde_json::to_string(change).expect("a struct of texts has no failing serializers"))
+}
+
+pub(super) fn read_history_change(text: Option<String>) -> Result<HistoryChange, StoreError> {
+    text.map_or_else(
+        || Ok(HistoryChange::default()),
+        |text| json("device_history.detail", &text),
+    )
 }
 
 pub(super) fn read_result(kind: &str, json: String) -> Result<EncodedResult, StoreError> {

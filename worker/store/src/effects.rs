@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
-use lockstep_protocol::{Cause, DeviceState, GroupName, Hostname};
+use lockstep_protocol::{Cause, CauseDetail, DeviceState, GroupName, Hostname};
 
 use super::{
     Attributes, ClientRow, FollowUpRequest, GroupRow, GroupsByRule, InterfaceRow, LinkChange, Version,
@@ -27,6 +28,8 @@ pub struct Effects {
     pub follow_ups: Vec<FollowUpRequest>,
     /// Why, in the words of the operator; it is kept with the causes and the marks of this message.
     pub note: Option<String>,
+    /// What the message says about the causes that it gives, such as which interfaces changed.
+    pub detail: Option<Arc<CauseDetail>>,
 }
 
 impl Effects {

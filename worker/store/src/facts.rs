@@ -2,13 +2,16 @@ mod dead_letters;
 mod device;
 mod device_names;
 mod follow_ups;
+mod history;
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lockstep_protocol::{Cause, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial, SmolStr};
+use lockstep_protocol::{
+    Cause, CauseDetail, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial, SmolStr,
+};
 
 use super::{
     Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, GroupRules,
@@ -18,6 +21,7 @@ use super::{
 
 pub use dead_letters::SettledDeadLetters;
 pub use device_names::{NewFormerHostname, RenamedDevice};
+pub use history::NewHistory;
 
 /// What the store contains for the keys of a batch, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +41,7 @@ pub struct Facts {
     first_causes: Vec<Option<usize>>,
     /// How many of `new_causes` there were when the last row was recorded: a cause behind may be that of the next row.
     recorded_causes: usize,
+    history: Vec<NewHistory>,
     groups: Vec<GroupRow>,
     group_rules: Option<Arc<GroupRules>>,
     interfaces: Vec<InterfaceRow>,
@@ -65,6 +70,15 @@ pub struct NewCause {
     pub at: Timestamp,
     /// The note of the operator who sent it.
     pub note: Option<String>,
+    /// What the message says about it.
+    pub detail: Option<Arc<CauseDetail>>,
+}
+
+/// What an operator or a message says about all effects of the message.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    note: Option<&'a str>,
+    detail: Option<&'a Arc<CauseDetail>>,
 }
 
 /// The devices whose flag a message changed, sorted.
@@ -314,8 +328,13 @@ impl Facts {
             .map(|row| (row.hostname.clone(), row.sync.synchronized()))
             .collect();
         let mut causes = Vec::new();
+        let said = Said {
+            note: effects.note.as_deref(),
+            detail: effects.detail.as_ref(),
+        };
         for effect in effects.devices {
-            self.absorb_device(effect, from, effects.note.as_deref(), &mut causes);
+            self.add_history(&effect, from, said.note);
+            self.absorb_device(effect, from, said, &mut causes);
         }
         for change in effects.links {
             self.change_link(change);
@@ -341,7 +360,7 @@ impl Facts {
         &mut self,
         effect: DeviceEffect,
         from: &Origin<'_>,
-        note: Option<&str>,
+        said: Said<'_>,
         causes: &mut Vec<(Cause, usize)>,
     ) {
         if let DeviceEffect::Create {
@@ -388,7 +407,7 @@ impl Facts {
             return self.remove(&hostname, version, from.at);
         }
         let cause = match &effect {
-            DeviceEffect::Unsynchronize { cause, .. } => Some(self.cause(*cause, from, note, causes)),
+            DeviceEffect::Unsynchronize { cause, .. } => Some(self.cause(*cause, from, said, causes)),
             _ => None,
         };
         if let DeviceEffect::Describe { hostname, attributes } = &effect {
@@ -411,7 +430,7 @@ impl Facts {
             DeviceEffect::JoinByRule { groups, .. } => row.by_rule = Some(groups),
             DeviceEffect::Unsynchronize { .. } => row.unsynchronize(cause, from.at),
             DeviceEffect::ForgetCauses { .. } => row.forget_causes(),
-            DeviceEffect::Synchronize { .. } => row.synchronize(from, note),
+            DeviceEffect::Synchronize { .. } => row.synchronize(from, said.note),
         }
     }
 
@@ -420,7 +439,7 @@ impl Facts {
         &mut self,
         cause: Cause,
         from: &Origin<'_>,
-        note: Option<&str>,
+        said: Said<'_>,
         created: &mut Vec<(Cause, usize)>,
     ) -> usize {
         if let Some((_, index)) = created.iter().find(|(other, _)| *other == cause) {
@@ -433,7 +452,8 @@ impl Facts {
             kind: from.kind,
             actor: from.actor.map(SmolStr::from),
             at: from.at,
-            note: note.map(str::to_owned),
+            note: said.note.map(str::to_owned),
+            detail: said.detail.cloned(),
         });
         created.push((cause, index));
         index
@@ -460,6 +480,7 @@ impl From<&NewCause> for CauseRow {
             actor: cause.actor.as_deref().map(str::to_owned),
             at: cause.at,
             note: cause.note.clone(),
+            detail: cause.detail.clone(),
         }
     }
 }

@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname, Identity};
+use lockstep_protocol::{CauseDetail, DeviceState, DeviceType, GroupName, Hostname, Identity};
 
 use super::{
-    AgeQuery, Ages, Attributes, DEFAULT_GROUP, DeviceRow, Group, GroupQuery, Lifecycle, Mark, StoreError,
-    Surroundings, SyncState,
+    AgeQuery, Ages, Attributes, DEFAULT_GROUP, DeviceRow, Group, GroupQuery, HistoryEntry, HistoryPosition,
+    Lifecycle, Mark, StoreError, Surroundings, SyncState,
 };
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
@@ -59,7 +60,7 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn group(&self, name: &GroupName) -> Result<Option<Group>, StoreError>;
 
-    /// The causes with these ids, such as [`Device::open_causes`]. An id without a cause is absent.
+    /// The causes with these ids, such as [`Device::open_causes`], without their details. An id without a cause is absent.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -82,6 +83,23 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError>;
+    /// As [`causes`](Self::causes), with their details: for one device, since each may have some hundred kilobytes.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError>;
+
+    /// What happened to a device, newest first: rows of its history, the causes that they closed, and its open causes. `before` is the
+    /// position of the last entry of the page before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn history(
+        &self,
+        device: &Device,
+        before: Option<HistoryPosition>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError>;
 }
 
 /// Filters and page of a list of devices. A device must match all filters.
@@ -196,6 +214,8 @@ pub struct CauseRow {
     pub at: Timestamp,
     /// The note of the operator who sent it.
     pub note: Option<String>,
+    /// What the message says about it, such as the commit that was accepted. `None` if it says nothing, or was not asked for.
+    pub detail: Option<Arc<CauseDetail>>,
 }
 
 impl DeviceRow {

@@ -31,6 +31,7 @@ mod former_hostname;
 mod group;
 mod group_rule;
 mod group_table;
+mod history;
 mod inbox;
 mod keys;
 mod lease;
@@ -76,7 +77,9 @@ pub use execution::{
     StartedExecution, StopRow, StoppedElement, TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity,
     UnitLevels,
 };
-pub use facts::{Facts, Flips, NewCause, NewFormerHostname, Origin, RenamedDevice, SettledDeadLetters};
+pub use facts::{
+    Facts, Flips, NewCause, NewFormerHostname, NewHistory, Origin, RenamedDevice, SettledDeadLetters,
+};
 pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};
 pub use follow_up::{
     FollowUp, FollowUpKey, FollowUpRequest, FollowUpTarget, FollowUps, NewFollowUp, ReplyAddress,
@@ -87,6 +90,9 @@ pub use group::{Group, GroupQuery, GroupRuleSummary};
 pub use group_rule::{
     DEFAULT_GROUP, GroupMatches, GroupRule, GroupRuleMembers, GroupRules, GroupsByRule, MatchGroups,
     NewGroupRules,
+};
+pub use history::{
+    HistoryChange, HistoryEntry, HistoryEvent, HistoryPosition, HistoryRow, HistoryWhat, InvalidPosition,
 };
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,9 +8,9 @@ use lockstep_protocol::rest::{CauseView, DevicePage, DeviceView, MarkView};
 use lockstep_protocol::{GroupName, Hostname};
 
 use super::parameters::{self, Parameters};
-use super::problem;
+use super::{cause, problem};
 use crate::context::Shared;
-use lockstep_store::{CauseId, CauseRow, Device, DeviceQuery, StoreError};
+use lockstep_store::{Device, DeviceQuery, StoreError};
 
 /// `GET /v1/devices`: one page of the matching devices, ordered by hostname.
 pub(crate) async fn list(
@@ -56,8 +55,8 @@ pub(crate) async fn show(
 ) -> Result<Json<DeviceView>, ProblemResponse> {
     operator.may_read(ReadScope::Devices)?;
     let device = find(&shared, hostname).await?;
-    let mut views = views(&shared, vec![device]).await.map_err(problem::store_error)?;
-    views.pop().map(Json).ok_or_else(ProblemResponse::internal)
+    let found = detailed(&shared, device).await;
+    Ok(Json(found.map_err(problem::store_error)?))
 }
 
 /// The device that a path names.
@@ -65,15 +64,14 @@ pub(super) async fn find(
     shared: &Shared,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Device, ProblemResponse> {
-    named(shared, &hostname(path)?).await
+    named(shared, &parameters::segment(path)?).await
 }
 
 /// The device with this name.
-pub(super) async fn named(shared: &Shared, hostname: &Hostname) -> Result<Device, ProblemResponse> {
-    let found = shared.context.fleet.device(hostname).await;
-    found
-        .map_err(problem::store_error)?
-        .ok_or_else(|| unknown(hostname.as_str()))
+pub(super) async fn named(shared: &Shared, name: &str) -> Result<Device, ProblemResponse> {
+    let hostname: Hostname = name.parse().map_err(|_| unknown(name))?;
+    let found = shared.context.fleet.device(&hostname).await;
+    found.map_err(problem::store_error)?.ok_or_else(|| unknown(name))
 }
 
 /// The hostname in a path.
@@ -88,7 +86,20 @@ pub(super) fn unknown(name: &str) -> ProblemResponse {
     ProblemResponse::not_found("unknown-device", "the device does not exist", detail)
 }
 
-/// The devices as REST shows them, with their groups and causes: two calls of the store, however many devices there are.
+/// One device with all that is known about its causes.
+async fn detailed(shared: &Shared, device: Device) -> Result<DeviceView, StoreError> {
+    let fleet = &shared.context.fleet;
+    let ids = [device.id];
+    let (mut groups, causes) =
+        tokio::try_join!(fleet.groups_of(&ids), fleet.detailed_causes(&device.open_causes),)?;
+    let concerned = cause::concerned(&device);
+    let open = device.open_causes.iter().filter_map(|id| causes.get(id));
+    let causes = open.map(|row| cause::detailed(row, &concerned)).collect();
+    let groups = groups.remove(&device.id).unwrap_or_default();
+    Ok(view(device, groups, causes))
+}
+
+/// The devices as a list shows them, with their groups and causes: two calls of the store, however many devices there are.
 async fn views(shared: &Shared, devices: Vec<Device>) -> Result<Vec<DeviceView>, StoreError> {
     let fleet = &shared.context.fleet;
     let ids: Vec<_> = devices.iter().map(|device| device.id).collect();
@@ -102,12 +113,14 @@ async fn views(shared: &Shared, devices: Vec<Device>) -> Result<Vec<DeviceView>,
     let (mut groups, causes) = tokio::try_join!(fleet.groups_of(&ids), fleet.causes(&open))?;
     let views = devices.into_iter().map(|device| {
         let groups = groups.remove(&device.id).unwrap_or_default();
-        view(device, groups, &causes)
+        let open = device.open_causes.iter().filter_map(|id| causes.get(id));
+        let causes = open.map(cause::brief).collect();
+        view(device, groups, causes)
     });
     Ok(views.collect())
 }
 
-fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseRow>) -> DeviceView {
+fn view(device: Device, groups: Vec<GroupName>, causes: Vec<CauseView>) -> DeviceView {
     let Device {
         id,
         hostname,
@@ -116,7 +129,7 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
         sync,
         marked,
         primary_group,
-        open_causes,
+        open_causes: _,
     } = device;
     DeviceView {
         id: id.0,
@@ -139,28 +152,12 @@ fn view(device: Device, groups: Vec<GroupName>, causes: &HashMap<CauseId, CauseR
         controller: attributes.controller,
         groups,
         primary_group,
-        causes: open_causes
-            .iter()
-            .filter_map(|id| causes.get(id))
-            .map(cause)
-            .collect(),
+        causes,
         marked: marked.map(|mark| MarkView {
             at: mark.at,
             by: mark.by,
             note: mark.note,
         }),
-    }
-}
-
-fn cause(row: &CauseRow) -> CauseView {
-    CauseView {
-        cause: row.cause.clone(),
-        event: row.kind.clone(),
-        source: row.identity.source.as_str().to_owned(),
-        id: row.identity.id.as_str().to_owned(),
-        at: row.at,
-        by: row.actor.clone(),
-        note: row.note.clone(),
     }
 }
 

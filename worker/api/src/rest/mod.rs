@@ -1,8 +1,10 @@
 //! Implements the resources under `/v1`: one file each.
 
 pub(crate) mod ages;
+mod cause;
 pub(crate) mod checks;
 pub(crate) mod dead_letters;
+pub(crate) mod device_history;
 pub(crate) mod devices;
 pub(crate) mod elements;
 pub(crate) mod events;

@@ -14,6 +14,9 @@ const LIMITS: RangeInclusive<u32> = 1..=1000;
 const DEFAULT_HISTORY: u32 = 20;
 const HISTORY_LIMITS: RangeInclusive<u32> = 1..=100;
 
+/// The most events of a device on a page: each may close 32 causes, and a cause may have some hundred kilobytes.
+const EVENT_LIMITS: RangeInclusive<u32> = 1..=100;
+
 /// The parameters of [`Parameters::history`].
 pub(crate) const HISTORY: &str = "key, limit";
 
@@ -61,6 +64,11 @@ impl Parameters {
     /// Takes `limit`: how many entries a page may have.
     pub(crate) fn limit(&mut self) -> Result<u32, ProblemResponse> {
         self.limit_within(DEFAULT_LIMIT, LIMITS)
+    }
+
+    /// Takes `limit` of a page of events.
+    pub(crate) fn events(&mut self) -> Result<u32, ProblemResponse> {
+        self.limit_within(DEFAULT_HISTORY, EVENT_LIMITS)
     }
 
     /// Takes `key` and `limit`: the key whose history is asked for, and how many entries of it. Without a key, all keys.

@@ -1,5 +1,6 @@
 //! Tests the mirror with real repositories.
 
+mod commit_info;
 mod credentials;
 mod hostile;
 mod server;

@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_protocol::{DeviceType, Hostname};
+use lockstep_protocol::{CausePath, DeviceType, Hostname};
 use serde::Deserialize;
 
-use super::Cancellation;
 use super::settings::{self, read_groups};
 use super::templates::{self, Mapping, Mappings, Platform};
+use super::{Cancellation, ConcernedPaths};
 use crate::fleet::{Affected, Candidate, DeviceTypes, Groups, select};
 
 const HISTORY: &str = include_str!("cnaas_history.json");
@@ -103,6 +103,41 @@ fn settings_of(case: &SettingsCase, paths: &[String], groups: &Groups, inventory
     }
 }
 
+/// The paths that people are shown concern the same devices, one by one, as all together.
+fn check_path_by_path(paths: &[String], rule: impl Fn(Vec<&[u8]>) -> Affected) {
+    let all = || paths.iter().map(String::as_bytes);
+    let whole = rule(all().collect());
+    let mut union = Affected::default();
+    let mut concerning = 0;
+    for path in all() {
+        let one = rule(vec![path]);
+        concerning += u64::from(!one.is_empty());
+        union.union(one);
+    }
+    assert_eq!(union, whole, "{paths:?}");
+    let shown = ConcernedPaths::of(all(), |path| rule(vec![path]), &Cancellation::never());
+    assert_eq!(shown.paths.len() as u64 + shown.more, concerning, "{paths:?}");
+    for CausePath {
+        path,
+        device_types,
+        platform,
+        hostname,
+        group,
+    } in shown.paths
+    {
+        let pair = |kind: &DeviceType| match &platform {
+            Some(platform) => whole.platforms.contains(&(kind.clone(), platform.clone())),
+            None => whole.device_types.contains(kind),
+        };
+        assert!(device_types.iter().all(pair), "{path}");
+        assert!(
+            hostname.is_none_or(|hostname| whole.hostnames.contains(&hostname)),
+            "{path}"
+        );
+        assert!(group.is_none_or(|group| whole.groups.contains(&group)), "{path}");
+    }
+}
+
 /// The reason why a case differs, found by checking the deliberate differences one by one.
 fn settings_reason(case: &SettingsCase, ours: &Expected) -> &'static str {
     let expected = &case.expected;
@@ -146,6 +181,8 @@ fn settings_unsynchronize_the_same_devices_as_in_cnaas_nms() {
             .as_ref()
             .unwrap_or(&case.changed_paths);
         let ours = settings_of(case, paths, &groups, inventory);
+        let types = DeviceTypes::default();
+        check_path_by_path(paths, |paths| settings::affected(&types, paths));
         if ours != case.expected {
             let reason = settings_reason(case, &ours);
             differences
@@ -198,6 +235,9 @@ fn templates_unsynchronize_the_same_devices_as_in_cnaas_nms() {
             let (devices, _) = flagged(&affected, &Groups::default(), &history.inventories["campus"]);
             (affected.platforms, devices)
         };
+        check_path_by_path(&case.changed_paths, |paths| {
+            templates::affected(paths, &mappings, &mappings, &Cancellation::never()).unwrap()
+        });
         let expected = (
             case.expected_pairs.clone(),
             case.expected_flagged_devices_campus.clone(),

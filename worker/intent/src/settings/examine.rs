@@ -8,7 +8,7 @@ use crate::links::{self, InvalidLink, Resolved};
 use crate::path::components;
 use crate::read_file::{Located, bytes, locate};
 use crate::tree_reader::TreeReader;
-use crate::{Change, ChangeImpact, Entry, IntentProblem, ObjectId};
+use crate::{Change, ChangeImpact, ConcernedPaths, Entry, IntentProblem, ObjectId};
 
 /// Examines a change of settings.
 pub(crate) fn examine<R: ReadObjects>(
@@ -34,12 +34,16 @@ pub(crate) fn examine<R: ReadObjects>(
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
-    let redirected = redirected.iter().map(|link| &*link.path);
-    let affected = rule::affected(change.types, change.changed.iter().chain(redirected));
+    let redirected = || redirected.iter().map(|link| &*link.path);
+    let changed = || change.changed.iter().chain(redirected());
+    let affected = rule::affected(change.types, changed());
+    let rule = |path| rule::affected(change.types, [path]);
+    let concerned = ConcernedPaths::of(changed(), rule, new.cancellation());
     let paths = change.new.iter().map(|entry| &*entry.path);
     let warnings = unread(paths, Some(&groups), change.types);
     Ok(Ok(ChangeImpact {
         affected,
+        paths: concerned,
         groups,
         warnings,
     }))

@@ -9,7 +9,7 @@ use crate::path::display_path;
 use crate::read_file::{Located, bytes, locate};
 use crate::settings::nearest;
 use crate::tree_reader::TreeReader;
-use crate::{Change, ChangeImpact, Entry, IntentProblem, Listing, ObjectId};
+use crate::{Change, ChangeImpact, ConcernedPaths, Entry, IntentProblem, Listing, ObjectId};
 
 /// The outcome of reading a mapping.
 type Read = Result<Mapping, Vec<IntentProblem>>;
@@ -55,15 +55,20 @@ pub(crate) fn examine<R: ReadObjects>(
     let earlier = old_files
         .iter()
         .filter_map(|(folder, located)| Some((display_path(folder), old_platform(located, &read)?)));
-    let paths = change.changed.iter().chain(linked.iter().map(Vec::as_slice));
-    let affected = rule::affected(paths, &earlier.collect(), &mappings, new.cancellation());
-    Ok(affected
-        .map_err(|problem| vec![problem])
-        .map(|affected| ChangeImpact {
-            affected,
-            groups: Groups::default(),
-            warnings: warnings(&files, &mappings, new),
-        }))
+    let earlier: Mappings = earlier.collect();
+    let paths = || change.changed.iter().chain(linked.iter().map(Vec::as_slice));
+    let affected = match rule::affected(paths(), &earlier, &mappings, new.cancellation()) {
+        Ok(affected) => affected,
+        Err(problem) => return Ok(Err(vec![problem])),
+    };
+    // All paths together took few enough steps, so each of them does.
+    let rule = |path| rule::affected([path], &earlier, &mappings, new.cancellation()).unwrap_or_default();
+    Ok(Ok(ChangeImpact {
+        affected,
+        paths: ConcernedPaths::of(paths(), rule, new.cancellation()),
+        groups: Groups::default(),
+        warnings: warnings(&files, &mappings, new),
+    }))
 }
 
 /// What has no effect: keys that are no types, entrypoints that do not exist, and folders that are probably misspelled platforms.

@@ -56,6 +56,7 @@ fn earlier_cause() -> CauseRow {
         actor: None,
         at: at(1),
         note: None,
+        detail: None,
     }
 }
 

@@ -4,6 +4,7 @@ use lockstep_protocol::results::MessageRejected;
 use lockstep_protocol::{Code, DeviceState, DeviceType, Digest, InboxState, MessageId, Source, WorkResult};
 
 use super::*;
+use crate::Version;
 
 fn hostname(text: &str) -> Hostname {
     text.parse().unwrap()
@@ -270,4 +271,94 @@ fn the_first_cause_of_a_message_belongs_to_its_row() {
         [None, Some(0), None, None, None, None, Some(4)]
     );
     assert_eq!(facts.new_causes().len(), 5);
+}
+
+/// What is added to histories: the device, what happened, the generation, and the causes of the batch that were closed.
+fn history(facts: &Facts) -> Vec<String> {
+    let rows = facts.new_history().iter();
+    rows.map(|row| {
+        let stored = if row.closes_stored { " and stored" } else { "" };
+        let new = if row.is_new_device { "new " } else { "" };
+        let what = row.what.as_str();
+        format!(
+            "{new}{} {what} g{} {:?}{stored}",
+            row.hostname, row.generation, row.closes
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn histories_get_what_changed_and_which_causes_it_closed() {
+    let mut facts = Facts::default();
+    absorb(&mut facts, 1, vec![create("sw1")]);
+    let mut stored = facts.device(&hostname("sw1")).unwrap().clone();
+    stored.id = Some(1);
+    stored.sync.desired = 3;
+    let mut facts = Facts::default();
+    facts.add_device(stored);
+    absorb(
+        &mut facts,
+        1,
+        vec![r#move("sw1", DeviceState::Managed), flag("sw1")],
+    );
+    absorb(
+        &mut facts,
+        2,
+        vec![r#move("sw1", DeviceState::Unmanaged), forget("sw1")],
+    );
+    absorb(
+        &mut facts,
+        3,
+        vec![flag("sw1"), synchronize("sw1"), synchronize("sw1")],
+    );
+    absorb(
+        &mut facts,
+        4,
+        vec![
+            create("sw2"),
+            flag("sw2"),
+            synchronize("sw2"),
+            flag("sw9"),
+            synchronize("sw9"),
+        ],
+    );
+    let expected = [
+        "sw1 moved g4 []",
+        "sw1 causes-closed g4 [0] and stored",
+        "sw1 synchronized g5 [1]",
+        "new sw2 created g1 []",
+        "new sw2 synchronized g2 [2]",
+    ];
+    assert_eq!(history(&facts), expected);
+}
+
+#[test]
+fn the_history_of_a_renamed_device_has_its_new_name_and_a_removed_one_has_none() {
+    let version = || Version {
+        time: at(1),
+        id: MessageId::try_from("1".to_owned()).unwrap(),
+    };
+    let mut facts = Facts::default();
+    absorb(&mut facts, 1, vec![create("sw1"), create("sw2")]);
+    let rename = DeviceEffect::Rename {
+        hostname: hostname("sw1"),
+        to: hostname("sw3"),
+        version: version(),
+    };
+    absorb(&mut facts, 2, vec![rename]);
+    let remove = DeviceEffect::Remove {
+        hostname: hostname("sw2"),
+        version: version(),
+    };
+    absorb(&mut facts, 3, vec![remove]);
+    assert_eq!(
+        history(&facts),
+        ["new sw3 created g1 []", "new sw3 renamed g1 []"]
+    );
+    let change = &facts.new_history()[1].change;
+    assert_eq!(
+        (change.from.as_deref(), change.to.as_deref()),
+        (Some("sw1"), Some("sw3"))
+    );
 }

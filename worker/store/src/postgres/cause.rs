@@ -15,18 +15,18 @@ const BLOCK: i64 = 1000;
 pub(super) const NEXT_BLOCK: &str = "SELECT nextval('cause_block')";
 
 pub(super) const INSERT: &str = "\
-    INSERT INTO cause (id, cause, source, message_id, kind, actor, at, note) \
+    INSERT INTO cause (id, cause, source, message_id, kind, actor, at, note, detail) \
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], \
-        $8::text[])";
+        $8::text[], $9::text[])";
 
 /// A table of all causes, of both kinds, in a statement that has their ids in the column `wanted.id`. `OFFSET 0` prevents a join of
 /// tables: each cause is looked up by an index, however old the statistics are.
 macro_rules! wanted_causes {
     () => {
         "CROSS JOIN LATERAL (\
-            SELECT id, cause, kind, source, message_id, at, actor, note FROM cause WHERE cause.id = wanted.id \
+            SELECT id, cause, kind, source, message_id, at, actor, note, detail FROM cause WHERE cause.id = wanted.id \
             UNION ALL \
-            SELECT cause_id, cause, kind, source, id, at, nullif(actor, ''), nullif(note, '') FROM inbox WHERE inbox.cause_id = wanted.id \
+            SELECT cause_id, cause, kind, source, id, at, nullif(actor, ''), nullif(note, ''), detail FROM inbox WHERE inbox.cause_id = wanted.id \
             OFFSET 0) AS cause"
     };
 }
@@ -113,7 +113,8 @@ fn write<'a, 'b>(causes: impl Iterator<Item = (&'a NewCause, &'b i64)> + Clone) 
                 .map(|cause| cause.actor.as_deref().map(crate::column::without_nul)),
         )
         .column(causes.clone().map(|cause| Microseconds(cause.at)))
-        .column(causes.map(|cause| cause.note.as_deref()))
+        .column(causes.clone().map(|cause| cause.note.as_deref()))
+        .column(causes.map(|cause| crate::column::cause_detail(cause.detail.as_deref())))
 }
 
 #[cfg(test)]

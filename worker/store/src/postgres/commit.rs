@@ -10,7 +10,7 @@ use super::flag::Selected;
 use super::lock_watch::LockWatch;
 use super::session::Session;
 use super::sql::Planned;
-use super::{device, inbox, lease, related, repository, write};
+use super::{device, history, inbox, lease, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
@@ -19,10 +19,11 @@ use crate::{
 };
 
 /// The statements of `commit`, which a session prepares before its first use.
-pub(super) const STATEMENTS: [&str; 11] = [
+pub(super) const STATEMENTS: [&str; 12] = [
     cause::INSERT,
     related::UPSERT_GROUPS,
     device::INSERT,
+    history::INSERT,
     device::DESCRIBE,
     device::FLAG,
     device::CONTROL,
@@ -88,6 +89,7 @@ impl OpenTransaction {
         writes.extend(cause::insert(facts, &cause_ids));
         writes.extend(related::groups(facts));
         writes.extend(device::insert(facts, &cause_ids));
+        writes.extend(history::insert(facts, &cause_ids));
         writes.extend(device::update(facts, &cause_ids));
         writes.extend(device::control(facts));
         if facts.change_members() {

@@ -14,8 +14,8 @@ use super::microseconds::Microseconds;
 use super::stats::READ_ALL;
 use crate::fleet::DeviceFilters;
 use crate::{
-    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError,
-    Surroundings, column, group_table, surroundings, type_counts,
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, HistoryEntry,
+    HistoryPosition, StoreError, Surroundings, column, group_table, history, surroundings, type_counts,
 };
 
 const OPERATION: &str = "read devices";
@@ -77,7 +77,14 @@ const SELECT_GROUPS: &str = "\
     JOIN device_group ON device_group.id = group_member.group_id \
     WHERE group_member.device_id = ANY($1) ORDER BY device_group.name";
 
+/// Without the details, which may be large.
 const SELECT_CAUSES: &str = concat!(
+    "SELECT cause.id, cause.cause, cause.kind, cause.source, cause.message_id, cause.at, cause.actor, cause.note \
+    FROM unnest($1::bigint[]) AS wanted (id) ",
+    wanted_causes!()
+);
+
+const SELECT_DETAILED_CAUSES: &str = concat!(
     "SELECT cause.* FROM unnest($1::bigint[]) AS wanted (id) ",
     wanted_causes!()
 );
@@ -141,11 +148,7 @@ impl Fleet for PostgresStore {
     }
 
     async fn causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let rows = self.rows("read causes", SELECT_CAUSES, &[&ids]).await?;
+        let rows = self.cause_rows(SELECT_CAUSES, ids).await?;
         rows.iter()
             .map(|row| Ok((CauseId(row.get(0)), cause(row)?)))
             .collect()
@@ -162,9 +165,44 @@ impl Fleet for PostgresStore {
     async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
         type_counts::read(self).await
     }
+
+    async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        let rows = self.cause_rows(SELECT_DETAILED_CAUSES, ids).await?;
+        rows.iter()
+            .map(|row| {
+                let detail = column::read_cause_detail(row.get(8))?;
+                Ok((
+                    CauseId(row.get(0)),
+                    CauseRow {
+                        detail,
+                        ..cause(row)?
+                    },
+                ))
+            })
+            .collect()
+    }
+
+    async fn history(
+        &self,
+        device: &Device,
+        before: Option<HistoryPosition>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let rows = self.history_rows("read a history", device, before, limit).await?;
+        let causes = self.detailed_causes(&history::causes(&rows, device)).await?;
+        Ok(history::merge(rows, causes, before, limit))
+    }
 }
 
 impl PostgresStore {
+    async fn cause_rows(&self, sql: &str, ids: &[CauseId]) -> Result<Vec<Row>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.rows("read causes", sql, &[&ids]).await
+    }
+
     /// Runs a query that reads all devices.
     async fn scan(
         &self,
@@ -198,7 +236,7 @@ fn device(row: &Row) -> Result<Device, StoreError> {
     Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes, primary_group))
 }
 
-/// Reads a cause from the columns after the first.
+/// Reads a cause, without its detail, from the columns after the first.
 pub(super) fn cause(row: &Row) -> Result<CauseRow, StoreError> {
     Ok(CauseRow {
         cause: row.get(1),
@@ -210,5 +248,6 @@ pub(super) fn cause(row: &Row) -> Result<CauseRow, StoreError> {
         at: row.get::<_, Microseconds>(5).0,
         actor: row.get(6),
         note: row.get(7),
+        detail: None,
     })
 }

@@ -20,7 +20,7 @@ macro_rules! insert {
     ($values:literal) => {
         concat!(
             "INSERT INTO inbox (source, kind, state, at, actor, result_type, redrive_count, follow_ups, cause, note, \
-                id, digest, subject, result, cause_id) SELECT ",
+                id, digest, subject, result, cause_id, detail) SELECT ",
             $values
         )
     };
@@ -29,13 +29,13 @@ macro_rules! insert {
 /// If a row exists, another worker committed it after `begin`, or `begin` did not look: the transaction fails and is repeated.
 pub(super) const INSERT: &str = insert!(
     "* FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::integer[], $8::boolean[], \
-        $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[])"
+        $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[], $16::text[])"
 );
 
 /// For rows that are [alike](Alike), as those of most batches are: what they share is encoded, sent and read once.
 pub(super) const INSERT_ALIKE: &str = insert!(
     "$1::text, $2::text, $3::text, $4::timestamptz, $5::text, $6::text, $7::integer, $8::boolean, $9::text, $10::text, own.* \
-        FROM unnest($11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[]) AS own"
+        FROM unnest($11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[], $16::text[]) AS own"
 );
 
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
@@ -166,14 +166,16 @@ fn write<'a>(rows: &[(&'a InboxRow, FirstCause<'a>)]) -> Write<'a> {
             .column(rows.clone().map(|row| row.cause))
             .column(rows.map(|row| row.note))
     };
-    let (ids, rows) = (
-        rows.iter().map(|(_, cause)| cause.map(|(id, _)| id)),
-        rows.iter().map(|(row, _)| *row),
-    );
+    let causes = rows.iter().map(|(_, cause)| *cause);
+    let rows = rows.iter().map(|(row, _)| *row);
+    let details = causes
+        .clone()
+        .map(|cause| cause.and_then(|(_, cause)| cause.detail.as_deref()));
     write
         .column(rows.clone().map(|row| row.identity.id.as_str()))
         .column(rows.clone().map(|row| &row.digest.as_bytes()[..]))
         .column(rows.clone().map(|row| row.subject.as_deref()))
         .column(rows.map(|row| row.result.json()))
-        .column(ids)
+        .column(causes.map(|cause| cause.map(|(id, _)| id)))
+        .column(details.map(column::cause_detail))
 }

@@ -22,6 +22,7 @@ mod flag;
 mod fleet;
 mod grant;
 mod group;
+mod history;
 mod inbox;
 mod lease;
 mod lock_watch;

@@ -44,8 +44,8 @@ const OLD_INBOX: &str = "\
 /// Moves the causes that are still open. A row that came into the place of another one is too young.
 const EXPIRE_INBOX: &str = "\
     WITH gone AS (DELETE FROM inbox WHERE ctid = ANY($1) AND at < $2 \
-        RETURNING cause_id, cause, source, id, kind, nullif(actor, '') AS actor, at, nullif(note, '') AS note), \
-    moved AS (INSERT INTO cause (id, cause, source, message_id, kind, actor, at, note) SELECT * FROM gone WHERE cause_id = ANY($3)) \
+        RETURNING cause_id, cause, source, id, kind, nullif(actor, '') AS actor, at, nullif(note, '') AS note, detail), \
+    moved AS (INSERT INTO cause (id, cause, source, message_id, kind, actor, at, note, detail) SELECT * FROM gone WHERE cause_id = ANY($3)) \
     SELECT count(*) FROM gone";
 
 /// Reads all devices for each that is closed; there are at most 31.

@@ -6,11 +6,12 @@ use rusqlite::{Connection, Row, ToSql, named_params};
 
 use super::device::{self, columns};
 use super::error::Failure;
+use super::history::rows;
 use super::{SqliteStore, age, cause};
 use crate::fleet::DeviceFilters;
 use crate::{
-    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, StoreError,
-    Surroundings, column, group_table, surroundings, type_counts,
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, HistoryEntry,
+    HistoryPosition, StoreError, Surroundings, column, group_table, history, surroundings, type_counts,
 };
 
 const OPERATION: &str = "read devices";
@@ -162,6 +163,34 @@ impl Fleet for SqliteStore {
     async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
         type_counts::read(self).await
     }
+    async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
+        let ids = ids.to_vec();
+        self.read_in(OPERATION, move |connection| detailed(connection, &ids))
+            .await
+    }
+
+    async fn history(
+        &self,
+        device: &Device,
+        before: Option<HistoryPosition>,
+        limit: u32,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let device = device.clone();
+        self.read_in("read a history", move |connection| {
+            let rows = rows(connection, device.id.0, before.map(HistoryPosition::at), limit)?;
+            let causes = detailed(connection, &history::causes(&rows, &device))?;
+            Ok(history::merge(rows, causes, before, limit))
+        })
+        .await
+    }
+}
+
+fn detailed(connection: &Connection, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, Failure> {
+    let mut found = HashMap::new();
+    for id in ids {
+        found.extend(cause::find_detailed(connection, *id)?.map(|cause| (*id, cause)));
+    }
+    Ok(found)
 }
 
 /// The parameters of `filters!`.

@@ -11,6 +11,7 @@ mod device;
 mod error;
 mod flag;
 mod fleet;
+mod history;
 mod inbox;
 mod lease;
 mod migrate;

@@ -7,7 +7,9 @@ use rusqlite::Connection;
 
 use super::connection::PooledConnection;
 use super::error::Failure;
-use super::{SqliteStore, cause, delivery_attempt, device, flag, inbox, lease, migrate, related, repository};
+use super::{
+    SqliteStore, cause, delivery_attempt, device, flag, history, inbox, lease, migrate, related, repository,
+};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
@@ -206,7 +208,9 @@ fn write_devices(
     repository::write(connection, facts)?;
     let causes = cause::insert(connection, facts.new_causes())?;
     related::write_groups(connection, facts)?;
-    device::write(connection, facts, &causes)
+    history::write_of_existing(connection, facts, &causes)?;
+    device::write(connection, facts, &causes)?;
+    history::write_of_new(connection, facts, &causes)
 }
 
 /// Writes what comes after memberships in groups.

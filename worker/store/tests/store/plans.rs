@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{DeviceType, GroupName};
 use lockstep_store::postgres::PostgresStore;
 use lockstep_store::{
-    Attributes, DeviceEffect, Effects, Fleet as _, FollowUps as _, Inbox as _, InboxRow, InboxState, Keys, Link,
-    UnitOfWork as _,
+    Attributes, DeviceEffect, Effects, Fleet as _, FollowUps as _, Inbox as _, InboxRow, InboxState, Keys,
+    Link, UnitOfWork as _,
 };
 use lockstep_testbed::wait;
 

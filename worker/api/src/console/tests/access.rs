@@ -156,6 +156,7 @@ async fn every_request_without_a_valid_token_gets_the_same_answer() {
                 ("GET", "/v1/executions/1/elements"),
                 ("GET", "/v1/elements/1"),
                 ("GET", "/v1/devices/sw1/facts"),
+                ("GET", "/v1/devices/sw1/history"),
             ] {
                 let mut request = Request::builder().method(method).uri(path);
                 if let Some(value) = value {
@@ -199,6 +200,7 @@ async fn an_unavailable_store_is_answered_with_503_and_no_secret() {
         "/v1/executions/1/elements",
         "/v1/elements/1",
         "/v1/devices/sw1/facts",
+        "/v1/devices/sw1/history",
         "/v1/messages?source=urn:test&id=1&wait=5",
     ] {
         let answer = scene.get(path).await;

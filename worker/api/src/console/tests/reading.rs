@@ -1,10 +1,12 @@
 //! Devices and the outcomes of messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep_protocol::Digest;
 use lockstep_store::{
-    AgedDevice, Ages, CauseId, CauseRow, Device, DeviceId, Hostnames, InboxRow, InboxState, Surroundings,
+    AgedDevice, Ages, CauseId, CauseRow, Device, DeviceId, HistoryChange, HistoryEntry, HistoryEvent,
+    HistoryRow, Hostnames, InboxRow, InboxState, Surroundings,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -60,6 +62,7 @@ async fn a_device_has_its_groups_and_its_open_causes_in_order() {
         actor: Some("netbox".into()),
         at: "2026-02-03T04:05:06Z".parse().unwrap(),
         note: Some("by hand".to_owned()),
+        detail: None,
     };
     let flagged = |id, hostname: &str, causes: &[i64]| Device {
         open_causes: causes.iter().copied().map(CauseId).collect(),
@@ -87,6 +90,151 @@ async fn a_device_has_its_groups_and_its_open_causes_in_order() {
     assert_eq!(page["devices"][1]["groups"], json!([]));
     assert_eq!(page["devices"][1]["causes"], json!([shown("seven")]));
     assert_eq!(scene.get("/v1/devices/sw1").await.body, first);
+}
+
+fn explained(id: &str) -> CauseRow {
+    let detail = json!({
+        "commit": {"repository": "settings", "id": "6".repeat(40), "author": "Ada", "subject": "New route"},
+        "paths": [
+            {"path": "devices/sw1/x.yml", "hostname": "sw1"},
+            {"path": "devices/sw2/x.yml", "hostname": "sw2"},
+            {"path": "groups/LAB/x.yml", "group": "LAB"},
+        ],
+    });
+    CauseRow {
+        cause: "refresh_settings".to_owned(),
+        identity: identity(id),
+        kind: "lockstep.repository.changed".to_owned(),
+        actor: Some("gateway".into()),
+        at: "2026-02-03T04:05:06Z".parse().unwrap(),
+        note: None,
+        detail: Some(Arc::new(serde_json::from_value(detail).unwrap())),
+    }
+}
+
+#[tokio::test]
+async fn one_device_has_the_details_of_its_causes_that_concern_it_and_lists_have_none() {
+    let scene = scene();
+    let flagged = Device {
+        open_causes: vec![CauseId(7)],
+        ..device(1, "sw1", false)
+    };
+    *scene.store.devices.lock().unwrap() = vec![flagged];
+    *scene.store.causes.lock().unwrap() = [(CauseId(7), explained("seven"))].into();
+    let shown = async || scene.get("/v1/devices/sw1").await.body["causes"][0].clone();
+    let paths = |cause: &Value| -> Vec<String> {
+        let paths = cause["paths"].as_array().unwrap().iter();
+        paths
+            .map(|path| path["path"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let cause = shown().await;
+    assert_eq!(cause["commit"]["author"], "Ada");
+    assert_eq!(
+        paths(&cause),
+        ["devices/sw1/x.yml", "groups/LAB/x.yml"],
+        "its group is not known"
+    );
+    assert!(
+        cause.get("interfaces").is_none() && cause.get("more_paths").is_none(),
+        "{cause}"
+    );
+    scene.store.devices.lock().unwrap()[0].primary_group = Some("OFFICE".to_owned().try_into().unwrap());
+    assert_eq!(paths(&shown().await), ["devices/sw1/x.yml"]);
+    let listed = &scene.get("/v1/devices").await.body["devices"][0]["causes"][0];
+    assert!(
+        listed.get("commit").is_none() && listed.get("paths").is_none(),
+        "{listed}"
+    );
+}
+
+#[tokio::test]
+async fn the_history_of_a_device_is_paged_from_the_newest_event() {
+    let scene = scene();
+    *scene.store.devices.lock().unwrap() = vec![device(1, "sw1", true)];
+    let row = HistoryRow {
+        number: 4,
+        at: "2026-02-03T04:05:07Z".parse().unwrap(),
+        what: "synchronized".to_owned(),
+        identity: identity("mark"),
+        kind: "lockstep.device.mark-requested".to_owned(),
+        actor: Some("anna".into()),
+        note: Some("compared".to_owned()),
+        change: HistoryChange::default(),
+        generation: 3,
+        causes: vec![CauseId(7), CauseId(8)],
+    };
+    let moved = HistoryRow {
+        number: 3,
+        what: "moved".to_owned(),
+        change: HistoryChange {
+            from: Some("INIT".to_owned()),
+            to: Some("MANAGED".to_owned()),
+        },
+        causes: Vec::new(),
+        ..row.clone()
+    };
+    let entry = |position: &str, event| HistoryEntry {
+        position: position.parse().unwrap(),
+        event,
+    };
+    *scene.store.history.lock().unwrap() = vec![
+        entry("3.2.4", HistoryEvent::Changed { row, expired: 1 }),
+        entry(
+            "2.3.7",
+            HistoryEvent::Unsynchronized {
+                cause: explained("seven"),
+                open: false,
+            },
+        ),
+        entry(
+            "1.0.3",
+            HistoryEvent::Changed {
+                row: moved,
+                expired: 0,
+            },
+        ),
+    ];
+    let first = scene.get("/v1/devices/sw1/history?limit=2").await.body;
+    assert_eq!(
+        first["events"][0],
+        json!({
+            "at": "2026-02-03T04:05:07Z", "what": "synchronized", "event": "lockstep.device.mark-requested", "source": "urn:test",
+            "id": "mark", "by": "anna", "note": "compared", "generation": 3, "closed": 2, "expired": 1,
+        })
+    );
+    let flagged = &first["events"][1];
+    assert_eq!(
+        (&flagged["what"], &flagged["open"]),
+        (&json!("unsynchronized"), &json!(false))
+    );
+    assert_eq!(flagged["cause"]["commit"]["subject"], "New route");
+    assert_eq!(first["next"], "2.3.7");
+    let last = scene
+        .get("/v1/devices/sw1/history?limit=2&before=2.3.7")
+        .await
+        .body;
+    assert_eq!(
+        (&last["events"][0]["from"], &last["events"][0]["to"]),
+        (&json!("INIT"), &json!("MANAGED"))
+    );
+    assert!(
+        last.get("next").is_none() && last["events"][0].get("closed").is_none(),
+        "{last}"
+    );
+}
+
+#[tokio::test]
+async fn a_history_that_is_asked_for_wrongly_is_a_problem() {
+    let scene = scene();
+    for (path, expected) in [
+        ("/v1/devices/sw9/history", (404, "unknown-device")),
+        ("/v1/devices/sw9/history?limit=101", (400, "invalid-query")),
+        ("/v1/devices/sw9/history?before=yesterday", (400, "invalid-query")),
+        ("/v1/devices/sw9/history?after=1", (400, "invalid-query")),
+    ] {
+        assert_eq!(scene.get(path).await.problem(), expected, "{path}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,6 +391,7 @@ async fn ages_name_the_oldest_devices_with_their_reasons() {
         actor: None,
         at: at("2026-02-03T04:05:06Z"),
         note: None,
+        detail: None,
     };
     let causes = [(7, "device_init"), (8, "interface_updated"), (9, "device_init")];
     let causes = causes.map(|(id, name)| (CauseId(id), cause(&id.to_string(), name)));

@@ -208,6 +208,7 @@ fn a_renamed_device_keeps_its_flag_and_its_causes() {
         actor: None,
         at: at(message),
         note: None,
+        detail: None,
     };
     facts.add_open_cause(hostname("b"), cause(0));
     let before = facts.device(&hostname("b")).unwrap().sync;

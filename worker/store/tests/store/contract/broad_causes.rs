@@ -403,6 +403,7 @@ pub(crate) async fn a_batch_at_the_same_time_is_before_or_after(place: &Place) -
         actor: None,
         at: hours(1),
         note: None,
+        detail: None,
     };
     ensure!(change.flag(&cause).await?.concerned == 2);
     let asked = keys("after", ["sw1", "sw2", "sw3"]);

@@ -12,8 +12,8 @@ use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{DeviceType, Kind};
 use lockstep_store::{
-    AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceEffect, DeviceSelector, Effects, FollowUpKey,
-    InterfaceRow, Keys, Lease, Link, LinkChange, Origin, Records, SettleDeadLetters, StoreError,
+    AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceEffect, DeviceSelector, Effects,
+    FollowUpKey, InterfaceRow, Keys, Lease, Link, LinkChange, Origin, Records, SettleDeadLetters, StoreError,
 };
 
 use super::device_names::{rename, version};

@@ -22,6 +22,7 @@ pub(crate) mod facts_and_checks;
 pub(crate) mod flags;
 pub(crate) mod follow_ups;
 pub(crate) mod groups;
+pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod isolation;
 pub(crate) mod leased;
@@ -109,6 +110,15 @@ macro_rules! contract {
                 one_cause_may_hit_many_devices,
                 the_clock_starts_anew_on_return_to_managed,
                 synced_never_exceeds_desired,
+            }
+            history {
+                what_happened_is_listed_newest_first_in_pages,
+                one_batch_may_close_causes_more_than_once,
+                causes_of_many_devices_are_in_the_history_of_each,
+                a_history_lists_the_newest_32_causes_that_it_closed,
+                a_message_that_is_processed_again_leaves_one_row,
+                causes_that_expired_are_counted,
+                the_primary_group_is_known_if_it_is_stored,
             }
             inbox {
                 a_row_comes_back_as_it_was,

@@ -113,6 +113,7 @@ fn cause(id: &str, at: Timestamp) -> NewCause {
         actor: Some("gitlab".into()),
         at,
         note: None,
+        detail: None,
     }
 }
 
