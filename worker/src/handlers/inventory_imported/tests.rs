@@ -115,8 +115,8 @@ fn known_devices_change_only_in_what_the_inventory_says() {
 #[test]
 fn the_same_inventory_again_changes_nothing() {
     let data = json!({"devices": [{"hostname": "sw1", "device_type": "ACCESS", "state": "MANAGED"}]});
-    let mut facts = facts([device("sw1", |_| ())]);
-    let (decision, _) = process(&import(&data), &mut facts).unwrap();
+    let mut known = facts([device("sw1", |_| ())]);
+    let (decision, _) = process(&import(&data), &mut known).unwrap();
     assert_eq!(decision.event_applied().ignored, Some(IgnoredReason::Unchanged));
 
     // The store has the end to the microsecond.
