@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{CauseDetail, DeviceState, DeviceType, InterfaceName};
 use lockstep_store::{
     CauseRow, Device, DeviceEffect, DeviceSelector, Effects, HistoryEvent, HistoryPosition, Records,
-    StoreError,
+    StoreError, Version,
 };
 
 use super::leases::{LONG, acquire};
@@ -323,5 +323,50 @@ pub(crate) async fn the_primary_group_is_known_if_it_is_stored(place: &Place) ->
         found.as_ref().map(lockstep_protocol::GroupName::as_str) == Some("LAB"),
         "{found:?}"
     );
+    Ok(())
+}
+
+pub(crate) async fn a_renamed_device_keeps_its_history_and_a_removed_one_loses_it(
+    place: &Place,
+) -> Result<()> {
+    create_all(place, &["sw1", "sw2"]).await?;
+    work(place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    let version = |id: &str| Version {
+        time: at(),
+        id: message(id).id,
+    };
+    let rename = DeviceEffect::Rename {
+        hostname: hostname("sw1"),
+        to: hostname("sw3"),
+        version: version("3"),
+    };
+    work(
+        place,
+        &keys("3", ["sw1", "sw3"]),
+        devices([rename, synchronize("sw3")]),
+    )
+    .await?;
+    let expected = [
+        "3 synchronized ->- g2 1-0",
+        "2 interface_updated closed",
+        "3 renamed sw1>sw3 g2 0-0",
+        "create created ->MANAGED g1 0-0",
+    ];
+    check(place, "sw3", &expected).await?;
+    let remove = DeviceEffect::Remove {
+        hostname: hostname("sw2"),
+        version: version("4"),
+    };
+    work(
+        place,
+        &keys("4", ["sw2"]),
+        devices([moved("sw2", DeviceState::Init), remove]),
+    )
+    .await?;
+    let left = place
+        .probe
+        .texts("SELECT what FROM device_history ORDER BY number")
+        .await?;
+    ensure!(left == ["created", "renamed", "synchronized"], "{left:?}");
     Ok(())
 }

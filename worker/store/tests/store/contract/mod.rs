@@ -119,6 +119,7 @@ macro_rules! contract {
                 a_message_that_is_processed_again_leaves_one_row,
                 causes_that_expired_are_counted,
                 the_primary_group_is_known_if_it_is_stored,
+                a_renamed_device_keeps_its_history_and_a_removed_one_loses_it,
             }
             inbox {
                 a_row_comes_back_as_it_was,

@@ -308,6 +308,8 @@ pub(crate) async fn the_history_of_a_device_is_bounded_by_age_and_by_number(plac
             FROM device_history JOIN device ON device.id = device_id GROUP BY hostname ORDER BY hostname";
         place.probe.texts(count).await
     };
+    // That the devices were created.
+    ensure!(expire(place, &Records::DeviceHistory, 100).await?.0 == 3);
     ensure!(expire(place, &Records::DeviceHistory, 100).await?.0 == 0);
     add("sw1", 250, at()).await?;
     add("sw2", 3, young()).await?;
