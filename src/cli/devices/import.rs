@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::InboxState;
 use lockstep_protocol::events::InventoryImported;
 use lockstep_protocol::rest::MessageView;

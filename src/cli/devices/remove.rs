@@ -54,7 +54,7 @@ impl Remove {
         let subject = self.hostname.to_string();
         let command = DeviceRemoveRequested {
             hostname: self.hostname,
-            // NOTE FOR THE MERGE: `note: self.note,` as soon as the command has it.
+            note: self.note,
         };
         let envelope = Envelope::new(request::source(), SystemClock.now(), command).with_subject(subject);
         let view = request::ask(&client, &envelope).await?;

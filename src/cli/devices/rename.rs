@@ -34,7 +34,7 @@ impl Rename {
         let command = DeviceRenameRequested {
             hostname: self.hostname,
             new_hostname: self.new_hostname,
-            // NOTE FOR THE MERGE: `note: self.note,` as soon as the command has it.
+            note: self.note,
         };
         let envelope = Envelope::new(request::source(), SystemClock.now(), command).with_subject(subject);
         request::request(global, &envelope).await

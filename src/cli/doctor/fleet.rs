@@ -138,6 +138,7 @@ mod tests {
                 },
                 sync: SyncState::SYNCHRONIZED,
                 marked: None,
+                primary_group: None,
                 open_causes: Vec::new(),
             },
             since: since.map(|since| since.parse().unwrap()),

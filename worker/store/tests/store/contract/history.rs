@@ -312,13 +312,12 @@ pub(crate) async fn causes_that_expired_are_counted(place: &Place) -> Result<()>
 
 pub(crate) async fn the_primary_group_is_known_if_it_is_stored(place: &Place) -> Result<()> {
     create_all(place, &["sw1"]).await?;
-    let id = device(place, "sw1").await?.id;
-    ensure!(place.store.primary_group(id).await?.is_none());
+    ensure!(device(place, "sw1").await?.primary_group.is_none());
     place
         .probe
         .texts("UPDATE device SET primary_group = 'LAB'")
         .await?;
-    let found = place.store.primary_group(id).await?;
+    let found = device(place, "sw1").await?.primary_group;
     ensure!(
         found.as_ref().map(lockstep_protocol::GroupName::as_str) == Some("LAB"),
         "{found:?}"

@@ -52,7 +52,7 @@ enum Kinds {
     Removal,
 }
 
-const ALL: [Kinds; 14] = [
+const ALL: [Kinds; 16] = [
     Kinds::Batch,
     Kinds::Creation,
     Kinds::GroupedCreation,
