@@ -17,7 +17,7 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{DeliveryAttempts, Device, Fleet, FollowUps, Leases, Schema, UnitOfWork};
 use lockstep_testbed::wait;
-use lockstep_worker::handlers::FleetHandlers;
+use lockstep_worker::handlers::{FleetHandlers, Handlers};
 use lockstep_worker::runtime::{WorkerContext, WorkerOptions, run};
 use serde_json::json;
 use tempfile::TempDir;
@@ -116,13 +116,22 @@ impl Scene {
 
     /// Starts a worker.
     pub(crate) fn worker(&self, batch_size: usize) -> Worker {
+        self.worker_with(self.context.handlers.clone(), batch_size)
+    }
+
+    /// Starts a worker with other rules.
+    pub(crate) fn worker_with(&self, handlers: Arc<dyn Handlers>, batch_size: usize) -> Worker {
         let options = WorkerOptions {
             lanes: vec![Lane::Events],
             batch_size,
             ..WorkerOptions::default()
         };
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
-        let running = tokio::spawn(run(self.context.clone(), options, stop.clone(), abandon.clone()));
+        let context = WorkerContext {
+            handlers,
+            ..self.context.clone()
+        };
+        let running = tokio::spawn(run(context, options, stop.clone(), abandon.clone()));
         Worker {
             stop,
             abandon,
@@ -206,10 +215,15 @@ impl Worker {
 
 /// An event that marks a device as unsynchronized.
 pub(crate) fn update(number: usize) -> Envelope {
+    update_of(number, "Ethernet1")
+}
+
+/// An event about this interface.
+pub(crate) fn update_of(number: usize, interface: &str) -> Envelope {
     envelope(InterfaceUpdated {
         hostname: hostname(number % DEVICES),
         interfaces: vec![lockstep_protocol::events::UpdatedInterface {
-            name: "Ethernet1".to_owned().try_into().expect("it is a name"),
+            name: interface.to_owned().try_into().expect("it is a name"),
             configuration: None,
         }],
         kind: UpdateKind::Configuration,

@@ -1,4 +1,4 @@
-//! Random events and changes of the fleet on PostgreSQL and on SQLite, which writes each cause to each device: devices, results and
+//! Random events, names and changes of the fleet on PostgreSQL and on SQLite, which writes each cause to each device: devices, results and
 //! numbers are the same after each step.
 
 use std::sync::Arc;
@@ -15,7 +15,9 @@ use rand::seq::{IndexedRandom as _, IteratorRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::contract::broad_causes::hours;
+use crate::contract::device_names::rename;
 use crate::contract::leases::{LONG, acquire};
+use crate::contract::removed_devices::remove;
 use crate::contract::repositories::{flag, flags};
 use crate::contract::{Place, causes, devices, hostname, keys, message, row, unsynchronize};
 
@@ -44,6 +46,8 @@ struct Seen {
 struct Model {
     random: StdRng,
     existing: Vec<Hostname>,
+    /// How many names devices had so far.
+    names: usize,
 }
 
 impl Model {
@@ -104,10 +108,32 @@ impl Model {
         selector
     }
 
+    fn name(&mut self) -> Hostname {
+        self.names += 1;
+        hostname(&format!("sw{}", self.names))
+    }
+
+    /// With this probability, a name that its device loses.
+    fn leaving(&mut self, probability: f64) -> Option<Hostname> {
+        if self.existing.is_empty() || !self.random.random_bool(probability) {
+            return None;
+        }
+        let index = self.random.random_range(0..self.existing.len());
+        Some(self.existing.swap_remove(index))
+    }
+
     fn effects(&mut self) -> Vec<DeviceEffect> {
         let mut effects = Vec::new();
+        if let Some(former) = self.leaving(0.3) {
+            let to = self.name();
+            effects.push(rename(former.as_str(), to.as_str(), "1"));
+            self.existing.push(to);
+        }
+        if let Some(former) = self.leaving(0.1) {
+            effects.push(remove(former.as_str(), "1"));
+        }
         if self.existing.len() < DEVICES && self.random.random_bool(0.4) {
-            let new = hostname(&format!("sw{}", self.existing.len()));
+            let new = self.name();
             effects.push(DeviceEffect::Create {
                 hostname: new.clone(),
                 attributes: self.attributes(),
@@ -149,7 +175,14 @@ impl Model {
 async fn take(place: &Place, lease: &Lease, id: &str, revision: i64, step: &Step) -> Result<Flagged> {
     match step {
         Step::Batch(at, effects) => {
-            let asked = keys(id, effects.iter().map(|effect| effect.hostname().as_str()));
+            let names = effects.iter().flat_map(|effect| {
+                let to = match effect {
+                    DeviceEffect::Rename { to, .. } => Some(to.as_str()),
+                    _ => None,
+                };
+                to.into_iter().chain([effect.hostname().as_str()])
+            });
+            let asked = keys(id, names);
             let (mut facts, transaction) = place.store.begin(&[], &asked).await?;
             let identity = message(id);
             let from = Origin {
@@ -213,6 +246,7 @@ async fn random_events_and_changes_are_the_same_on_both_databases() -> Result<()
     let mut model = Model {
         random: StdRng::seed_from_u64(seed),
         existing: Vec::new(),
+        names: 0,
     };
     let (postgres, sqlite) = (crate::postgres::open().await?, crate::sqlite::open().await?);
     let leases = [acquire(&postgres, LONG).await?, acquire(&sqlite, LONG).await?];

@@ -6,10 +6,13 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{DeviceType, GroupName};
 use lockstep_store::postgres::PostgresStore;
 use lockstep_store::{
-    Attributes, DeviceEffect, Fleet as _, Inbox as _, InboxRow, InboxState, UnitOfWork as _,
+    Attributes, DeviceEffect, Effects, Fleet as _, Inbox as _, InboxRow, InboxState, Keys, Link,
+    UnitOfWork as _,
 };
 use lockstep_testbed::wait;
 
+use crate::contract::device_names::{rename, version};
+use crate::contract::related::{end, linked};
 use crate::contract::{
     Place, absorb, create_all, devices, execution_life, hostname, key, keys, message, row, unsynchronize,
 };
@@ -116,6 +119,20 @@ async fn batches(store: &PostgresStore, round: &str) -> Result<()> {
         groups: [GroupName::try_from("g".to_owned()).expect("a name")].into(),
     });
     absorb(&mut facts, &id("describe"), devices(described.chain(joined)));
+    transaction.commit(&facts).await?;
+    // A link, and a device that has another name for a moment.
+    let link = Link::between(end("sw1", "Ethernet1"), end("sw2", "Ethernet1"));
+    let other = format!("other-{}", round.replace(' ', "-"));
+    let asked = Keys {
+        links_of: [hostname("sw1"), hostname("sw3")].into(),
+        ..keys(&id("names"), ["sw1", "sw2", "sw3", &other])
+    };
+    let (mut facts, transaction) = store.begin(&[], &asked).await?;
+    let effects = Effects {
+        devices: vec![rename("sw3", &other, "1"), rename(&other, "sw3", "1")],
+        ..linked(&link, true, Some(version(round)))
+    };
+    absorb(&mut facts, &id("names"), effects);
     transaction.commit(&facts).await?;
     // A message that is dead-lettered, and processed again.
     for redrive_count in 0..2 {

@@ -3,14 +3,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use lockstep_protocol::{DeviceState, DeviceType, Hostname, MessageId};
-use lockstep_store::{Attributes, DeviceEffect, Facts, Keys, Retryability, StoreError, SyncState, Version};
+use lockstep_protocol::{DeviceState, DeviceType, Hostname, Kind, MessageId};
+use lockstep_store::{
+    Attributes, DeviceEffect, Facts, Keys, Origin, Retryability, StoreError, SyncState, Version,
+};
 use tokio::sync::Barrier;
 use tokio::time::timeout;
 
 use super::{
-    Place, Store, absorb, create, create_all, devices, hostname, kept_causes, key, keys, mac, messages,
-    serial, unsynchronize, work,
+    Place, Store, absorb, at, create, create_all, devices, hostname, kept_causes, key, keys, mac, message,
+    messages, serial, unsynchronize, work,
 };
 
 fn described() -> Attributes {
@@ -221,6 +223,49 @@ pub(crate) async fn of_two_devices_that_claim_the_same_at_once_one_gets_it(place
             place.store.device(&hostname(other)).await?,
         ];
         ensure!(stored.iter().flatten().count() == 1, "{stored:?}");
+    }
+    Ok(())
+}
+
+/// Since when it is in its state: another message with the same state changes nothing.
+pub(crate) async fn the_time_of_a_state_is_that_of_its_change(place: &Place) -> Result<()> {
+    let time = |minutes: u64| at() + Duration::from_mins(minutes);
+    let r#move = |state| DeviceEffect::Move {
+        hostname: hostname("sw1"),
+        state,
+        note: None,
+        until: None,
+        version: None,
+    };
+    let steps = [
+        (create("sw1"), 0),
+        (r#move(DeviceState::Managed), 0),
+        (r#move(DeviceState::Unmanaged), 2),
+        (r#move(DeviceState::Unmanaged), 2),
+        (unsynchronize("sw1"), 2),
+        (r#move(DeviceState::Managed), 5),
+    ];
+    for (minute, (effect, expected)) in (0..).zip(steps) {
+        let id = minute.to_string();
+        let (mut facts, transaction) = place.store.begin(&[], &keys(&id, ["sw1"])).await?;
+        let identity = message(&id);
+        let from = Origin {
+            identity: &identity,
+            kind: Kind::DeviceStateChanged,
+            actor: None,
+            at: time(minute),
+            reply: None,
+        };
+        facts.absorb(devices([effect.clone()]), &from);
+        transaction.commit(&facts).await?;
+        let found = place.store.device(&hostname("sw1")).await?.context("sw1")?;
+        ensure!(
+            found.lifecycle.since == Some(time(expected)),
+            "{effect:?}: {found:?}"
+        );
+        let (facts, _transaction) = place.store.begin(&[], &keys("read", ["sw1"])).await?;
+        let row = facts.device(&hostname("sw1")).context("sw1")?;
+        ensure!(row.lifecycle == found.lifecycle);
     }
     Ok(())
 }

@@ -13,12 +13,17 @@ use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{DeviceType, Kind};
 use lockstep_store::{
     AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceSelector, Effects, FollowUpKey,
-    Keys, Lease, Origin, Records, SettleDeadLetters, StoreError,
+    InterfaceRow, Keys, Lease, Link, LinkChange, Origin, Records, SettleDeadLetters, StoreError,
 };
 
+use super::device_names::{rename, version};
 use super::leases::LONG;
+use super::related::{end, interface, linked};
+use super::removed_devices::remove;
 use super::repositories::{Refresh, change, flags, named};
-use super::{Place, Store, absorb, create, create_all, devices, key, keys, message, row, unsynchronize};
+use super::{
+    Place, Store, absorb, create, create_all, devices, hostname, key, keys, message, row, unsynchronize,
+};
 
 const DEVICES: [&str; 6] = ["sw1", "sw2", "sw3", "sw4", "sw5", "sw6"];
 /// How often each pair meets, and how many of each kind at once.
@@ -40,9 +45,11 @@ enum Kinds {
     Attempts,
     Lease,
     Retention,
+    Renaming,
+    Removal,
 }
 
-const ALL: [Kinds; 12] = [
+const ALL: [Kinds; 14] = [
     Kinds::Batch,
     Kinds::Creation,
     Kinds::BroadRefresh,
@@ -55,6 +62,8 @@ const ALL: [Kinds; 12] = [
     Kinds::Attempts,
     Kinds::Lease,
     Kinds::Retention,
+    Kinds::Renaming,
+    Kinds::Removal,
 ];
 
 struct Scene<'a> {
@@ -162,10 +171,67 @@ impl Scene<'_> {
                     Records::DeadLetters,
                     Records::DeliveryAttempts,
                     Records::Executions,
+                    Records::FormerHostnames,
+                    Records::RemovedLinks,
+                    Records::DeviceHistory,
                 ] {
                     store
                         .expire(&records, before - Duration::from_hours(1), 0, 10)
                         .await?;
+                }
+            }
+            Kinds::Renaming => {
+                // There and back, so that the others find the device. Both of its neighbours are locked with it.
+                let name = format!("renamed{id}");
+                let links = [("sw2", "Ethernet1"), ("sw6", "Ethernet2")].map(|(name, port)| {
+                    let link = Link::between(end("sw4", port), end(name, "Ethernet9"));
+                    let version = Some(version(&id));
+                    let present = true;
+                    LinkChange {
+                        link,
+                        present,
+                        version,
+                    }
+                });
+                let effects = [
+                    rename("sw4", &name, &id),
+                    unsynchronize("sw6"),
+                    unsynchronize("sw2"),
+                    rename(&name, "sw4", &id),
+                ];
+                let effects = Effects {
+                    links: links.into(),
+                    ..devices(effects)
+                };
+                let asked = Keys {
+                    links_of: [hostname("sw4")].into(),
+                    ..keys(&id, ["sw4", "sw6", "sw2", &name])
+                };
+                let (mut facts, transaction) = store.begin(&[], &asked).await?;
+                absorb(&mut facts, &id, effects);
+                transaction.commit(&facts).await?;
+            }
+            Kinds::Removal => {
+                let new = format!("removed{id}");
+                for (step, effect) in [create(&new), remove(&new, &id)].into_iter().enumerate() {
+                    let id = format!("{step} {id}");
+                    let link = Link::between(end(&new, "Ethernet1"), end("sw5", "Ethernet1"));
+                    let effects = Effects {
+                        interfaces: vec![InterfaceRow {
+                            hostname: hostname("sw5"),
+                            name: interface("Ethernet1"),
+                            configuration: None,
+                        }],
+                        ..linked(&link, true, None)
+                    };
+                    let effects = Effects {
+                        devices: vec![effect, unsynchronize("sw5")],
+                        ..if step == 0 { effects } else { Effects::default() }
+                    };
+                    let (mut facts, transaction) =
+                        store.begin(&[], &keys(&id, ["sw5", new.as_str()])).await?;
+                    absorb(&mut facts, &id, effects);
+                    transaction.commit(&facts).await?;
                 }
             }
         }

@@ -2,9 +2,10 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use jiff::SignedDuration;
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_store::{CauseId, DeviceId, DeviceQuery, InboxRow, Keys, StoreError};
+use lockstep_store::{CauseId, DeviceId, DeviceQuery, Effects, InboxRow, Keys, Link, StoreError};
 
 use super::leases::{LONG, acquire};
+use super::related::{end, linked};
 use super::repositories::{Changed, change, fetched, settings};
 use super::{
     Place, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, create_all, devices, hostname, key, keys, message, row,
@@ -140,7 +141,12 @@ pub(crate) async fn each_version_keeps_what_the_one_before_had(place: &Place) ->
         "a migration was added: add the statements that undo it"
     );
     create_all(place, &["sw1", "sw2"]).await?;
-    work(place, &keys("2", ["sw1"]), devices([unsynchronize("sw1")])).await?;
+    let link = Link::between(end("sw1", "Ethernet1"), end("sw2", "Ethernet1"));
+    let flagged = Effects {
+        devices: vec![unsynchronize("sw1")],
+        ..linked(&link, true, None)
+    };
+    work(place, &keys("2", ["sw1", "sw2"]), flagged).await?;
     // A message of a sender that the broker did not validate.
     let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
     let anonymous = InboxRow {
@@ -149,10 +155,14 @@ pub(crate) async fn each_version_keeps_what_the_one_before_had(place: &Place) ->
     };
     facts.record(anonymous.clone());
     transaction.commit(&facts).await?;
-    let before = (
+    let mut before = (
         place.store.devices(&all()).await?,
         place.store.outcome(&key("2")).await?,
     );
+    // Nobody knows since when a device is in the state that an earlier version moved it to.
+    for device in &mut before.0 {
+        ensure!(device.lifecycle.since.take().is_some(), "{device:?}");
+    }
     for (version, statements) in place.probe.undo() {
         run(place, statements).await?;
         let forget = format!("DELETE FROM refinery_schema_history WHERE version = {version}");
@@ -175,6 +185,19 @@ pub(crate) async fn each_version_keeps_what_the_one_before_had(place: &Place) ->
     );
     ensure!(after == before, "{after:?}");
     ensure!(place.other.outcome(&anonymous.key()).await? == Some(anonymous));
+    let asked = Keys {
+        links_of: [hostname("sw2")].into(),
+        ..Keys::default()
+    };
+    let (facts, transaction) = place.store.begin(&[], &asked).await?;
+    drop(transaction);
+    ensure!(
+        facts.has_link(&link),
+        "an earlier version had existing links only"
+    );
+    // A program of version 7 takes removed links for existing ones, so it refuses.
+    let oldest = "SELECT CAST(oldest AS text) FROM schema_compatibility";
+    ensure!(place.probe.texts(oldest).await? == ["8"]);
     let lease = acquire(place, LONG).await?;
     ensure!(change(&*place.store, &fetched(&lease, 0)).await? == Changed::Committed);
     work(place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;

@@ -6,6 +6,7 @@ pub(crate) mod controller_leases;
 pub(crate) mod dead_letter_writing;
 pub(crate) mod dead_letters;
 pub(crate) mod delivery_attempts;
+pub(crate) mod device_names;
 pub(crate) mod devices;
 pub(crate) mod element_claims;
 pub(crate) mod element_ends;
@@ -23,11 +24,14 @@ pub(crate) mod inbox;
 pub(crate) mod isolation;
 pub(crate) mod leased;
 pub(crate) mod leases;
+pub(crate) mod link_versions;
 pub(crate) mod listing;
 pub(crate) mod locks;
 pub(crate) mod migration;
 pub(crate) mod named;
 pub(crate) mod related;
+pub(crate) mod removed_devices;
+pub(crate) mod renamed_elements;
 pub(crate) mod repositories;
 pub(crate) mod retention;
 pub(crate) mod run_cycle;
@@ -76,6 +80,23 @@ macro_rules! contract {
                 another_spelling_of_a_name_is_known,
                 a_name_that_is_taken_is_refused,
                 a_thousand_devices_are_one_batch,
+                the_time_of_a_state_is_that_of_its_change,
+            }
+            device_names {
+                a_renamed_device_keeps_what_belongs_to_it,
+                renames_take_place_one_after_the_other,
+                an_event_by_an_old_name_reaches_the_device,
+                a_name_may_be_another_devices_next,
+                a_device_may_be_created_and_renamed_in_one_batch,
+                a_name_that_another_device_has_is_refused,
+                neighbors_are_read_and_locked,
+                no_flag_is_lost_while_a_device_is_renamed,
+            }
+            removed_devices {
+                a_removed_device_takes_with_it_what_belongs_to_it,
+                the_names_of_a_removed_device_are_remembered,
+                a_removed_device_is_created_again_by_the_next_transaction,
+                executions_of_a_removed_device_go_on,
             }
             flags {
                 a_cause_unsynchronizes_and_synchronizing_closes_it,
@@ -157,6 +178,10 @@ macro_rules! contract {
                 interfaces_keep_what_is_not_said_anew,
                 clients_keep_what_is_not_said_anew,
             }
+            link_versions {
+                a_removed_link_is_remembered_with_its_version,
+                a_link_that_was_never_known_is_removed,
+            }
             leases {
                 a_lease_is_for_one_until_it_is_released,
                 an_expired_lease_cannot_be_used_by_its_holder,
@@ -182,6 +207,8 @@ macro_rules! contract {
                 causes_that_a_device_lists_as_open_stay,
                 young_causes_stay,
                 old_delivery_attempts_go,
+                old_former_hostnames_and_removed_links_go,
+                the_history_of_a_device_is_bounded_by_age_and_by_number,
                 old_executions_go_with_their_elements_in_chunks,
                 old_executions_go_with_results_targets_and_journals,
             }
@@ -291,6 +318,10 @@ macro_rules! contract {
                 a_candidate_names_the_devices_that_are_run_on,
                 all_leases_are_held_renewed_and_given_back_together,
                 an_element_begins_with_all_its_leases_or_with_none,
+            }
+            renamed_elements {
+                an_element_goes_on_under_the_new_name_of_its_device,
+                a_device_behind_a_controller_is_held_under_its_new_name,
             }
             run_cycle {
                 a_unit_has_its_entities_in_order,

@@ -14,26 +14,31 @@ fn group(text: &str) -> GroupName {
     GroupName::try_from(text.to_owned()).expect("a group")
 }
 
-fn interface(text: &str) -> InterfaceName {
+pub(crate) fn interface(text: &str) -> InterfaceName {
     InterfaceName::try_from(text.to_owned()).expect("an interface")
 }
 
-fn end(name: &str, port: &str) -> LinkEnd {
+pub(crate) fn end(name: &str, port: &str) -> LinkEnd {
     LinkEnd {
         hostname: hostname(name),
         interface: interface(port),
     }
 }
 
-fn link(one: LinkEnd, other: LinkEnd) -> Effects {
+/// A message that adds or removes a link.
+pub(crate) fn linked(link: &Link, present: bool, version: Option<Version>) -> Effects {
     Effects {
         links: vec![LinkChange {
-            link: Link::between(one, other),
-            present: true,
-            version: None,
+            link: link.clone(),
+            present,
+            version,
         }],
         ..Effects::default()
     }
+}
+
+fn link(one: LinkEnd, other: LinkEnd) -> Effects {
+    linked(&Link::between(one, other), true, None)
 }
 
 pub(crate) async fn a_link_and_its_mirror_image_are_one(place: &Place) -> Result<()> {

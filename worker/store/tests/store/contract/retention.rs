@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{Cause, ElementState, Level};
 use lockstep_store::{
-    CauseRow, DeviceEffect, ElementEnd, ElementSource, InboxRow, Keys, OpenCauses, Records,
+    CauseRow, DeviceEffect, ElementEnd, ElementSource, InboxRow, Keys, Link, OpenCauses, Records,
 };
 
+use super::device_names::rename_all;
 use super::executions::{
     LONG, change, claim, elements, end, entity_result, execution_id, finish, fleet, ids, new_execution,
     owner, start_of,
 };
+use super::related::{end as link_end, linked};
 use super::{
     Place, at, causes, create_all, devices, hostname, kept_causes, keys, message, row, unsynchronize, work,
 };
@@ -250,6 +252,72 @@ pub(crate) async fn old_delivery_attempts_go(place: &Place) -> Result<()> {
     ensure!(expire(place, &Records::DeliveryAttempts, 2).await?.0 == 3);
     let left = place.probe.texts("SELECT id FROM delivery_attempt").await?;
     ensure!(left == ["young"], "{left:?}");
+    Ok(())
+}
+
+pub(crate) async fn old_former_hostnames_and_removed_links_go(place: &Place) -> Result<()> {
+    let names: Vec<String> = (0..7).map(|number| format!("sw{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    create_all(place, &names).await?;
+    for name in &names {
+        let to = format!("new-{name}");
+        let link = Link::between(link_end(name, "Ethernet1"), link_end(name, "Ethernet2"));
+        work(place, &keys(name, [*name]), linked(&link, *name == "sw6", None)).await?;
+        rename_all(place, &to, &[(*name, &to)]).await?;
+    }
+    // The links are as old as the names; the last link exists. Two of each are young.
+    for (table, column, key) in [
+        ("former_hostname", "at", "folded IN ('sw0', 'sw1')"),
+        ("linknet", "removed_at", "removed_at IS NOT NULL AND id < 3"),
+    ] {
+        let time = |at| place.probe.time(at);
+        let set = format!(
+            "UPDATE {table} SET {column} = CASE WHEN {key} THEN {} ELSE {} END WHERE {column} IS NOT NULL",
+            time(young()),
+            time(at())
+        );
+        place.probe.texts(&set).await?;
+    }
+    let (deleted, chunks) = expire(place, &Records::FormerHostnames, 2).await?;
+    ensure!((deleted, chunks) == (5, 3), "{deleted} in {chunks}");
+    let left = "SELECT folded FROM former_hostname ORDER BY folded";
+    ensure!(place.probe.texts(left).await? == ["sw0", "sw1"]);
+    let (deleted, chunks) = expire(place, &Records::RemovedLinks, 2).await?;
+    ensure!((deleted, chunks) == (4, 3), "{deleted} in {chunks}");
+    let left = "SELECT CASE WHEN present THEN 'present' ELSE 'removed' END FROM linknet ORDER BY id";
+    ensure!(place.probe.texts(left).await? == ["removed", "removed", "present"]);
+    Ok(())
+}
+
+/// Of the first device there are more entries than are kept, of the second one old ones, of the third one neither.
+pub(crate) async fn the_history_of_a_device_is_bounded_by_age_and_by_number(place: &Place) -> Result<()> {
+    create_all(place, &["sw0", "sw1", "sw2"]).await?;
+    let add = async |name: &str, count: usize, at: Timestamp| -> Result<()> {
+        let entries = format!(
+            "WITH RECURSIVE entry (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM entry WHERE n < {count}) \
+             INSERT INTO device_history (device_id, at, what, source, message_id, kind, generation) \
+             SELECT device.id, {}, 'created', 'urn:test', CAST(n AS text), 'x', n FROM device CROSS JOIN entry \
+             WHERE hostname = '{name}' ORDER BY entry.n",
+            place.probe.time(at)
+        );
+        place.probe.texts(&entries).await?;
+        Ok(())
+    };
+    let left = async || {
+        let count = "SELECT hostname || ' ' || CAST(count(*) AS text) || ' ' || CAST(min(generation) AS text) \
+            FROM device_history JOIN device ON device.id = device_id GROUP BY hostname ORDER BY hostname";
+        place.probe.texts(count).await
+    };
+    ensure!(expire(place, &Records::DeviceHistory, 100).await?.0 == 0);
+    add("sw1", 250, at()).await?;
+    add("sw2", 3, young()).await?;
+    add("sw1", 10, young()).await?;
+    add("sw0", 1250, young()).await?;
+    let (deleted, chunks) = expire(place, &Records::DeviceHistory, 100).await?;
+    ensure!(deleted == 500 && chunks >= 6, "{deleted} in {chunks}");
+    let kept = left().await?;
+    ensure!(kept == ["sw0 1000 251", "sw1 10 1", "sw2 3 1"], "{kept:?}");
+    ensure!(expire(place, &Records::DeviceHistory, 100).await?.0 == 0);
     Ok(())
 }
 
