@@ -81,6 +81,8 @@ impl Probe for File {
                     "ALTER TABLE linknet DROP COLUMN removed_at",
                     "ALTER TABLE linknet DROP COLUMN version_time",
                     "ALTER TABLE linknet DROP COLUMN version_id",
+                    "ALTER TABLE linknet DROP COLUMN added_time",
+                    "ALTER TABLE linknet DROP COLUMN added_id",
                     "ALTER TABLE cause DROP COLUMN detail",
                     "ALTER TABLE device_group DROP COLUMN regex",
                     "ALTER TABLE device_group DROP COLUMN priority",
