@@ -9,7 +9,7 @@ use lockstep_protocol::{Cause, CauseDetail};
 
 use super::event_device::device_of_event;
 use super::{Decision, EventAppliedDraft, Handler, HandlerContext, Rejection};
-use lockstep_store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys, Version};
+use lockstep_store::{DeviceEffect, Effects, Facts, InterfaceRow, Keys};
 
 impl Handler for InterfaceUpdated {
     fn keys(&self, keys: &mut Keys) {
@@ -17,12 +17,21 @@ impl Handler for InterfaceUpdated {
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
-        decide(self, &context.version(), facts)
+        decide(self, context, facts)
     }
 }
 
-fn decide(event: &InterfaceUpdated, version: &Version, facts: &Facts) -> Result<Decision, Rejection> {
-    let Some(row) = device_of_event(&event.hostname, version, facts, "$.data.hostname")? else {
+fn decide(
+    event: &InterfaceUpdated,
+    context: &HandlerContext<'_>,
+    facts: &Facts,
+) -> Result<Decision, Rejection> {
+    // Nearly every event of a fleet is one of these about a device that exists: no version is made for it.
+    let row = match facts.device(&event.hostname) {
+        Some(row) => Some(row),
+        None => device_of_event(&event.hostname, &context.version(), facts, "$.data.hostname")?,
+    };
+    let Some(row) = row else {
         return Ok(Decision::ignored(IgnoredReason::Older, event.hostname.clone()));
     };
     let hostname = &row.hostname;

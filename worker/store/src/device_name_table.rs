@@ -1,5 +1,7 @@
 //! Writes the names that a batch changes: it removes and renames devices, and remembers their former names. On both databases.
 
+use lockstep_protocol::Hostname;
+
 use super::sql::{SqlSession, Value};
 use super::{Facts, StoreError, column, execution_table};
 
@@ -41,7 +43,7 @@ pub(super) async fn remember(session: &dyn SqlSession, facts: &Facts) -> Result<
     let taken = taken.map(|folded| vec![folded.as_str().into()]).collect();
     session.execute_each(WRITE, FORGET, taken).await?;
     let former = facts.new_former_hostnames().into_iter().map(|(folded, former)| {
-        let current = former.current.as_ref().map(|hostname| hostname.as_str());
+        let current = former.current.as_ref().map(Hostname::as_str);
         vec![
             Value::from(folded),
             former.hostname.as_str().into(),

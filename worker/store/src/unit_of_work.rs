@@ -9,7 +9,9 @@ use super::{ExecutionTransaction, Facts, Flagged, Keys, Lease, NewCause, StoreEr
 /// A transaction takes its locks in one order, whichever messages it is for: lease, repository, rules of groups, device, dead letter,
 /// inbox, follow-up; within each by id or by key. A transaction that also changes executions begins without leases and other locks, and
 /// takes those of [`executions`](Transaction::executions) first.
-/// [`begin`](Self::begin) takes all locks but the last two, and [`commit`](Transaction::commit) writes in this order.
+/// [`begin`](Self::begin) takes all locks but the last two, and [`commit`](Transaction::commit) writes in this order. Before anything else
+/// about devices, it removes and renames them; a renamed device takes the open elements and the lease of its executions along, which are
+/// locked after the devices, by whoever waits for no lock of a device.
 #[async_trait]
 pub trait UnitOfWork: Debug + Send + Sync + 'static {
     /// Begins a transaction: locks the leases that are still held, then reads and locks what the keys name. Waits for one

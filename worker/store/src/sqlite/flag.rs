@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use lockstep_protocol::Hostname;
 use lockstep_protocol::results::MAX_DEVICES;
+use lockstep_protocol::{DeviceType, Hostname};
 use rusqlite::{Connection, params};
 
 use super::cause;
@@ -68,7 +68,7 @@ pub(super) fn flag(
             }
         }
     }
-    let types: Vec<&str> = selector.device_types.iter().map(|kind| kind.as_str()).collect();
+    let types: Vec<&str> = selector.device_types.iter().map(DeviceType::as_str).collect();
     let pairs: Vec<(&str, &str)> = selector
         .platforms
         .iter()

@@ -136,7 +136,8 @@ const UNDO_RULES: &[&str] = &[
     "DROP TABLE former_hostname",
     "DROP TABLE device_history",
     "ALTER TABLE device DROP COLUMN state_since, DROP COLUMN primary_group",
-    "ALTER TABLE linknet DROP COLUMN present, DROP COLUMN removed_at, DROP COLUMN version_time, DROP COLUMN version_id",
+    "ALTER TABLE linknet DROP COLUMN present, DROP COLUMN removed_at, DROP COLUMN version_time, DROP COLUMN version_id, \
+        DROP COLUMN added_time, DROP COLUMN added_id",
     "ALTER TABLE cause DROP COLUMN detail",
     "ALTER TABLE inbox DROP COLUMN detail",
     "DROP TABLE group_rule_device, group_rules",

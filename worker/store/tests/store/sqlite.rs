@@ -93,6 +93,8 @@ impl Probe for File {
                     "ALTER TABLE linknet DROP COLUMN removed_at",
                     "ALTER TABLE linknet DROP COLUMN version_time",
                     "ALTER TABLE linknet DROP COLUMN version_id",
+                    "ALTER TABLE linknet DROP COLUMN added_time",
+                    "ALTER TABLE linknet DROP COLUMN added_id",
                     "ALTER TABLE cause DROP COLUMN detail",
                     "DROP TABLE group_rule_device",
                     "DROP TABLE group_rules",

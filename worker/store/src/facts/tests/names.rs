@@ -8,6 +8,8 @@ use serde_json::json;
 use super::*;
 use crate::{FormerHostname, Keys, Link, LinkChange, LinkEnd, Version};
 
+type Names = &'static [&'static str];
+
 fn version(second: i64) -> Version {
     Version {
         time: at(second),
@@ -326,7 +328,7 @@ fn keys_lead_to_renamed_devices_and_to_neighbors() {
     facts.add_link(Link::between(end("a", "2"), end("removed", "1")), false, None);
     facts.add_neighbor_by_configuration(hostname("b"), hostname("near"));
     // The names of devices, of events, whose links and whose neighbours are read; then the devices and the links of the further keys.
-    let table: [([&[&str]; 4], Option<[&[&str]; 2]>); 9] = [
+    let table: [([Names; 4], Option<[Names; 2]>); 9] = [
         ([&["a", "b"], &["a", "b"], &[], &[]], None),
         (
             [&["a", "old"], &["old"], &[], &[]],
