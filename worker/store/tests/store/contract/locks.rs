@@ -191,76 +191,9 @@ impl Scene<'_> {
                 store.renew(&self.broad, LONG).await?;
                 store.renew(&self.named, LONG).await?;
             }
-            Kinds::Retention => {
-                let before = store.now().await?;
-                for records in [
-                    Records::Inbox(Arc::default()),
-                    Records::DeadLetters,
-                    Records::DeliveryAttempts,
-                    Records::Executions,
-                    Records::FormerHostnames,
-                    Records::RemovedLinks,
-                    Records::DeviceHistory,
-                ] {
-                    store
-                        .expire(&records, before - Duration::from_hours(1), 0, 10)
-                        .await?;
-                }
-            }
-            Kinds::Renaming => {
-                // There and back, so that the others find the device. Both of its neighbours are locked with it.
-                let name = format!("renamed{id}");
-                let links = [("sw2", "Ethernet1"), ("sw6", "Ethernet2")].map(|(name, port)| {
-                    let link = Link::between(end("sw4", port), end(name, "Ethernet9"));
-                    let version = Some(version(&id));
-                    let present = true;
-                    LinkChange {
-                        link,
-                        present,
-                        version,
-                    }
-                });
-                let effects = [
-                    rename("sw4", &name, &id),
-                    unsynchronize("sw6"),
-                    unsynchronize("sw2"),
-                    rename(&name, "sw4", &id),
-                ];
-                let effects = Effects {
-                    links: links.into(),
-                    ..devices(effects)
-                };
-                let asked = Keys {
-                    links_of: [hostname("sw4")].into(),
-                    ..keys(&id, ["sw4", "sw6", "sw2", &name])
-                };
-                let (mut facts, transaction) = store.begin(&[], &asked).await?;
-                absorb(&mut facts, &id, effects);
-                transaction.commit(&facts).await?;
-            }
-            Kinds::Removal => {
-                let new = format!("removed{id}");
-                for (step, effect) in [create(&new), remove(&new, &id)].into_iter().enumerate() {
-                    let id = format!("{step} {id}");
-                    let link = Link::between(end(&new, "Ethernet1"), end("sw5", "Ethernet1"));
-                    let effects = Effects {
-                        interfaces: vec![InterfaceRow {
-                            hostname: hostname("sw5"),
-                            name: interface("Ethernet1"),
-                            configuration: None,
-                        }],
-                        ..linked(&link, true, None)
-                    };
-                    let effects = Effects {
-                        devices: vec![effect, unsynchronize("sw5")],
-                        ..if step == 0 { effects } else { Effects::default() }
-                    };
-                    let (mut facts, transaction) =
-                        store.begin(&[], &keys(&id, ["sw5", new.as_str()])).await?;
-                    absorb(&mut facts, &id, effects);
-                    transaction.commit(&facts).await?;
-                }
-            }
+            Kinds::Retention => expire(store).await?,
+            Kinds::Renaming => rename_and_back(store, &id).await?,
+            Kinds::Removal => create_and_remove(store, &id).await?,
         }
         Ok(())
     }
@@ -315,6 +248,81 @@ impl Scene<'_> {
         transaction.commit(&facts).await?;
         Ok(())
     }
+}
+
+async fn rename_and_back(store: &dyn Store, id: &str) -> Result<()> {
+    // There and back, so that the others find the device. Both of its neighbours are locked with it.
+    let name = format!("renamed{id}");
+    let links = [("sw2", "Ethernet1"), ("sw6", "Ethernet2")].map(|(name, port)| {
+        let link = Link::between(end("sw4", port), end(name, "Ethernet9"));
+        let version = Some(version(id));
+        let present = true;
+        LinkChange {
+            link,
+            present,
+            version,
+        }
+    });
+    let effects = [
+        rename("sw4", &name, id),
+        unsynchronize("sw6"),
+        unsynchronize("sw2"),
+        rename(&name, "sw4", id),
+    ];
+    let effects = Effects {
+        links: links.into(),
+        ..devices(effects)
+    };
+    let asked = Keys {
+        links_of: [hostname("sw4")].into(),
+        ..keys(id, ["sw4", "sw6", "sw2", &name])
+    };
+    let (mut facts, transaction) = store.begin(&[], &asked).await?;
+    absorb(&mut facts, id, effects);
+    transaction.commit(&facts).await?;
+    Ok(())
+}
+
+async fn create_and_remove(store: &dyn Store, id: &str) -> Result<()> {
+    let new = format!("removed{id}");
+    for (step, effect) in [create(&new), remove(&new, id)].into_iter().enumerate() {
+        let id = format!("{step} {id}");
+        let link = Link::between(end(&new, "Ethernet1"), end("sw5", "Ethernet1"));
+        let effects = Effects {
+            interfaces: vec![InterfaceRow {
+                hostname: hostname("sw5"),
+                name: interface("Ethernet1"),
+                configuration: None,
+            }],
+            ..linked(&link, true, None)
+        };
+        let effects = Effects {
+            devices: vec![effect, unsynchronize("sw5")],
+            ..if step == 0 { effects } else { Effects::default() }
+        };
+        let (mut facts, transaction) = store.begin(&[], &keys(&id, ["sw5", new.as_str()])).await?;
+        absorb(&mut facts, &id, effects);
+        transaction.commit(&facts).await?;
+    }
+    Ok(())
+}
+
+async fn expire(store: &dyn Store) -> Result<()> {
+    let before = store.now().await?;
+    for records in [
+        Records::Inbox(Arc::default()),
+        Records::DeadLetters,
+        Records::DeliveryAttempts,
+        Records::Executions,
+        Records::FormerHostnames,
+        Records::RemovedLinks,
+        Records::DeviceHistory,
+    ] {
+        store
+            .expire(&records, before - Duration::from_hours(1), 0, 10)
+            .await?;
+    }
+    Ok(())
 }
 
 fn is_deadlock(error: &anyhow::Error) -> bool {
