@@ -30,21 +30,18 @@ pub(crate) async fn select(
     let limit = parameters.limit()?;
     parameters.finish("all, hostname, device_type, group, resync, after, limit")?;
     let target = wanted.target(&shared).await?;
-    let mut devices = match &target {
-        SyncTarget::Hostname(hostname) => {
-            let device = shared.context.fleet.device(hostname).await;
-            Vec::from_iter(device.map_err(problem::store_error)?)
-        }
-        _ => {
-            // One more than requested shows whether there is a next page.
-            let query = DeviceQuery {
-                after,
-                limit: limit + 1,
-                ..of(&target)
-            };
-            let devices = shared.context.fleet.devices(&query).await;
-            devices.map_err(problem::store_error)?
-        }
+    let mut devices = if let SyncTarget::Hostname(hostname) = &target {
+        let device = shared.context.fleet.device(hostname).await;
+        Vec::from_iter(device.map_err(problem::store_error)?)
+    } else {
+        // One more than requested shows whether there is a next page.
+        let query = DeviceQuery {
+            after,
+            limit: limit + 1,
+            ..of(&target)
+        };
+        let devices = shared.context.fleet.devices(&query).await;
+        devices.map_err(problem::store_error)?
     };
     let next = parameters::cut(&mut devices, limit, |device| device.hostname.clone());
     Ok(Json(page(&shared, &target, resync, devices, next)))

@@ -136,5 +136,6 @@ impl Kind {
 
 /// Each name between line feeds of its own.
 fn lines(groups: &BTreeSet<GroupName>) -> String {
-    groups.iter().map(|name| format!("\n{name}\n")).collect()
+    let names = groups.iter().map(GroupName::as_str);
+    names.flat_map(|name| ["\n", name, "\n"]).collect()
 }

@@ -63,12 +63,11 @@ async fn rules_of(
     let mut listed = listed(session).await?;
     let mut rules = Vec::new();
     for row in session.query(READ, RULES, Vec::new()).await? {
-        let members = match row.optional_text("device_group.regex", 2)? {
-            Some(regex) => GroupRuleMembers::Matching(regex),
-            None => {
-                let group = row.integer("device_group.id", 0)?;
-                GroupRuleMembers::Listed(listed.remove(&group).unwrap_or_default())
-            }
+        let members = if let Some(regex) = row.optional_text("device_group.regex", 2)? {
+            GroupRuleMembers::Matching(regex)
+        } else {
+            let group = row.integer("device_group.id", 0)?;
+            GroupRuleMembers::Listed(listed.remove(&group).unwrap_or_default())
         };
         rules.push(GroupRule {
             name: column::name("device_group.name", row.text("device_group.name", 1)?)?,

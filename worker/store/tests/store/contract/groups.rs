@@ -41,12 +41,12 @@ fn is_member(rule: &GroupRule, hostname: &Hostname) -> bool {
     }
 }
 
-fn primary(rules: &[GroupRule], hostname: &Hostname) -> Option<GroupName> {
+fn primary(rules: &[GroupRule], hostname: &Hostname) -> GroupName {
     let of_device = rules
         .iter()
         .filter(|rule| rule.priority > 0 && is_member(rule, hostname));
     let highest = of_device.rev().max_by_key(|rule| rule.priority);
-    Some(highest.map_or_else(|| group("DEFAULT"), |rule| rule.name.clone()))
+    highest.map_or_else(|| group("DEFAULT"), |rule| rule.name.clone())
 }
 
 fn matches(rules: &[GroupRule], hostnames: Vec<Hostname>) -> GroupMatches {
@@ -61,7 +61,7 @@ fn matches(rules: &[GroupRule], hostnames: Vec<Hostname>) -> GroupMatches {
         members: members.collect(),
         primaries: hostnames
             .iter()
-            .map(|hostname| primary(rules, hostname))
+            .map(|hostname| Some(primary(rules, hostname)))
             .collect(),
         hostnames,
     }
@@ -318,7 +318,7 @@ async fn create_by_rules(store: &dyn Store, id: &str, name: &str) -> Result<()> 
             hostname: hostname(name),
             groups: GroupsByRule {
                 groups: groups.map(|rule| rule.name.clone()).collect::<BTreeSet<_>>(),
-                primary: primary(&known.rules, &hostname(name)),
+                primary: Some(primary(&known.rules, &hostname(name))),
             },
         });
     }

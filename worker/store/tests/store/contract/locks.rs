@@ -86,6 +86,7 @@ impl Scene<'_> {
         self.number.fetch_add(1, Ordering::Relaxed).to_string()
     }
 
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind of transaction")]
     async fn run(&self, kind: Kinds, store: &dyn Store) -> Result<()> {
         let id = self.id();
         match kind {
