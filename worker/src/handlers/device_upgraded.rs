@@ -67,10 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_or_unknown_version_flags_too_because_post_flight_was_done() {
+    fn an_unchanged_or_unknown_version_flags_too() {
         for os_version in [Some("4.31.1F"), None] {
             let known = device("sw1", |row| {
-                row.attributes.os_version = Some("4.31.1F".to_owned())
+                row.attributes.os_version = Some("4.31.1F".to_owned());
             });
             let mut facts = facts([known]);
             let (decision, flipped) = process(&upgraded(os_version), &mut facts).unwrap();

@@ -1,13 +1,13 @@
 use std::collections::BTreeSet;
 
 use lockstep_protocol::{Cause, Hostname};
-use lockstep_store::{Facts, LinkChange, LinkEnd, Version};
+use lockstep_store::{Facts, Link, LinkChange, LinkEnd, Version};
 
 use super::flagged::Flagged;
 
 /// The other devices at the links of this one.
 pub(super) fn linked(hostname: &Hostname, facts: &Facts) -> BTreeSet<Hostname> {
-    let ends = facts.links_of(hostname).flat_map(|link| link.ends());
+    let ends = facts.links_of(hostname).flat_map(Link::ends);
     let others = ends.map(|end| &end.hostname).filter(|other| *other != hostname);
     others.cloned().collect()
 }

@@ -65,21 +65,21 @@ fn end(number: usize) -> Result<LinknetEnd> {
     })
 }
 
-/// A message that is as many seconds old: they are sent in the order of time.
-fn at(message: impl Into<Message>, age: i64) -> Envelope {
+/// A message of this second, after the import of the fleet.
+fn at(message: impl Into<Message>, second: i64) -> Envelope {
     let mut envelope = envelope(message);
-    envelope.time = Some(Timestamp::now() - SignedDuration::from_secs(age));
+    envelope.time = Some(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second));
     envelope
 }
 
-fn added(one: usize, other: usize, age: i64) -> Result<Envelope> {
+fn added(one: usize, other: usize, second: i64) -> Result<Envelope> {
     let event = LinknetChanged {
         action: LinknetAction::Added,
         a: end(one)?,
         b: end(other)?,
         previous: None,
     };
-    Ok(at(event, age))
+    Ok(at(event, second))
 }
 
 /// Each in a batch of its own: the event names neither the replaced end nor the neighbours, only the store knows them.
@@ -89,7 +89,7 @@ async fn devices_behind_links_are_read_and_flagged(ground: Ground) -> Result<()>
     let removed = DeviceRemoved {
         hostname: hostname(0),
     };
-    let messages = [added(0, 1, 30)?, added(0, 2, 20)?, at(removed, 10)];
+    let messages = [added(0, 1, 10)?, added(0, 2, 20)?, at(removed, 30)];
     let mut told = Vec::new();
     for message in &messages {
         scene.publish([message]).await?;

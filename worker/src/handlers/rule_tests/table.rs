@@ -71,7 +71,7 @@ fn links(action: &str, a: &str, b: &str, previous: Option<(&str, &str)>) -> Vec<
     vec![(Kind::LinknetChanged, data)]
 }
 
-fn domain(action: &str, previous: Value) -> Vec<(Kind, Value)> {
+fn domain(action: &str, previous: &Value) -> Vec<(Kind, Value)> {
     let data = json!({"action": action, "device_a": "sw1", "device_b": "core1", "previous": previous});
     vec![(Kind::MgmtdomainChanged, data)]
 }
@@ -147,11 +147,11 @@ fn scenario(id: &str, state: DeviceState, generation: i64) -> (Vec<(Kind, Value)
             let data = json!({"hostname": "sw1", "os_version": "4.32.2F"});
             (vec![(Kind::DeviceUpgraded, data)], vec!["sw1"])
         }
-        "mgmtdomain-added" => (domain("added", Value::Null), vec!["sw1", "core1"]),
-        "mgmtdomain-removed" => (domain("removed", Value::Null), vec!["sw1", "core1"]),
+        "mgmtdomain-added" => (domain("added", &Value::Null), vec!["sw1", "core1"]),
+        "mgmtdomain-removed" => (domain("removed", &Value::Null), vec!["sw1", "core1"]),
         "mgmtdomain-updated" => {
             let previous = json!({"device_a": "sw1", "device_b": "far1"});
-            (domain("updated", previous), vec!["sw1", "core1", "far1"])
+            (domain("updated", &previous), vec!["sw1", "core1", "far1"])
         }
         "linknet-added" => (links("added", "sw1 E3", "dist1 E3", None), vec!["sw1", "dist1"]),
         "linknet-updated" => (links("updated", "sw1 E3", "dist1 E3", None), vec!["sw1", "dist1"]),

@@ -111,7 +111,7 @@ fn agrees(case: &Case, row: &Transition) -> bool {
     let events = case.sync_event.iter().flat_map(|events| events.split(" / "));
     let events: Vec<&str> = events.collect();
     let same_cause = match row.effect.cause() {
-        Some(cause) => events.contains(&cause.as_str()),
+        Some(added) => events.contains(&added.as_str()),
         None => events.is_empty(),
     };
     case.sets_synchronized == row.effect.synchronized()
