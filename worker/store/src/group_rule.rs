@@ -59,8 +59,8 @@ pub struct GroupMatches {
 /// Matches hostnames with rules. May take long, so it runs on a blocking thread.
 pub type MatchGroups = Arc<dyn Fn(Vec<Hostname>) -> GroupMatches + Send + Sync>;
 
-/// New rules of all groups. They and the members that they make are written when the transaction begins, after its locks of leases and
-/// repositories: no device is created or renamed until it ends.
+/// New rules of all groups. They and the members that they make are written when the transaction begins: no device is created or renamed
+/// until it ends.
 #[derive(Clone)]
 pub struct NewGroupRules {
     /// The rules, in the order of the file.

@@ -11,7 +11,7 @@ mod rules;
 pub(crate) use member::write;
 pub(crate) use primary::write_primaries;
 pub(crate) use query::{find, list};
-pub(crate) use replace::replace;
+pub(crate) use replace::{NewPrimary, replace};
 pub(crate) use rules::{KnownRules, read};
 
 use primary::write_primaries_by_name;

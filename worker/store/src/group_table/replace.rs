@@ -58,7 +58,7 @@ const LEAVE: &str = "\
 const REVISE: &str = "UPDATE group_rules SET revision = revision + 1";
 
 /// A device whose primary group changes, and that group.
-type NewPrimary = (i64, Option<GroupName>);
+pub(crate) type NewPrimary = (i64, Option<GroupName>);
 
 /// Writes the rules and their members, in a transaction that lets nobody create or rename devices. Returns the devices whose primary
 /// groups change; these are to be written when the devices are locked.

@@ -38,7 +38,13 @@ pub(super) const STATEMENTS: [&str; 7] = [
     cause::NEXT_BLOCK,
 ];
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+macro_rules! begin {
+    () => {
+        "BEGIN ISOLATION LEVEL READ COMMITTED"
+    };
+}
+
+const BEGIN: &str = begin!();
 
 #[async_trait]
 impl UnitOfWork for PostgresStore {
@@ -115,14 +121,19 @@ impl PostgresStore {
             || keys.new_group_rules.is_some();
         if is_run {
             session.answer(OPERATION, session.batch_execute(BEGIN)).await?;
+            let primaries = group::lock(session, keys, &self.group_rules, facts).await?;
             lease::hold(OPERATION, session, leases, facts).await?;
             // If all leases are lost, nothing will be written, so no further locks are taken.
             if leases.is_empty() || leases.iter().any(|lease| facts.holds(lease)) {
                 repository::lock(session, &keys.repositories, facts).await?;
-                group::lock(session, keys, &self.group_rules, facts).await?;
+                group::write_primaries(session, &primaries).await?;
                 if let Some(candidates) = candidates {
                     selected = Some(candidates.lock(session).await?);
                 }
+            } else if keys.new_group_rules.is_some() {
+                // They were written before the leases were found to be lost.
+                let again = session.batch_execute(concat!("ROLLBACK; ", begin!()));
+                session.answer(OPERATION, again).await?;
             }
         }
         self.read(session, keys, is_run, facts).await?;

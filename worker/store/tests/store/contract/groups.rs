@@ -11,6 +11,7 @@ use lockstep_store::{
     GroupRule, GroupRuleMembers, GroupsByRule, Keys, NewGroupRules, StoreError,
 };
 
+use super::leases::{LONG, acquire};
 use super::{Place, Store, create, create_all, devices, hostname, keys, mac, work};
 
 pub(crate) fn group(text: &str) -> GroupName {
@@ -377,5 +378,18 @@ pub(crate) async fn a_dropped_change_of_rules_changes_nothing(place: &Place) -> 
     create_by_rules(&*place.store, "2", "sw2").await?;
     ensure!(groups_of(place, "sw1").await? == "OLD" && groups_of(place, "sw2").await? == "OLD");
     ensure!(place.store.group_rules().await?.context("rules")?.revision == 1);
+    Ok(())
+}
+
+pub(crate) async fn under_a_lost_lease_no_rules_are_written(place: &Place) -> Result<()> {
+    create_all(place, &["sw1"]).await?;
+    let lease = acquire(place, LONG).await?;
+    place.store.release(&lease).await?;
+    let new = changing(rules(vec![starting("NEW", "", 3)], &["sw1"]));
+    let (facts, transaction) = place.store.begin(std::slice::from_ref(&lease), &new).await?;
+    ensure!(!facts.holds(&lease));
+    transaction.commit(&facts).await?;
+    ensure!(place.store.group_rules().await?.is_none());
+    ensure!(groups_of(place, "sw1").await?.is_empty() && primary_of(place, "sw1").await? == "unknown");
     Ok(())
 }

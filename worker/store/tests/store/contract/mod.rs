@@ -201,6 +201,7 @@ macro_rules! contract {
                 a_new_device_joins_by_the_rules_that_are_read_with_it,
                 a_device_that_is_created_while_the_rules_change_has_the_groups_of_the_new_ones,
                 a_dropped_change_of_rules_changes_nothing,
+                under_a_lost_lease_no_rules_are_written,
             }
             link_versions {
                 a_removed_link_is_remembered_with_its_version,
