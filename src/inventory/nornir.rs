@@ -72,10 +72,10 @@ pub(crate) fn read(
         return Err(InventoryError::one(problem));
     }
     let all = All {
+        types,
         groups,
         defaults,
         default_type,
-        types,
     };
     let file = hosts_file.display();
     let results = hosts.into_iter().map(|(name, host)| {

@@ -102,15 +102,17 @@ async fn the_python_program_of_the_documentation_works_with_what_is_printed() ->
     up.process.stop().await
 }
 
+/// A kind of event, its data, and the devices that it flags, with the causes.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 /// Sent by curl as the documentation says, one after the other: each kind of event, and the causes that devices have for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_of_event_flags_the_devices_that_the_rules_name() -> Result<()> {
     let up = Up::start().await?;
-    let fleet: String = (1..=4)
-        .map(|number| {
-            format!("- {{hostname: sw{number}, device_type: DIST, platform: eos, synchronized: true}}\n")
-        })
-        .collect();
+    let device = |name: &str| {
+        format!("- {{hostname: {name}, device_type: DIST, platform: eos, synchronized: true}}\n")
+    };
+    let fleet = ["sw1", "sw2", "sw3", "sw4"].map(device).concat();
     std::fs::write(up.folder().join("fleet.yml"), fleet)?;
     shell(up.folder(), "lockstep devices import fleet.yml")?;
     let link = r#""a": {"hostname": "sw1", "interface": "E1"}, "b": {"hostname": "sw3", "interface": "E1"}"#;
@@ -124,7 +126,7 @@ async fn each_kind_of_event_flags_the_devices_that_the_rules_name() -> Result<()
     );
     let provisioned = r#"{"hostname": "sw5", "device_type": "ACCESS", "platform": "eos", "neighbors":
         [{"interface": "E9", "neighbor_hostname": "sw4", "neighbor_interface": "E9"}]}"#;
-    let table: [(&str, &str, &[(&str, &str)]); 10] = [
+    let table: [Case<'_>; 10] = [
         (
             "interface.updated",
             r#"{"hostname": "sw1", "kind": "configuration", "interfaces": [{"name": "E1"}]}"#,

@@ -181,12 +181,12 @@ impl Report {
 
 /// Each platform with its device types; with all types where they are unknown.
 fn platforms(affected: &Affected, types: &DeviceTypes) -> BTreeSet<(DeviceType, String)> {
-    let typed = affected.platforms.iter().cloned();
+    let of_types = affected.platforms.iter().cloned();
     let whole = affected.whole_platforms.iter().flat_map(|platform| {
         let rules = types.rules().iter();
         rules.map(|rule| (rule.device_type.clone(), platform.clone()))
     });
-    typed.chain(whole).collect()
+    of_types.chain(whole).collect()
 }
 
 fn misnamed(affected: &Affected) -> impl Iterator<Item = Problem> + '_ {

@@ -264,19 +264,7 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::List) {
         list::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
     }
-    if wanted(Figure::Elements) {
-        elements::measure(&host, options.elements, options.rounds, &mut table).await?;
-    }
-    if wanted(Figure::Cycle) {
-        let sizes = (options.elements, options.tasks);
-        cycle::measure(&host, sizes, options.rounds, &mut table).await?;
-    }
-    if wanted(Figure::Devices) {
-        devices::measure(&host, options.device_runs, options.rounds, &mut table).await?;
-    }
-    if wanted(Figure::Resume) {
-        resume::measure(&host, options.rounds, &mut table).await?;
-    }
+    measure_executions(&host, options, wanted, &mut table).await?;
     if options.only.contains(&Figure::Growth) {
         let sizes = growth::Sizes {
             events: options.events,
@@ -288,4 +276,26 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
         growth::measure(&host, sizes, &mut table).await?;
     }
     Ok(table)
+}
+
+async fn measure_executions(
+    host: &Host,
+    options: &Options,
+    wanted: impl Fn(Figure) -> bool,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    if wanted(Figure::Elements) {
+        elements::measure(host, options.elements, options.rounds, table).await?;
+    }
+    if wanted(Figure::Cycle) {
+        let sizes = (options.elements, options.tasks);
+        cycle::measure(host, sizes, options.rounds, table).await?;
+    }
+    if wanted(Figure::Devices) {
+        devices::measure(host, options.device_runs, options.rounds, table).await?;
+    }
+    if wanted(Figure::Resume) {
+        resume::measure(host, options.rounds, table).await?;
+    }
+    Ok(())
 }

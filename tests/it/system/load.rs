@@ -31,7 +31,7 @@ impl Load {
     pub(crate) fn fleet(self) -> Envelope {
         let devices = (0..self.devices).map(|number| ImportedDevice {
             synchronized: Some(true),
-            ..device(&hostname(number), DeviceType::ACCESS)
+            ..device(&hostname(number), &DeviceType::ACCESS)
         });
         envelope(InventoryImported {
             devices: devices.collect(),
@@ -70,7 +70,7 @@ pub(crate) fn hostname(number: usize) -> Hostname {
 }
 
 /// A device with only a name and a type.
-fn device(hostname: &Hostname, device_type: DeviceType) -> ImportedDevice {
+fn device(hostname: &Hostname, device_type: &DeviceType) -> ImportedDevice {
     serde_json::from_value(serde_json::json!({"hostname": hostname, "device_type": device_type}))
         .expect("it is a device")
 }
