@@ -185,7 +185,6 @@ async fn a_worker_changes_neither_the_schema_nor_what_it_only_adds_to() -> Resul
         "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
         "CREATE TRIGGER mine BEFORE INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "DELETE FROM interface",
-        "DELETE FROM device_group",
         "DELETE FROM lease",
         "DELETE FROM repository",
         "DELETE FROM client",
