@@ -276,6 +276,8 @@ async fn rename_and_back(store: &dyn Store, id: &str) -> Result<()> {
     };
     let asked = Keys {
         links_of: [hostname("sw4")].into(),
+        // As every message that changes names.
+        group_rules: true,
         ..keys(id, ["sw4", "sw6", "sw2", &name])
     };
     let (mut facts, transaction) = store.begin(&[], &asked).await?;
@@ -301,7 +303,11 @@ async fn create_and_remove(store: &dyn Store, id: &str) -> Result<()> {
             devices: vec![effect, unsynchronize("sw5")],
             ..if step == 0 { effects } else { Effects::default() }
         };
-        let (mut facts, transaction) = store.begin(&[], &keys(&id, ["sw5", new.as_str()])).await?;
+        let asked = Keys {
+            group_rules: true,
+            ..keys(&id, ["sw5", new.as_str()])
+        };
+        let (mut facts, transaction) = store.begin(&[], &asked).await?;
         absorb(&mut facts, &id, effects);
         transaction.commit(&facts).await?;
     }
