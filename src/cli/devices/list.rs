@@ -15,8 +15,8 @@ use crate::cli::{Global, output};
 /// List all devices, or those that match
 ///
 /// SINCE is when the device became unsynchronized, CAUSES why; `lockstep devices show HOST` has the details. Notes and intended ends of
-/// states stand below the table. Columns: hostname, type, state, synchronized, since, causes, platform, management-ip, mac, serial, vendor, model, os-version, groups, primary-group, note, until,
-/// desired, synced. The list is ordered by hostname.
+/// states stand below the table. Columns: hostname, type, state, synchronized, since, causes, platform, management-ip, mac, serial,
+/// vendor, model, os-version, groups, primary-group, note, until, desired, synced. The list is ordered by hostname.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices list
