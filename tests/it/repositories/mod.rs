@@ -2,6 +2,7 @@
 
 mod clocks;
 mod deleted;
+mod device_types;
 mod groups;
 mod hostile;
 mod killed;
@@ -11,7 +12,6 @@ mod remotes;
 mod stopped;
 mod told;
 mod trees;
-mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use lockstep_protocol::Envelope;
 
 use crate::counted_store::Begun;
-use crate::scene::{Ground, Scene, id, update};
+use crate::scene::{Ground, Scene, id, on_both, update};
 
 /// How many messages the results are for, and how many there are for each.
 fn counts(results: &BTreeMap<String, Vec<Vec<u8>>>) -> (usize, Vec<usize>) {
@@ -186,23 +186,6 @@ async fn a_storm_of_duplicates(ground: Ground) -> Result<()> {
         "{in_vain} repetitions in {batches} batches"
     );
     Ok(())
-}
-
-macro_rules! on_both {
-    ($($test:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() -> anyhow::Result<()> {
-                super::$test(super::Ground::Sqlite).await
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() -> anyhow::Result<()> {
-                super::$test(super::Ground::Postgres).await
-            })*
-        }
-    };
 }
 
 on_both! {

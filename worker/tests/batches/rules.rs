@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use lockstep_protocol::events::{DeviceRemoved, LinknetAction, LinknetChanged, LinknetEnd};
 use lockstep_protocol::{Envelope, Message, WorkResult};
 
-use crate::scene::{Ground, Scene, envelope, hostname, update};
+use crate::scene::{Ground, Scene, envelope, hostname, on_both, update};
 
 const STORM: usize = 10_000;
 /// The most causes that are listed of a device.
@@ -111,23 +111,6 @@ async fn devices_behind_links_are_read_and_flagged(ground: Ground) -> Result<()>
     ensure!((generation(1).await?, generation(2).await?) == (3, 3));
     ensure!(generation(3).await? == 1, "sw3 has no link");
     Ok(())
-}
-
-macro_rules! on_both {
-    ($($test:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() -> anyhow::Result<()> {
-                super::$test(super::Ground::Sqlite).await
-            })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() -> anyhow::Result<()> {
-                super::$test(super::Ground::Postgres).await
-            })*
-        }
-    };
 }
 
 on_both! {

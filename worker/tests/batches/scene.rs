@@ -266,3 +266,22 @@ fn outgoing(envelope: &Envelope) -> Outgoing {
         body: envelope.encode().into(),
     }
 }
+
+/// Runs tests on both databases.
+macro_rules! on_both {
+    ($($test:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() -> anyhow::Result<()> {
+                super::$test($crate::scene::Ground::Sqlite).await
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() -> anyhow::Result<()> {
+                super::$test($crate::scene::Ground::Postgres).await
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
