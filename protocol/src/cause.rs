@@ -43,6 +43,14 @@ pub enum Cause {
     RefreshSettings,
     /// A commit in the templates repository changed a template that the device's configuration is rendered from.
     RefreshTemplates,
+    /// Its running configuration changed outside of Lockstep.
+    Confighash,
+    /// A dry run found that it does not have its intended configuration.
+    SynctoDryrun,
+    /// What was pushed was rolled back after it was confirmed.
+    CommitConfirmFailed,
+    /// An earlier configuration was restored.
+    ApplyConfig,
 }
 
 impl Cause {
@@ -66,6 +74,10 @@ impl Cause {
         Self::MarkedUnsynchronized,
         Self::RefreshSettings,
         Self::RefreshTemplates,
+        Self::Confighash,
+        Self::SynctoDryrun,
+        Self::CommitConfirmFailed,
+        Self::ApplyConfig,
     ];
 
     /// The cause as it is written on the wire and in the store.
@@ -89,6 +101,10 @@ impl Cause {
             Self::MarkedUnsynchronized => "marked_unsynchronized",
             Self::RefreshSettings => "refresh_settings",
             Self::RefreshTemplates => "refresh_templates",
+            Self::Confighash => "confighash",
+            Self::SynctoDryrun => "syncto_dryrun",
+            Self::CommitConfirmFailed => "commit_confirm_failed",
+            Self::ApplyConfig => "apply_config",
         }
     }
 }

@@ -53,6 +53,12 @@ pub enum Code {
     UnknownSchedule,
     /// The cron expression or the time zone is not valid.
     InvalidSchedule,
+    /// The device is not MANAGED.
+    NotManaged,
+    /// The execution is no plan: no dry run of a sync, one that has not ended, or one that is too old.
+    NotAPlan,
+    /// Changes of devices need a plan that was looked at.
+    PlanRequired,
     /// No dead letter has this number.
     UnknownDeadLetter,
     /// The sender may not publish this message: its type, source or reply queue is not one of the sender's.
@@ -75,7 +81,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::InvalidJson,
         Self::InvalidEnvelope,
         Self::InvalidData,
@@ -99,6 +105,9 @@ impl Code {
         Self::ExecutionNotEnded,
         Self::UnknownSchedule,
         Self::InvalidSchedule,
+        Self::NotManaged,
+        Self::NotAPlan,
+        Self::PlanRequired,
         Self::UnknownDeadLetter,
         Self::NotAllowed,
         Self::TooLarge,
@@ -135,6 +144,9 @@ impl Code {
             | Self::ExecutionNotEnded
             | Self::UnknownSchedule
             | Self::InvalidSchedule
+            | Self::NotManaged
+            | Self::NotAPlan
+            | Self::PlanRequired
             | Self::UnknownDeadLetter
             | Self::NotSupported => true,
             Self::InvalidJson
@@ -179,6 +191,9 @@ impl Code {
             Self::ExecutionNotEnded => "execution-not-ended",
             Self::UnknownSchedule => "unknown-schedule",
             Self::InvalidSchedule => "invalid-schedule",
+            Self::NotManaged => "not-managed",
+            Self::NotAPlan => "not-a-plan",
+            Self::PlanRequired => "plan-required",
             Self::UnknownDeadLetter => "unknown-dead-letter",
             Self::NotAllowed => "not-allowed",
             Self::TooLarge => "too-large",

@@ -20,5 +20,5 @@ pub use execution::{
 };
 pub use repository::{RepositoryAcceptRequested, RepositoryRefreshRequested};
 pub use schedule::{ScheduleDeleteRequested, ScheduleSaveRequested};
-pub use sync::{SyncRequested, SyncTargets};
+pub use sync::{SyncAction, SyncRequested, SyncTargets};
 pub use task::{ExecuteOn, RunLimits, TaskDeleteRequested, TaskReference, TaskRequested, TaskSaveRequested};

@@ -50,6 +50,10 @@ pub struct RunLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub canary: Option<std::num::NonZeroU32>,
+    /// After the canary, elements run in waves of so many: each wave begins when all elements of the one before it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub wave: Option<std::num::NonZeroU32>,
     /// Nothing more begins when more than this share of all elements failed, in percent.
     #[serde(
         default,

@@ -106,6 +106,7 @@ impl RunOptions {
             limits: RunLimits {
                 at_once: self.limits.at_once,
                 canary: self.limits.canary,
+                wave: None,
                 max_failed_percent: self.limits.max_failed,
                 deadline_seconds: self.limits.deadline,
             },

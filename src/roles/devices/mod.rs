@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use lockstep_device::eapi::{EapiDriver, EapiOptions};
-use lockstep_device::{DeviceError, DevicePool, PoolOptions, PooledConnection};
+use lockstep_device::{DeviceConnection, DeviceError, DevicePool, PoolOptions, PooledConnection};
 use lockstep_execution::{Devices, TargetDevice};
 
 pub(crate) use credentials::ConfiguredCredentials;
@@ -49,6 +49,12 @@ impl Devices for Fleet {
     async fn connect(&self, device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
         self.0
             .get(&device.hostname, &device.groups, &device.address)
+            .await
+    }
+
+    async fn connect_anew(&self, device: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
+        self.0
+            .open(&device.hostname, &device.groups, &device.address)
             .await
     }
 }

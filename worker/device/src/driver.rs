@@ -2,7 +2,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::{Command, CommandOutput, Credentials, DeviceAddress, DeviceError, Format, Output};
+use crate::{
+    Command, CommandOutput, ConfigurationSessions, Credentials, DeviceAddress, DeviceError, Format, Output,
+};
 
 /// Opens connections to devices of one kind.
 #[async_trait]
@@ -32,6 +34,11 @@ pub trait DeviceConnection: Send + Sync + fmt::Debug {
     /// # Errors
     /// As `run`.
     async fn running_configuration(&mut self) -> Result<String, DeviceError>;
+
+    /// Configuration sessions, by which the configuration is changed. `None` if the driver has none.
+    fn sessions(&mut self) -> Option<&mut dyn ConfigurationSessions> {
+        None
+    }
 
     /// Whether the connection can be used again. False after an error that leaves its state unknown.
     fn is_reusable(&self) -> bool;

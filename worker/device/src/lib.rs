@@ -6,6 +6,7 @@ mod credentials;
 mod driver;
 mod error;
 mod pool;
+mod session;
 
 pub mod eapi;
 
@@ -15,3 +16,4 @@ pub use credentials::{CredentialSource, Credentials};
 pub use driver::{DeviceConnection, DeviceDriver};
 pub use error::{DeviceError, Retryability};
 pub use pool::{DevicePool, PoolOptions, PooledConnection};
+pub use session::{ConfigurationSessions, PendingSession, SessionName, SessionNameError, SessionState};

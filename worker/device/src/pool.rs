@@ -115,6 +115,21 @@ impl DevicePool {
         }
     }
 
+    /// A new connection to the device, which is in no pool.
+    ///
+    /// # Errors
+    /// The device has no credentials, cannot be reached, or refuses the credentials.
+    pub async fn open(
+        &self,
+        hostname: &str,
+        groups: &[String],
+        address: &DeviceAddress,
+    ) -> Result<Box<dyn DeviceConnection>, DeviceError> {
+        let credentials = self.credentials.credentials(hostname, groups);
+        let credentials = credentials.ok_or(DeviceError::NoCredentials)?;
+        self.driver.open(address, &credentials).await
+    }
+
     /// Number of devices with connections.
     pub fn devices(&self) -> usize {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).len()

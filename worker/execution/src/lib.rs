@@ -12,15 +12,15 @@ mod schedule;
 pub mod providers;
 
 /// What [`Devices`] returns.
-pub use lockstep_device::{DeviceError, PooledConnection};
+pub use lockstep_device::{DeviceConnection, DeviceError, PooledConnection};
 
 pub use admission::{Admission, Caps, Limit, Request, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
 pub use cycle::{CycleResult, CycleStep, Steps};
 pub use progress::{Counts, Event, Halt, Progress, StageProgress, Step, next};
 pub use provider::{
-    Devices, Entity, EntityData, Provider, ProviderProperties, ProviderType, StepDone, StepFailure,
-    StepResult, StepRun, TargetDevice,
+    Devices, ElementAttempt, Entity, EntityData, Parked, Provider, ProviderProperties, ProviderType,
+    StepDone, StepFailure, StepResult, StepRun, TargetDevice,
 };
 pub use registry::Registry;
 pub use schedule::{Due, Schedule, ScheduleError};

@@ -3,13 +3,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lockstep_device::{AddressError, DeviceAddress, DeviceError, PooledConnection};
+use jiff::Timestamp;
+use lockstep_device::{AddressError, DeviceAddress, DeviceConnection, DeviceError, PooledConnection};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{ElementState, EntityType, Level};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::cycle::{CheckResult, CycleResult, Produced, Results, Steps, process_by_type};
 
@@ -148,6 +150,8 @@ steps!(
 /// One step on one entity: the entity, those above and below it, the arguments, and what the provider may use.
 #[derive(Debug)]
 pub struct StepRun<'a> {
+    /// The element that the step is a part of.
+    pub element: ElementAttempt,
     /// The entity.
     pub entity: &'a Entity,
     /// The entities above it with their pre-run results, outermost first: the fleet, its groups, the device that is connected to, its device,
@@ -217,6 +221,19 @@ impl StepRun<'_> {
             }
         }
     }
+}
+
+/// An attempt of an element, for providers that keep rows of their own about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ElementAttempt {
+    /// The number of the element.
+    pub element: u64,
+    /// The number of its execution.
+    pub execution: u64,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The worker's session that runs it.
+    pub owner: Uuid,
 }
 
 /// An entity of the fleet, or an item.
@@ -305,6 +322,12 @@ pub trait Devices: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`DeviceError`].
     async fn connect(&self, device: &TargetDevice) -> Result<PooledConnection, DeviceError>;
+
+    /// A new connection to the device: what is read over it shows that the device can be reached now.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    async fn connect_anew(&self, device: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError>;
 }
 
 /// A step was done.
@@ -335,6 +358,18 @@ pub struct StepFailure {
     pub changed: bool,
     /// What the provider has so far: any JSON.
     pub data: Value,
+    /// The step is not possible now, and nothing was done: the element waits without a place and without a lease, and runs from its
+    /// beginning later. Only for elements that run one step on themselves alone.
+    pub parked: Option<Parked>,
+}
+
+/// How long an element that is not possible now waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// When it runs again.
+    pub resume_at: Timestamp,
+    /// When it is skipped instead, with the reason of the failure.
+    pub expires_at: Timestamp,
 }
 
 impl StepFailure {
@@ -346,6 +381,7 @@ impl StepFailure {
             message: message.into(),
             changed: false,
             data: Value::Null,
+            parked: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lockstep_execution::cycle::{
     Half, JournaledStep, PhaseRole, StagePlan, Stopped, Unit, UnitEnd, UnitRun, UnitTree, run_unit, unit_end,
 };
-use lockstep_execution::{CycleResult, CycleStep, Provider, Registry, Steps, or_empty};
+use lockstep_execution::{CycleResult, CycleStep, ElementAttempt, Provider, Registry, Steps, or_empty};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::results::ElementFinished;
 use lockstep_protocol::{ElementState, Level, Stage};
@@ -177,6 +177,12 @@ impl Element {
             PhaseRole::Pre | PhaseRole::Post => Cow::Owned(Value::Object(Map::new())),
         };
         let unit = Unit {
+            element: ElementAttempt {
+                element: self.candidate.number,
+                execution: self.execution.number,
+                attempt: self.attempt(),
+                owner: on.owner.0,
+            },
             provider: &*self.provider,
             steps: self.steps,
             role: task.role,

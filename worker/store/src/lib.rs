@@ -40,6 +40,7 @@ mod merged;
 mod migrated;
 mod neighbor;
 pub mod postgres;
+mod render_facts;
 mod repository;
 mod repository_failure;
 mod retention;
@@ -49,6 +50,7 @@ mod sql;
 pub mod sqlite;
 mod stats;
 mod surroundings;
+mod sync;
 mod type_counts;
 mod unit_of_work;
 
@@ -98,6 +100,7 @@ pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
 pub use link::{Link, LinkChange, LinkEnd, LinkRow};
+pub use render_facts::{DeviceSurroundings, FactsDevice, FactsLink, ManagementDomain, RenderFacts};
 pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
 pub use repository_failure::{RepositoryFailure, RepositoryFailures};
 pub use retention::{Expired, OpenCauses, Records, Retention};
@@ -107,6 +110,10 @@ pub use rows::{
 };
 pub use stats::{DevicesInState, RepositoryState, Sessions, Stats, Summary};
 pub use surroundings::{Hostnames, Surroundings};
+pub use sync::{
+    RunningElement, SyncBinding, SyncDiff, SyncElement, SyncElementQuery, SyncIntent, SyncPlans, SyncRuns,
+    SyncedDevice,
+};
 pub use unit_of_work::{Transaction, UnitOfWork};
 
 /// Reads the records of processed messages.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_execution::{
-    CycleStep, DeviceError, Devices, PooledConnection, Provider, ProviderProperties, ProviderType, StepDone,
-    StepFailure, StepRun, Steps, TargetDevice,
+    CycleStep, DeviceConnection, DeviceError, Devices, PooledConnection, Provider, ProviderProperties,
+    ProviderType, StepDone, StepFailure, StepRun, Steps, TargetDevice,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
@@ -194,6 +194,10 @@ pub(crate) struct NoDevices;
 #[async_trait]
 impl Devices for NoDevices {
     async fn connect(&self, _device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
+        Err(DeviceError::NoCredentials)
+    }
+
+    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
         Err(DeviceError::NoCredentials)
     }
 }

@@ -14,7 +14,7 @@ use lockstep_cvp::Policy;
 use lockstep_cvp_provider::{CvpSweep, SweptCluster};
 use lockstep_device::eapi::{EapiDriver, EapiOptions};
 use lockstep_device::{
-    CredentialSource, Credentials, DeviceError, DevicePool, PoolOptions, PooledConnection,
+    CredentialSource, Credentials, DeviceConnection, DeviceError, DevicePool, PoolOptions, PooledConnection,
 };
 use lockstep_execution::{
     Caps, CycleStep, Devices, Provider, ProviderProperties, ProviderType, Registry, StepDone, StepFailure,
@@ -241,6 +241,10 @@ impl Devices for NoDevices {
     async fn connect(&self, _device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
         Err(DeviceError::NoCredentials)
     }
+
+    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
+        Err(DeviceError::NoCredentials)
+    }
 }
 
 /// Connections to simulated devices, as a worker has them.
@@ -282,6 +286,12 @@ impl Devices for SimulatedDevices {
     async fn connect(&self, device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
         self.0
             .get(&device.hostname, &device.groups, &device.address)
+            .await
+    }
+
+    async fn connect_anew(&self, device: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
+        self.0
+            .open(&device.hostname, &device.groups, &device.address)
             .await
     }
 }

@@ -99,6 +99,7 @@ async fn call_contained(unit: &Unit<'_>, run: &UnitRun, index: usize, step: Cycl
     above.extend(unit.above.iter().rev().map(|(entity, value)| (entity, value)));
     above.reverse();
     let step_run = StepRun {
+        element: unit.element,
         entity: &nodes[index].entity,
         above: &above,
         pre_run: if step.is_pre_run() {

@@ -9,7 +9,7 @@ use super::{
     CycleResult, CycleStep, Journal, JournaledStep, Node, PhaseRole, Produced, Results, Steps, UnitTree,
 };
 use crate::provider::EntityData;
-use crate::{Devices, Entity, Provider};
+use crate::{Devices, ElementAttempt, Entity, Provider};
 
 /// The reason of an entity that was skipped because one above it failed.
 pub const PARENT_FAILED: &str = "parent-failed";
@@ -28,6 +28,8 @@ pub enum Half {
 /// A unit: the entities that one worker runs the steps of a stage on, at a stretch.
 #[derive(Debug)]
 pub struct Unit<'a> {
+    /// The element.
+    pub element: ElementAttempt,
     /// The provider of the phase.
     pub provider: &'a dyn Provider,
     /// Its steps with these arguments.

@@ -2,7 +2,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use lockstep_execution::cycle::{Unit, UnitRun, UnitTree, run_unit};
-use lockstep_execution::{DeviceError, Devices, Entity, PooledConnection, ProviderType, TargetDevice};
+use lockstep_execution::{
+    DeviceConnection, DeviceError, Devices, Entity, PooledConnection, ProviderType, TargetDevice,
+};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{ElementState, Level};
 use serde_json::Value;
@@ -21,6 +23,10 @@ impl Devices for Unreachable {
     async fn connect(&self, device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
         let mut tried = self.0.lock().expect("nobody panics while it holds it");
         tried.push(device.hostname.clone());
+        Err(DeviceError::NoCredentials)
+    }
+
+    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
         Err(DeviceError::NoCredentials)
     }
 }

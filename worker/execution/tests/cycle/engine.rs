@@ -9,8 +9,8 @@ use lockstep_execution::cycle::{
     unit_end,
 };
 use lockstep_execution::{
-    Counts, CycleResult, DeviceError, Devices, Entity, EntityData, Event, PooledConnection, Progress,
-    StageProgress, Step, TargetDevice, next,
+    Counts, CycleResult, DeviceConnection, DeviceError, Devices, ElementAttempt, Entity, EntityData, Event,
+    PooledConnection, Progress, StageProgress, Step, TargetDevice, next,
 };
 use lockstep_protocol::{ElementOutcome, ElementState, EntityType, ExecutionState, Level};
 use serde_json::{Value, json};
@@ -26,6 +26,10 @@ pub(crate) struct Nothing;
 #[async_trait]
 impl Devices for Nothing {
     async fn connect(&self, _: &TargetDevice) -> Result<PooledConnection, DeviceError> {
+        Err(DeviceError::NoCredentials)
+    }
+
+    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
         Err(DeviceError::NoCredentials)
     }
 }
@@ -64,6 +68,7 @@ pub(crate) fn unit<'a>(
     arguments: &'a Value,
 ) -> Unit<'a> {
     Unit {
+        element: ElementAttempt::default(),
         provider,
         steps: provider.steps,
         role: PhaseRole::Main,

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use lockstep_execution::cycle::PhaseRole::{self, Main, Pre};
 use lockstep_execution::cycle::{Check, CheckResult, Half, Produced, Unit, UnitRun, run_unit};
-use lockstep_execution::{CycleResult, Entity, EntityData, Registry, check_arguments};
+use lockstep_execution::{CycleResult, ElementAttempt, Entity, EntityData, Registry, check_arguments};
 use lockstep_protocol::{ElementState, EntityType, Level};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -79,6 +79,7 @@ async fn run(
     let cancel = CancellationToken::new();
     let run_arguments = json!({"most": 3});
     let unit = Unit {
+        element: ElementAttempt::default(),
         provider: &*provider,
         steps: provider.steps(arguments),
         role,

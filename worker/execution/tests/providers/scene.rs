@@ -6,12 +6,12 @@ use anyhow::Result;
 use async_trait::async_trait;
 use lockstep_device::eapi::{EapiDriver, EapiOptions};
 use lockstep_device::{
-    CredentialSource, Credentials, DeviceError, DevicePool, PoolOptions, PooledConnection,
+    CredentialSource, Credentials, DeviceConnection, DeviceError, DevicePool, PoolOptions, PooledConnection,
 };
 use lockstep_execution::cycle::{CheckResult, Results};
 use lockstep_execution::{
-    CycleResult, Devices, Entity, EntityData, Registry, StepDone, StepFailure, StepRun, TargetDevice,
-    check_arguments,
+    CycleResult, Devices, ElementAttempt, Entity, EntityData, Registry, StepDone, StepFailure, StepRun,
+    TargetDevice, check_arguments,
 };
 use lockstep_protocol::{EntityType, Level};
 use lockstep_simulators::fleet::{Behaviour, Device, FleetSimulator, Options};
@@ -33,6 +33,12 @@ impl Devices for Pool {
     async fn connect(&self, device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
         self.0
             .get(&device.hostname, &device.groups, &device.address)
+            .await
+    }
+
+    async fn connect_anew(&self, device: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
+        self.0
+            .open(&device.hostname, &device.groups, &device.address)
             .await
     }
 }
@@ -139,6 +145,7 @@ impl Scene {
             device: target,
         };
         let run = StepRun {
+            element: ElementAttempt::default(),
             entity: &entity,
             above: &[],
             pre_run: &Value::Null,

@@ -183,6 +183,7 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V6__run_cycle.sql"),
         include_str!("../migrations/sqlite/V7__causes.sql"),
         include_str!("../migrations/sqlite/V8__rules.sql"),
+        include_str!("../migrations/sqlite/V9__sync.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }

@@ -1,0 +1,1 @@
+//! The settings of one device: which files apply, merged and filtered.

@@ -1,0 +1,8 @@
+//! The provider `sync`: brings a device in lockstep with its intended configuration, and sets its flag only if that is true.
+//!
+//! The run of one device: superseded? → drift? → render → difference → (dry run: stop) → intent row → commit with a timer → read back
+//! over a new connection → lease still held? → confirm → verify → flag. It knows no messages and no queues.
+
+mod ports;
+
+pub use ports::{Conclusion, RenderFailure, Renderer, SyncFlags};
