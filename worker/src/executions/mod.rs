@@ -33,12 +33,13 @@ mod settle;
 mod start;
 mod step_data;
 mod sweep;
+mod sync;
 mod tasks;
 mod unit;
 
 pub use context::ExecutionContext;
 pub use element_runner::ElementRunner;
 pub use message::ExecutionMessage;
-pub use options::ExecutionOptions;
+pub use options::{ExecutionOptions, SyncOptions};
 pub use periodic::ElementsTask;
 pub use runner::ExecutionRunner;

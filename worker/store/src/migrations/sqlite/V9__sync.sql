@@ -57,6 +57,8 @@ CREATE TABLE sync_element (
 ) STRICT;
 
 CREATE INDEX sync_element_execution ON sync_element (execution, element);
+-- Where texts are to be removed.
+CREATE INDEX sync_element_texts ON sync_element (element) WHERE diff IS NOT NULL OR rendered IS NOT NULL OR previous IS NOT NULL;
 
 -- What a run is about to do on a device, from before its commit until its end.
 CREATE TABLE sync_intent (
