@@ -16,6 +16,8 @@ mod element;
 mod element_end;
 mod element_runner;
 mod finish;
+#[cfg(test)]
+mod fixtures;
 mod journal;
 mod message;
 mod names;
