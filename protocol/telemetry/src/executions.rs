@@ -9,7 +9,7 @@ use metrics::{Counter, Gauge, Histogram};
 use crate::families::{CLAIM_SECONDS, ELEMENTS_ENDED, ELEMENTS_RUNNING, ELEMENTS_WAITING, FINISH_SECONDS};
 
 /// What elements wait for, as a label.
-pub const WAITING_FOR: [&str; 8] = [
+pub const WAITING_FOR: [&str; 9] = [
     "stop",
     "overall",
     "provider",
@@ -18,6 +18,7 @@ pub const WAITING_FOR: [&str; 8] = [
     "device",
     "cluster",
     "stage",
+    "parked",
 ];
 
 const OUTCOMES: [(ElementOutcome, &str); 3] = [

@@ -85,19 +85,39 @@ pub fn admit<S: Ord + Clone, H: Clone>(
     answers
 }
 
-/// How many elements of an execution may run at once by its own limits, if they bound it. While it is in its canary, in the stage that
-/// the canary is about, these are the elements of the canary that have not ended; `ended` counts those that ended that stage.
-pub fn execution_cap(limits: &RunLimits, in_canary: bool, ended: u64) -> Option<u32> {
-    let canary = limits.canary.filter(|_| in_canary);
-    let canary = canary.map(|canary| {
-        canary
-            .get()
-            .saturating_sub(u32::try_from(ended).unwrap_or(u32::MAX))
+/// How far an execution is in the stage that its canary and its waves are about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Staged {
+    /// Whether it is in its canary.
+    pub in_canary: bool,
+    /// How many elements ended the stage.
+    pub ended: u64,
+    /// How many began and are parked: they have not ended, so nothing takes their places in the canary or in the wave.
+    pub parked: u64,
+}
+
+/// How many elements of an execution may run at once by its own limits, if they bound it: those of the canary that have not ended, after
+/// that those of the wave. `staged` is `None` in stages that these are not about.
+pub fn execution_cap(limits: &RunLimits, staged: Option<Staged>) -> Option<u32> {
+    let staged = staged.and_then(|staged| {
+        let open = last_of_wave(limits, staged)?.saturating_sub(staged.ended + staged.parked);
+        Some(u32::try_from(open).unwrap_or(u32::MAX))
     });
-    canary
+    staged
         .into_iter()
         .chain(limits.at_once.map(NonZeroU32::get))
         .min()
+}
+
+/// How many elements will have ended when the canary has, or the wave that runs. `None` if neither bounds the execution.
+fn last_of_wave(limits: &RunLimits, staged: Staged) -> Option<u64> {
+    let canary = limits.canary.map_or(0, |canary| u64::from(canary.get()));
+    if staged.in_canary && canary > 0 {
+        return Some(canary);
+    }
+    let wave = u64::from(limits.wave?.get());
+    let waves = staged.ended.saturating_sub(canary) / wave;
+    Some(canary.saturating_add((waves + 1).saturating_mul(wave)))
 }
 
 /// How many of the elements of a new execution are queued at once, and the scope that the others wait for, if there are others.
@@ -319,8 +339,57 @@ mod tests {
             (5, 0, true, u64::MAX, Some(0)),
         ];
         for (canary, at_once, in_canary, ended, expected) in table {
-            let cap = execution_cap(&limits(canary, at_once), in_canary, ended);
+            let staged = Staged {
+                in_canary,
+                ended,
+                parked: 0,
+            };
+            let cap = execution_cap(&limits(canary, at_once), Some(staged));
             assert_eq!(cap, expected, "{canary} {at_once} {in_canary} {ended}");
+        }
+    }
+
+    #[test]
+    fn a_wave_begins_when_all_before_it_ended_and_nothing_takes_the_place_of_what_is_parked() {
+        let limits = |canary: u32, wave: u32, at_once: u32| RunLimits {
+            canary: NonZeroU32::new(canary),
+            wave: NonZeroU32::new(wave),
+            at_once: NonZeroU32::new(at_once),
+            ..RunLimits::default()
+        };
+        // 0 is no limit; canary, wave, at once, in the canary, ended, parked
+        let table = [
+            ((0, 3, 0), (false, 0, 0), Some(3)),
+            ((0, 3, 0), (false, 2, 0), Some(1)),
+            ((0, 3, 0), (false, 2, 1), Some(0)),
+            ((0, 3, 0), (false, 3, 0), Some(3)),
+            ((0, 3, 0), (false, 4, 0), Some(2)),
+            ((0, 3, 0), (false, u64::MAX, 0), Some(0)),
+            ((2, 3, 0), (true, 0, 0), Some(2)),
+            ((2, 3, 0), (true, 1, 1), Some(0)),
+            ((2, 3, 0), (false, 2, 0), Some(3)),
+            ((2, 3, 0), (false, 4, 0), Some(1)),
+            ((2, 3, 0), (false, 5, 0), Some(3)),
+            ((2, 3, 2), (false, 5, 0), Some(2)),
+            ((2, 3, 2), (false, 5, 2), Some(1)),
+            // What is parked takes no place where only the number at once is bounded.
+            ((0, 0, 4), (false, 9, 3), Some(4)),
+            ((2, 0, 0), (false, 2, 3), None),
+        ];
+        for ((canary, wave, at_once), (in_canary, ended, parked), expected) in table {
+            let staged = Staged {
+                in_canary,
+                ended,
+                parked,
+            };
+            let limits = limits(canary, wave, at_once);
+            assert_eq!(
+                execution_cap(&limits, Some(staged)),
+                expected,
+                "{limits:?} {staged:?}"
+            );
+            let of_other_stage = NonZeroU32::new(at_once).map(NonZeroU32::get);
+            assert_eq!(execution_cap(&limits, None), of_other_stage);
         }
     }
 }

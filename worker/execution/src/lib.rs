@@ -14,7 +14,7 @@ pub mod providers;
 /// What [`Devices`] returns.
 pub use lockstep_device::{DeviceConnection, DeviceError, PooledConnection};
 
-pub use admission::{Admission, Caps, Limit, Request, admit, execution_cap, initially, releasable};
+pub use admission::{Admission, Caps, Limit, Request, Staged, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
 pub use cycle::{CycleResult, CycleStep, Steps};
 pub use progress::{Counts, Event, Halt, Progress, StageProgress, Step, next};

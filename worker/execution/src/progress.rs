@@ -3,7 +3,7 @@
 use lockstep_protocol::commands::RunLimits;
 use lockstep_protocol::{ExecutionState, Stage};
 
-use crate::admission::execution_cap;
+use crate::admission::{Staged, execution_cap};
 use crate::cycle::StagePlan;
 
 /// Executions with fewer elements do not report their progress.
@@ -22,6 +22,8 @@ pub struct Progress {
     pub paused: bool,
     /// Whether only the elements of its canary may begin. True from the start if it has a canary.
     pub in_canary: bool,
+    /// How many elements began and are parked.
+    pub parked: u64,
     /// Why nothing more begins at all.
     pub halt: Option<Halt>,
     /// Why it was halted or ended so, for people.
@@ -239,7 +241,13 @@ pub fn next(progress: &Progress, event: &Event) -> (Progress, Vec<Step>) {
 impl Progress {
     /// How many elements may run at once by its own limits, if they bound it.
     pub fn cap(&self) -> Option<u32> {
-        execution_cap(&self.limits, self.is_canary_stage(), self.stage.ended)
+        let is_staged = self.stage.index == self.plan.canary(self.main);
+        let staged = is_staged.then_some(Staged {
+            in_canary: self.in_canary,
+            ended: self.stage.ended,
+            parked: self.parked,
+        });
+        execution_cap(&self.limits, staged)
     }
 
     /// Whether the elements of its canary run, or are about to. In stages before, nothing is held back for the canary.

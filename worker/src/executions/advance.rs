@@ -101,7 +101,7 @@ pub(super) async fn advance(
     Ok(aftermath)
 }
 
-fn skipped_elements(skipped: u64) -> Event {
+pub(super) fn skipped_elements(skipped: u64) -> Event {
     Event::ElementsEnded {
         done: 0,
         failed: 0,
@@ -262,6 +262,7 @@ fn progress(row: &ExecutionRow) -> Progress {
         limits: *row.request.limits(),
         paused: row.paused,
         in_canary: row.in_canary,
+        parked: row.parked,
         halt: row.halt.map(decided),
         reason: row.reason.clone(),
         plan: stages(&row.request),

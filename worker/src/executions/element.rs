@@ -6,13 +6,15 @@ use std::sync::Arc;
 use lockstep_execution::cycle::{
     Half, JournaledStep, PhaseRole, StagePlan, Stopped, Unit, UnitEnd, UnitRun, UnitTree, run_unit, unit_end,
 };
-use lockstep_execution::{CycleResult, CycleStep, ElementAttempt, Provider, Registry, Steps, or_empty};
+use lockstep_execution::{
+    CycleResult, CycleStep, ElementAttempt, Parked, Provider, Registry, Steps, or_empty,
+};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::results::ElementFinished;
 use lockstep_protocol::{ElementState, Level, Stage};
 use lockstep_store::{
-    CandidateElement, ElementEnd, ElementOwner, EntityResult, ExecutionRow, JsonText, PlannedStage,
-    StoreError, UnitEntities,
+    CandidateElement, ElementEnd, ElementOwner, EntityResult, ExecutionRow, JsonText, ParkedElement,
+    PlannedStage, StoreError, UnitEntities,
 };
 use serde_json::{Map, Value};
 
@@ -213,7 +215,26 @@ impl Element {
                 run.stop(&unit, reason, message);
             }
         }
+        if let Some(parked) = run.parked.filter(|_| stopped.is_none() && self.is_simple()) {
+            return Some(self.parked(&run, parked));
+        }
         Some(self.end(run, unit.half, task, &earlier, stopped.is_some()))
+    }
+
+    /// The element waits, and begins anew later.
+    fn parked(&self, run: &UnitRun, parked: Parked) -> ElementEnd {
+        let failed = run.results.iter().find(|result| result.is_failed());
+        let waits = UnitEnd {
+            reason: failed.and_then(|failed| failed.reason.clone()),
+            message: failed.and_then(|failed| failed.message.clone()),
+            ..goes_on_later()
+        };
+        let mut end = bounded(self.row(waits));
+        end.parked = Some(ParkedElement {
+            resume_at: parked.resume_at,
+            expires_at: parked.expires_at,
+        });
+        end
     }
 
     /// How the element ends its stage.
@@ -319,6 +340,7 @@ impl Element {
             attempt: self.attempt(),
             state: end.state,
             next: None,
+            parked: None,
             reason: end.reason,
             message: end.message,
             changed: end.changed,
@@ -330,7 +352,7 @@ impl Element {
         }
     }
 
-    /// The result about its end. `None` if it goes on in a later stage.
+    /// The result about its end. `None` if it goes on in a later stage, or is parked.
     pub(super) fn finished(&self, end: &ElementEnd) -> Option<ElementFinished> {
         let candidate = &self.candidate;
         Some(ElementFinished {

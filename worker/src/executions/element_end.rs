@@ -140,6 +140,7 @@ pub(super) fn bounded(mut end: ElementEnd) -> ElementEnd {
     ElementEnd {
         state: ElementState::Failed,
         next: None,
+        parked: None,
         reason: Some("too-large".to_owned()),
         message: Some(message),
         data: JsonText::null(),
@@ -297,6 +298,7 @@ mod tests {
             attempt: 1,
             state: ElementState::Successful,
             next: None,
+            parked: None,
             reason: None,
             message: Some("ä".repeat(MAX_MESSAGE)),
             changed: true,

@@ -441,6 +441,7 @@ impl Worker {
             reason: Some("store-refused".to_owned()),
             message: Some(format!("the store refused its result: {error}")),
             next: None,
+            parked: None,
             data: JsonText::null(),
             results: Vec::new(),
             facts: Vec::new(),

@@ -89,6 +89,10 @@ pub(super) async fn finish_in(
     }
     let now = context.now(facts);
     for row in &mut rows {
+        let parked = finished.ended.iter();
+        row.parked += parked
+            .filter(|element| element.parked && element.execution == row.number)
+            .count() as u64;
         let event = event(row.number, &finished.ended, ends);
         let Some(event) = event else { continue };
         let followed = advance(tx, facts, row, event, now, options, grace).await?;
@@ -120,7 +124,7 @@ pub(super) async fn finish_in(
 fn event(execution: u64, ended: &[EndedElement], ends: &[Ends]) -> Option<Event> {
     let ended: Vec<&EndedElement> = ended
         .iter()
-        .filter(|element| element.execution == execution)
+        .filter(|element| element.execution == execution && !element.parked)
         .collect();
     let outcomes = |outcome| {
         let of_outcome = ended.iter().filter(|element| element.state.outcome() == outcome);
@@ -192,6 +196,7 @@ mod tests {
             attempt: 1,
             state,
             next,
+            parked: None,
             reason: None,
             message: None,
             changed: false,
@@ -229,6 +234,7 @@ mod tests {
                 number,
                 execution,
                 state,
+                parked: false,
                 frees: Vec::new(),
             })
             .collect();

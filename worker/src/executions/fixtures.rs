@@ -51,6 +51,7 @@ pub(super) fn execution(provider: &str, task_arguments: Value, limits: RunLimits
         halt: None,
         in_canary: false,
         counts: ElementCounts::default(),
+        parked: 0,
         stage: StageRow::default(),
     }
 }

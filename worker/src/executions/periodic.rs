@@ -15,7 +15,7 @@ use lockstep_telemetry::executions::{WAITING_FOR, waiting};
 use serde_json::Value;
 
 use super::ExecutionContext;
-use super::advance::{Aftermath, CHUNK, advance, own_cap};
+use super::advance::{Aftermath, CHUNK, advance, own_cap, release_own, skipped_elements};
 use super::announce::{Announcement, Announcer};
 use super::claim::cap;
 use super::cluster::with_turn;
@@ -127,6 +127,46 @@ impl ElementsTask {
                 queued,
                 ..Aftermath::default()
             },
+            ..Written::default()
+        })
+    }
+
+    /// Parked elements: those whose time is over are skipped, and those whose time has come are queued.
+    async fn parked(
+        &self,
+        tx: &mut (dyn ExecutionTransaction + '_),
+        facts: &mut Facts,
+    ) -> Result<Written, StoreError> {
+        let options = &self.context.options;
+        let expired = tx.expired_parked(PAGE).await?;
+        let mut aftermath = Aftermath::default();
+        if !expired.is_empty() {
+            let executions = tx.executions_of(&expired).await?;
+            let rows = tx.lock_numbers(&executions).await?;
+            let skipped = tx.skip_parked(&expired).await?;
+            let now = self.context.now(facts);
+            for mut row in rows {
+                let of_row = skipped.iter().filter(|element| element.execution == row.number);
+                let count = of_row.count() as u64;
+                if count == 0 {
+                    continue;
+                }
+                row.parked = row.parked.saturating_sub(count);
+                let event = skipped_elements(count);
+                let grace = options.overdue_after;
+                aftermath.join(advance(tx, facts, &mut row, event, now, options, grace).await?);
+                let goes_on = row.ended_at.is_none() && row.halt.is_none() && !row.paused;
+                if goes_on && own_cap(&row).is_some() {
+                    aftermath.queued.extend(release_own(tx, &row, grace).await?);
+                }
+            }
+        }
+        let resumed = tx.resume_parked(PAGE, options.overdue_after).await?;
+        let more = expired.len() == PAGE as usize || resumed.len() == PAGE as usize;
+        aftermath.queued.extend(resumed);
+        Ok(Written {
+            more: more || aftermath.more,
+            aftermath,
             ..Written::default()
         })
     }
@@ -274,6 +314,7 @@ impl ElementsTask {
             match part {
                 Part::Expired => self.expired(&mut *tx, &mut facts).await?,
                 Part::Neglected => self.neglected(&mut *tx, &mut facts).await?,
+                Part::Parked => self.parked(&mut *tx, &mut facts).await?,
                 Part::Waiting => self.waiting(&mut *tx).await?,
                 Part::Overdue => self.overdue(&mut *tx).await?,
                 Part::Unannounced => {
@@ -335,6 +376,7 @@ impl PeriodicTask for ElementsTask {
 enum Part {
     Expired,
     Neglected,
+    Parked,
     Waiting,
     Overdue,
     Unannounced,
@@ -343,9 +385,10 @@ enum Part {
 
 impl Part {
     /// All parts, in the order in which they run: what ends makes room for what waits.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Expired,
         Self::Neglected,
+        Self::Parked,
         Self::Waiting,
         Self::Overdue,
         Self::Unannounced,
@@ -356,6 +399,7 @@ impl Part {
         match self {
             Self::Expired => "expired elements",
             Self::Neglected => "executions",
+            Self::Parked => "parked elements",
             Self::Waiting => "waiting elements",
             Self::Overdue => "overdue elements",
             Self::Unannounced => "unannounced elements",
@@ -418,6 +462,7 @@ fn end(element: &ExpiredElement, reason: &str, message: &str) -> ElementEnd {
         message: Some(message.to_owned()),
         changed: false,
         next: None,
+        parked: None,
         data: JsonText::null(),
         results: Vec::new(),
         facts: Vec::new(),
@@ -456,6 +501,7 @@ fn tally(counts: &BTreeMap<CapScope, u32>) -> [usize; WAITING_FOR.len()] {
             CapScope::Device(_) => 5,
             CapScope::Cluster(_) => 6,
             CapScope::Stage(..) => 7,
+            CapScope::Parked => 8,
         };
         tally[place] += *waiting as usize;
     }
@@ -516,6 +562,6 @@ mod tests {
             (CapScope::Device("sw2".to_owned()), 3),
             (CapScope::Stop, 1),
         ];
-        assert_eq!(tally(&counts.into()), [1, 0, 0, 0, 0, 5, 0, 0]);
+        assert_eq!(tally(&counts.into()), [1, 0, 0, 0, 0, 5, 0, 0, 0]);
     }
 }

@@ -1,7 +1,7 @@
 //! Begins executions: stores them with their elements, in the transaction that accepts the request.
 
 use jiff::Timestamp;
-use lockstep_execution::{Event, execution_cap, initially};
+use lockstep_execution::{Event, Staged, execution_cap, initially};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
 use lockstep_protocol::results::ExecutionAccepted;
 use lockstep_protocol::topology::Lane;
@@ -199,8 +199,12 @@ fn deadline(limits: &RunLimits, now: Timestamp) -> Option<Timestamp> {
 /// How many elements of the first stage of a new execution may run at once by its own limits.
 fn own_cap(new: &NewExecution) -> Option<(CapScope, u32)> {
     let limits = new.limits();
-    let in_canary = limits.canary.is_some() && stages(new).canary(main(new)) == 0;
-    execution_cap(limits, in_canary, 0).map(|cap| (ITSELF, cap))
+    let is_staged = stages(new).canary(main(new)) == 0;
+    let staged = is_staged.then_some(Staged {
+        in_canary: limits.canary.is_some(),
+        ..Staged::default()
+    });
+    execution_cap(limits, staged).map(|cap| (ITSELF, cap))
 }
 
 fn missing_entities(new: &NewExecution, missing: &[u64]) -> Rejection {

@@ -215,6 +215,7 @@ async fn end(store: &PostgresStore, group: &[u64], owner: ElementOwner) -> anyho
         attempt: 1,
         state: ElementState::Successful,
         next: None,
+        parked: None,
         reason: None,
         message: Some("answered in 12 ms".to_owned()),
         changed: false,

@@ -172,6 +172,7 @@ fn take_over(unit: &Unit<'_>, run: &mut UnitRun, index: usize, pre_run: bool, is
 }
 
 fn fail(unit: &Unit<'_>, run: &mut UnitRun, index: usize, failure: StepFailure) {
+    run.parked = failure.parked;
     let result = &mut run.results[index];
     result.state = unit.role.failed(failure.state);
     result.reason = Some(failure.reason.to_owned());

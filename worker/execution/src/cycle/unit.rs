@@ -9,7 +9,7 @@ use super::{
     CycleResult, CycleStep, Journal, JournaledStep, Node, PhaseRole, Produced, Results, Steps, UnitTree,
 };
 use crate::provider::EntityData;
-use crate::{Devices, ElementAttempt, Entity, Provider};
+use crate::{Devices, ElementAttempt, Entity, Parked, Provider};
 
 /// The reason of an entity that was skipped because one above it failed.
 pub const PARENT_FAILED: &str = "parent-failed";
@@ -71,6 +71,8 @@ pub struct UnitRun {
     pub produced: Produced,
     /// The index of the entity whose step runs. After the end: the step in which the unit was dropped, or failed when it was told to stop.
     pub running: Option<usize>,
+    /// Set if the step that failed is not possible now.
+    pub parked: Option<Parked>,
     /// The entities whose pre-run step ended in an earlier stage or attempt.
     pub(super) prepared: Vec<bool>,
 }

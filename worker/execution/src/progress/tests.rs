@@ -22,6 +22,7 @@ pub(super) fn progress(elements: u64) -> Progress {
         limits: RunLimits::default(),
         paused: false,
         in_canary: false,
+        parked: 0,
         halt: None,
         reason: None,
         plan: one_stage(),

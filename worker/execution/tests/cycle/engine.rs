@@ -142,6 +142,7 @@ pub(crate) async fn execute(phases: &[Planned<'_>]) -> Ran {
         limits: lockstep_protocol::commands::RunLimits::default(),
         paused: false,
         in_canary: false,
+        parked: 0,
         halt: None,
         reason: None,
         plan: plan.clone(),

@@ -22,13 +22,13 @@ fn rejected(data: &Value, is_required: bool) -> Option<(Code, String)> {
     Some((rejection.code, rejection.place))
 }
 
-fn invalid(place: &str) -> Option<(Code, String)> {
-    Some((Code::InvalidData, place.to_owned()))
+fn invalid(place: &str) -> (Code, String) {
+    (Code::InvalidData, place.to_owned())
 }
 
 #[test]
 fn a_request_says_exactly_which_devices_and_may_need_a_plan() {
-    let plan_required = || Some((Code::PlanRequired, "$.data.dry_run".to_owned()));
+    let plan_required = (Code::PlanRequired, "$.data.dry_run".to_owned());
     let host = json!({"hostname": "sw1"});
     let live = json!({"targets": "all", "dry_run": false});
     let table = [
@@ -39,31 +39,35 @@ fn a_request_says_exactly_which_devices_and_may_need_a_plan() {
             None,
         ),
         (live.clone(), false, None),
-        (live, true, plan_required()),
+        (live, true, Some(plan_required)),
         (json!({"plan": ID, "dry_run": false}), true, None),
         (json!({"rollback": ID, "force": true}), true, None),
-        (json!({}), false, invalid("$.data")),
+        (json!({}), false, Some(invalid("$.data"))),
         (
             json!({"targets": "all", "plan": ID, "dry_run": false}),
             false,
-            invalid("$.data"),
+            Some(invalid("$.data")),
         ),
-        (json!({"rollback": ID, "plan": ID}), false, invalid("$.data")),
-        (json!({"plan": ID}), false, invalid("$.data.dry_run")),
+        (
+            json!({"rollback": ID, "plan": ID}),
+            false,
+            Some(invalid("$.data")),
+        ),
+        (json!({"plan": ID}), false, Some(invalid("$.data.dry_run"))),
         (
             json!({"plan": ID, "dry_run": false, "force": true}),
             false,
-            invalid("$.data.force"),
+            Some(invalid("$.data.force")),
         ),
         (
             json!({"plan": ID, "dry_run": false, "resync": true}),
             false,
-            invalid("$.data.resync"),
+            Some(invalid("$.data.resync")),
         ),
         (
             json!({"rollback": ID, "dry_run": false}),
             false,
-            invalid("$.data.dry_run"),
+            Some(invalid("$.data.dry_run")),
         ),
     ];
     for (data, is_required, expected) in table {
@@ -78,7 +82,7 @@ fn what_an_action_does_not_take_is_refused() {
     let table = [
         (
             json!({"plan": ID, "dry_run": false, "action": "render"}),
-            invalid("$.data.action"),
+            Some(invalid("$.data.action")),
         ),
         (json!({"targets": "all", "action": "drift"}), None),
         (
@@ -91,11 +95,11 @@ fn what_an_action_does_not_take_is_refused() {
         ),
         (
             json!({"targets": "all", "action": "accept-drift"}),
-            invalid("$.data.targets"),
+            Some(invalid("$.data.targets")),
         ),
         (
             json!({"targets": "all", "action": "list-sessions"}),
-            invalid("$.data.targets"),
+            Some(invalid("$.data.targets")),
         ),
         (json!({"targets": host(), "action": "list-sessions"}), None),
         (
@@ -104,11 +108,11 @@ fn what_an_action_does_not_take_is_refused() {
         ),
         (
             json!({"targets": host(), "action": "abort-session"}),
-            invalid("$.data.session"),
+            Some(invalid("$.data.session")),
         ),
         (
             json!({"targets": host(), "session": "s"}),
-            invalid("$.data.session"),
+            Some(invalid("$.data.session")),
         ),
         (
             json!({"targets": host(), "action": "render", "commit": commit}),
@@ -116,7 +120,7 @@ fn what_an_action_does_not_take_is_refused() {
         ),
         (
             json!({"targets": host(), "commit": commit}),
-            invalid("$.data.commit"),
+            Some(invalid("$.data.commit")),
         ),
     ];
     for (data, expected) in table {

@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{ElementState, EntityType, GroupName, Hostname, SyncTarget};
@@ -184,6 +185,8 @@ pub struct ElementEnd {
     pub state: ElementState,
     /// The stage in which it goes on. `None` if it ends.
     pub next: Option<u16>,
+    /// It does not end, but waits and begins again; the state is PENDING. Only its reason and its message are kept.
+    pub parked: Option<ParkedElement>,
     /// Why it failed or was skipped: a word for programs.
     pub reason: Option<String>,
     /// What happened, for people.
@@ -200,6 +203,15 @@ pub struct ElementEnd {
     pub checks: Vec<NewCheck>,
     /// Items that it found: name and data. Each becomes an element of the next stage.
     pub items: Vec<(String, Value)>,
+}
+
+/// How long an element is parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ParkedElement {
+    /// When it is queued again.
+    pub resume_at: Timestamp,
+    /// When it is skipped instead.
+    pub expires_at: Timestamp,
 }
 
 /// A fact about an entity. It replaces the one with the same key; the earlier ones are its history.
@@ -222,8 +234,10 @@ pub struct EndedElement {
     pub number: u64,
     /// The number of its execution.
     pub execution: u64,
-    /// How it ended. PENDING if it goes on in a later stage.
+    /// How it ended. PENDING if it goes on in a later stage, or is parked.
     pub state: ElementState,
+    /// Whether it is parked.
+    pub parked: bool,
     /// What it no longer occupies: its device, and the groups of its device among those that have a cap.
     pub frees: Vec<CapScope>,
 }

@@ -8,7 +8,7 @@ use lockstep_protocol::{ElementOutcome, ElementState, EntityType, ExecutionState
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{CapScope, ElementOwner, ExecutionRow, NamedEntities, RenewedElements, StopRow};
+use super::{CapScope, ElementOwner, ExecutionRow, NamedEntities, ParkedElement, RenewedElements, StopRow};
 use crate::StoreError;
 
 /// Reads executions and their elements, and renews running elements.
@@ -134,6 +134,8 @@ pub struct ElementRow {
     pub stage: u16,
     /// What it waits for. `None` if it does not wait, or only for a worker.
     pub waits_for: Option<CapScope>,
+    /// How long it is parked, if it is.
+    pub parked: Option<ParkedElement>,
     /// Why it failed or was skipped: a word for programs.
     pub reason: Option<String>,
     /// What happened, for people.

@@ -37,6 +37,8 @@ pub struct ExecutionRow {
     pub in_canary: bool,
     /// How many elements it has, and how many ended.
     pub counts: ElementCounts,
+    /// How many elements are parked. They have not ended.
+    pub parked: u64,
     /// The stage that it is in.
     pub stage: StageRow,
 }
@@ -243,6 +245,8 @@ pub enum CapScope {
     Stage(u64, u16),
     /// A cluster of CloudVision, by its name: one sweep at a time.
     Cluster(String),
+    /// A time: its provider cannot run it now.
+    Parked,
 }
 
 impl fmt::Display for CapScope {
@@ -256,6 +260,7 @@ impl fmt::Display for CapScope {
             Self::Device(hostname) => write!(f, "device/{hostname}"),
             Self::Stage(number, index) => write!(f, "stage/{number}/{index}"),
             Self::Cluster(name) => write!(f, "cluster/{name}"),
+            Self::Parked => f.write_str("parked"),
         }
     }
 }
@@ -268,6 +273,7 @@ impl FromStr for CapScope {
         match text.split_once('/') {
             None if text == "stop" => Ok(Self::Stop),
             None if text == "overall" => Ok(Self::Overall),
+            None if text == "parked" => Ok(Self::Parked),
             Some(("provider", name)) => Ok(Self::Provider(name.to_owned())),
             Some(("group", name)) => Ok(Self::Group(name.to_owned())),
             Some(("execution", number)) => number.parse().map(Self::Execution).map_err(|_| unknown()),

@@ -213,6 +213,16 @@ pub trait ExecutionTransaction: Send {
     /// sixteen times as long.
     async fn overdue(&mut self, limit: u32, grace: Duration) -> Result<Vec<QueuedElement>, StoreError>;
 
+    /// Queues parked elements whose time has come, at most `limit`, due after `grace`. Elements of paused and halted executions stay.
+    async fn resume_parked(&mut self, limit: u32, grace: Duration) -> Result<Vec<QueuedElement>, StoreError>;
+
+    /// The numbers of parked elements that are to be skipped, at most `limit`.
+    async fn expired_parked(&mut self, limit: u32) -> Result<BTreeSet<u64>, StoreError>;
+
+    /// Skips those of these elements that are still parked and whose time is over, with the reason for which they were. Returns them. Their
+    /// executions are to be locked before.
+    async fn skip_parked(&mut self, elements: &BTreeSet<u64>) -> Result<Vec<EndedElement>, StoreError>;
+
     /// Executions that have not ended and need a look: their deadline is over, they are halted with unstarted elements, all their
     /// elements ended, or all those of their stage, and it did not begin the next one, or they were cancelled by a transaction that did not see them yet; locked, and those that another transaction holds are left out.
     async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError>;

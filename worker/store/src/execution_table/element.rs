@@ -1,11 +1,11 @@
 use crate::sql::Row;
-use crate::{ElementRow, StoreError, column};
+use crate::{ElementRow, ParkedElement, StoreError, column};
 
 /// The columns that [`read`] expects.
 macro_rules! columns {
     () => {
         "number, execution, entity_type, entity_id, name, hostname, state, waits_for, reason, message, changed, attempts, started_at, \
-         ended_at, stage"
+         ended_at, stage, resume_at, expires_at"
     };
 }
 pub(super) use columns;
@@ -30,5 +30,12 @@ pub(super) fn read(row: &Row) -> Result<ElementRow, StoreError> {
         started_at: row.optional_time("element.started_at", 12)?,
         ended_at: row.optional_time("element.ended_at", 13)?,
         stage: row.number("element.stage", 14)?,
+        parked: match row.optional_time("element.resume_at", 15)? {
+            Some(resume_at) => Some(ParkedElement {
+                resume_at,
+                expires_at: row.time("element.expires_at", 16)?,
+            }),
+            None => None,
+        },
     })
 }

@@ -19,7 +19,8 @@ macro_rules! select {
         concat!(
             "SELECT number, id, task_number, task, provider, task_arguments, requested, run_on, relaunch_of, source, message_id, \
              kind, actor, reply_to, correlation_id, at, deadline_at, state, reason, started_at, ended_at, paused, halt, in_canary, \
-             elements, done, failed, skipped, pre_tasks, post_tasks, plan, lane, stage, stage_elements, stage_ended FROM execution WHERE ",
+             elements, done, failed, skipped, pre_tasks, post_tasks, plan, lane, stage, stage_elements, stage_ended, (SELECT count(*) FROM element AS parked WHERE parked.execution = execution.number \
+                AND parked.resume_at IS NOT NULL) FROM execution WHERE ",
             $($condition),*
         )
     };
@@ -363,6 +364,7 @@ pub(super) fn read(row: &Row) -> Result<ExecutionRow, StoreError> {
             failed: row.number("execution.failed", 26)?,
             skipped: row.number("execution.skipped", 27)?,
         },
+        parked: row.number("element.resume_at", 35)?,
         stage: StageRow {
             index: row.number("execution.stage", 32)?,
             elements: row.number("execution.stage_elements", 33)?,

@@ -7,10 +7,12 @@ use lockstep_protocol::{ElementOutcome, ElementState, GroupName};
 use serde_json::Value as Json;
 
 use super::device_lease::{self, Held};
-use super::{READ, WRITE, check, entity_result, execute, fact, journal, milliseconds, numbers, stage, texts};
+use super::{
+    READ, WRITE, check, entity_result, execute, fact, journal, milliseconds, numbers, park, stage, texts,
+};
 use crate::error_class::ErrorClass;
 use crate::sql::{Row, SqlSession, rows};
-use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, StoreError, column};
+use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, ParkedElement, StoreError, column};
 
 /// The bytes of results in one statement: PostgreSQL takes at most 256 MiB as one list.
 const MOST_BYTES: usize = 16 << 20;
@@ -40,17 +42,19 @@ const GROUPS: &str = "\
 
 /// Their ends are due for announcement at once.
 const SKIP: &str = "\
-    UPDATE element SET state = $3, outcome = 'skipped', ended_at = {now}, due_at = {now}, waits_for = NULL, reason = $4, message = $5 \
+    UPDATE element SET state = $3, outcome = 'skipped', ended_at = {now}, due_at = {now}, waits_for = NULL, resume_at = NULL, \
+        expires_at = NULL, reason = $4, message = $5 \
     WHERE number IN (SELECT number FROM element WHERE execution = $1 AND outcome = 'open' AND state = 'PENDING' \
         ORDER BY number LIMIT $2 FOR UPDATE)";
 
 /// An element that ended, with what it occupied.
-struct Ended {
+pub(super) struct Ended {
     number: u64,
     execution: u64,
     state: ElementState,
     device: Option<u64>,
     attempt: u32,
+    pub(super) parked: bool,
     held: Vec<Held>,
 }
 
@@ -64,7 +68,10 @@ pub(super) async fn finish(
     let mut sorted: Vec<&ElementEnd> = ends.iter().collect();
     sorted.sort_by_key(|end| (end.number, end.attempt));
     sorted.dedup_by_key(|end| (end.number, end.attempt));
-    let mut ended = Vec::with_capacity(sorted.len());
+    let parked = sorted.iter().filter_map(|end| Some((*end, end.parked?)));
+    let parked: Vec<(&ElementEnd, ParkedElement)> = parked.collect();
+    let mut ended = park::park(session, &parked, owner).await?;
+    sorted.retain(|end| end.parked.is_none());
     let mut rest = &sorted[..];
     while !rest.is_empty() {
         let bytes = |end: &&ElementEnd| end.data.as_str().len() + end.message.as_ref().map_or(0, String::len);
@@ -215,18 +222,20 @@ impl Ended {
             number: self.number,
             execution: self.execution,
             state: self.state,
+            parked: self.parked,
             frees: devices.chain(groups).collect(),
         }
     }
 }
 
-fn read(row: &Row) -> Result<Ended, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Ended, StoreError> {
     Ok(Ended {
         number: row.number("element.number", 0)?,
         execution: row.number("element.execution", 1)?,
         state: column::word("element.state", &row.text("element.state", 2)?)?,
         device: row.optional_number("element.device_id", 3)?,
         attempt: row.number("element.attempts", 4)?,
+        parked: false,
         held: Held::read(row, 5)?,
     })
 }

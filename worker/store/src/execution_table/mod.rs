@@ -19,6 +19,7 @@ mod finish;
 mod journal;
 mod lift;
 mod named;
+mod park;
 mod query;
 mod requeue;
 mod retention;
@@ -263,6 +264,18 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         requeue::overdue(&self.0, limit, grace).await
     }
 
+    async fn resume_parked(&mut self, limit: u32, grace: Duration) -> Result<Vec<QueuedElement>, StoreError> {
+        park::resume(&self.0, limit, grace).await
+    }
+
+    async fn expired_parked(&mut self, limit: u32) -> Result<BTreeSet<u64>, StoreError> {
+        park::expired(&self.0, limit).await
+    }
+
+    async fn skip_parked(&mut self, elements: &BTreeSet<u64>) -> Result<Vec<EndedElement>, StoreError> {
+        park::skip(&self.0, elements).await
+    }
+
     async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError> {
         execution::neglected(&self.0, now, limit).await
     }
@@ -398,6 +411,7 @@ mod tests {
             finish::STATEMENTS,
             journal::STATEMENTS,
             named::STATEMENTS,
+            park::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,
             retention::STATEMENTS,

@@ -252,7 +252,7 @@ fn indexed(query: &ExecutionQuery, statements: [&'static str; 4]) -> &'static st
 }
 
 fn read_detail(row: &Row) -> Result<ElementDetail, StoreError> {
-    let data = row.optional_text("element.data", 15)?;
+    let data = row.optional_text("element.data", 17)?;
     Ok(ElementDetail {
         row: element::read(row)?,
         data: data.map_or(Ok(Json::Null), |data| column::json("element.data", &data))?,

@@ -83,3 +83,4 @@ CREATE TABLE sync_key (
 ALTER TABLE element ADD COLUMN resume_at timestamptz;
 ALTER TABLE element ADD COLUMN expires_at timestamptz;
 CREATE INDEX element_parked ON element (resume_at) WHERE resume_at IS NOT NULL;
+CREATE INDEX element_parked_of ON element (execution) WHERE resume_at IS NOT NULL;

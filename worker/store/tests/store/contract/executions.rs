@@ -280,6 +280,7 @@ pub(crate) fn end(number: u64, state: ElementState) -> ElementEnd {
         attempt: 1,
         state,
         next: None,
+        parked: None,
         reason: None,
         message: Some("ended".to_owned()),
         changed: false,

@@ -494,6 +494,7 @@ pub(crate) const UNDO_SYNC: &[&str] = &[
     "DROP TABLE sync_element",
     "DROP TABLE management_domain",
     "DROP INDEX element_parked",
+    "DROP INDEX element_parked_of",
     "ALTER TABLE element DROP COLUMN resume_at",
     "ALTER TABLE element DROP COLUMN expires_at",
     "ALTER TABLE linknet DROP COLUMN one_address",

@@ -117,7 +117,7 @@ pub(crate) async fn elements_are_bound_to_what_was_accepted(place: &Place) -> Re
     ensure!(device.configuration_hash.is_none() && device.intent.is_none());
 
     let lease = acquire(place, LONG).await?;
-    let mut accepted = super::repositories::flags(&lease, 0, "2", Default::default());
+    let mut accepted = super::repositories::flags(&lease, 0, "2", lockstep_store::DeviceSelector::default());
     accepted.flags = None;
     refresh(&*place.store, &accepted).await?;
     let (number, after) = start(place, "after", all()).await?;
