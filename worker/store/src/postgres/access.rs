@@ -88,11 +88,7 @@ pub const OBJECTS: &[ObjectRights] = &[
             "other_address",
         ])],
     ),
-    rights(
-        "management_domain",
-        &[Select, Insert, Update, Delete],
-        &[Select],
-    ),
+    rights("management_domain", &[Select, Insert, Update, Delete], &[Select]),
     rights("former_hostname", &[Select, Insert, Update, Delete], &[]),
     rights("device_history", &[Select, Insert, Delete], &[Select]),
     rights("cause_block", &[Usage], &[]),
