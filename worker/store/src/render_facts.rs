@@ -15,6 +15,22 @@ pub trait RenderFacts: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn render_facts(&self, device: DeviceId) -> Result<Option<DeviceSurroundings>, StoreError>;
+
+    /// The same of many devices: on a database in one snapshot, with as many statements as for one. A device that does not exist is
+    /// absent. Ordered by id. Ask for some hundred at a time, because all are kept in memory.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn render_facts_of(&self, devices: &[DeviceId]) -> Result<Vec<DeviceSurroundings>, StoreError> {
+        let mut sorted = devices.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut found = Vec::with_capacity(sorted.len());
+        for device in sorted {
+            found.extend(self.render_facts(device).await?);
+        }
+        Ok(found)
+    }
 }
 
 /// A device and its surroundings.
