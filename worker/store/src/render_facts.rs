@@ -70,7 +70,7 @@ pub struct FactsDevice {
     pub data: Map<String, Value>,
     /// Its primary group by the accepted settings.
     pub primary_group: Option<GroupName>,
-    /// Its groups, ordered.
+    /// Its groups, by list and by rule, ordered; DEFAULT only where the settings define it.
     pub groups: Vec<GroupName>,
 }
 

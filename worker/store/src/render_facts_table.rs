@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use lockstep_protocol::{GroupName, Hostname, InterfaceName};
+use lockstep_protocol::{Hostname, InterfaceName};
 use serde_json::{Value, json};
 
 use super::sql::{Row, SqlDatabase, SqlTransaction, rows};
 use super::{
-    DEFAULT_GROUP, DeviceId, DeviceSurroundings, FactsDevice, FactsLink, ManagementDomain, RenderFacts,
-    StoreError, column,
+    DeviceId, DeviceSurroundings, FactsDevice, FactsLink, ManagementDomain, RenderFacts, StoreError, column,
 };
 
 const OPERATION: &str = "read what a configuration is rendered from";
@@ -134,7 +133,7 @@ async fn read(
         }
     }
     for subject in subjects.values_mut() {
-        complete(&mut subject.device.groups)?;
+        subject.device.groups.sort_unstable();
     }
     let device = |id: &i64| subjects.get(id).map(|subject| subject.device.clone());
     let mut cores: Vec<FactsDevice> = core_ids.iter().filter_map(device).collect();
@@ -187,14 +186,6 @@ fn domains_of(id: i64, domains: &[([i64; 2], ManagementDomain)]) -> Vec<Manageme
     };
     let served = of(&|devices| devices.contains(&id));
     if served.is_empty() { of(&|_| true) } else { served }
-}
-
-/// Every device is a member of DEFAULT, which has no members by list or by rule.
-fn complete(groups: &mut Vec<GroupName>) -> Result<(), StoreError> {
-    groups.push(column::name("device_group.name", DEFAULT_GROUP.to_owned())?);
-    groups.sort_unstable();
-    groups.dedup();
-    Ok(())
 }
 
 fn subject(row: &Row) -> Result<Subject, StoreError> {
@@ -279,7 +270,7 @@ mod tests {
             (CORES, "SCAN device USING INDEX device_core"),
             (
                 INTERFACES,
-                "SEARCH interface USING INDEX interface_name (device_id=?)",
+                "SEARCH interface USING INDEX sqlite_autoindex_interface_1 (device_id=?)",
             ),
         ] {
             let plan = query_plan(statement);

@@ -207,7 +207,7 @@ pub(crate) async fn a_device_is_read_with_its_surroundings(place: &Place) -> Res
         ..peer(
             &dist1,
             &json!({"infra_ip": "10.199.1.1"}),
-            &["DEFAULT", "berlin", "dists", "north"],
+            &["berlin", "dists", "north"],
         )
     };
     ensure!(facts.device == expected, "{:?}", facts.device);
@@ -226,9 +226,9 @@ pub(crate) async fn a_device_is_read_with_its_surroundings(place: &Place) -> Res
     let core1 = peer(
         &device(place, "core1").await?,
         &json!({"infra_ip": "10.199.0.1"}),
-        &["DEFAULT", "north"],
+        &["north"],
     );
-    let core2 = peer(&device(place, "core2").await?, &json!({}), &["DEFAULT"]);
+    let core2 = peer(&device(place, "core2").await?, &json!({}), &[]);
     let links = [
         FactsLink {
             interface: interface("Ethernet1"),
@@ -240,7 +240,7 @@ pub(crate) async fn a_device_is_read_with_its_surroundings(place: &Place) -> Res
         FactsLink {
             interface: interface("Ethernet2"),
             address: Some("10.198.0.9/31".to_owned()),
-            peer: peer(&device(place, "acc1").await?, &json!({}), &["DEFAULT"]),
+            peer: peer(&device(place, "acc1").await?, &json!({}), &[]),
             peer_interface: interface("Ethernet1"),
             peer_address: None,
         },
