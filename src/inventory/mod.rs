@@ -5,11 +5,12 @@ mod cnaas;
 mod cvp;
 mod entry;
 mod nornir;
+mod surroundings;
 mod yaml;
 
 use std::fmt;
 
-use lockstep_protocol::events::{ImportedDevice, ImportedInterface};
+use lockstep_protocol::events::{ImportedDevice, ImportedInterface, ImportedLink, ImportedManagementDomain};
 
 pub(crate) use chunk::chunks;
 pub(crate) use cnaas::read as read_cnaas;
@@ -26,11 +27,19 @@ pub(crate) struct Entry {
     pub(crate) interfaces: Vec<ImportedInterface>,
 }
 
-/// The devices of an inventory, and warnings about ignored fields.
+/// The devices of an inventory and what is between them, and warnings about ignored fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Inventory {
     pub(crate) entries: Vec<Entry>,
+    pub(crate) links: Vec<ImportedLink>,
+    pub(crate) management_domains: Vec<ImportedManagementDomain>,
     pub(crate) warnings: Vec<String>,
+}
+
+impl Inventory {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.links.is_empty() && self.management_domains.is_empty()
+    }
 }
 
 /// All problems of an inventory, each with its place.
