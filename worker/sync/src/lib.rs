@@ -3,6 +3,12 @@
 //! The run of one device: superseded? → drift? → render → difference → (dry run: stop) → intent row → commit with a timer → read back
 //! over a new connection → lease still held? → confirm → verify → flag. It knows no messages and no queues.
 
+mod decision;
+mod freeze;
+mod hash;
 mod ports;
+mod sessions;
 
+pub use freeze::{Freeze, FreezeWindow, FreezeWindows, WindowKind};
+pub use hash::configuration_hash;
 pub use ports::{Conclusion, RenderFailure, Renderer, SyncFlags};
