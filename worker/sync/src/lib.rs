@@ -6,9 +6,11 @@
 mod decision;
 mod freeze;
 mod hash;
+mod masking;
 mod ports;
 mod sessions;
 
 pub use freeze::{Freeze, FreezeWindow, FreezeWindows, WindowKind};
 pub use hash::configuration_hash;
+pub use masking::mask;
 pub use ports::{Conclusion, RenderFailure, Renderer, SyncFlags};
