@@ -1,6 +1,6 @@
 //! What a run does next: the decisions that need no device. Pure.
 
-use lockstep_protocol::DeviceState;
+use lockstep_protocol::{Cause, DeviceState};
 use lockstep_store::{SyncBinding, SyncIntent, SyncedDevice};
 
 /// Why a device is left alone.
@@ -84,6 +84,16 @@ pub(crate) fn committed(timer_is_pending: bool, running: &str, before: &str, pus
         hash if hash == pushed => Committed::Confirmed,
         hash if hash == before => Committed::RolledBack,
         _ => Committed::Replaced,
+    }
+}
+
+/// Why a device is flagged after its run failed. `None` if the run found out nothing about it.
+pub(crate) fn cause_of_failure(committed: bool, drifted: bool, differs: bool) -> Option<Cause> {
+    match (committed, drifted, differs) {
+        (true, ..) => Some(Cause::CommitConfirmFailed),
+        (false, true, _) => Some(Cause::Confighash),
+        (false, false, true) => Some(Cause::SynctoDryrun),
+        (false, false, false) => None,
     }
 }
 
