@@ -11,6 +11,7 @@ mod reader;
 mod repositories;
 mod sections;
 mod source;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -35,6 +36,7 @@ pub(crate) use sections::{
     TelemetryConfig, WorkerConfig,
 };
 use source::Settings;
+pub(crate) use sync::{Approval, SyncConfig};
 pub(crate) use token::TokenConfig;
 
 use crate::local_file::Origin;
@@ -54,6 +56,7 @@ pub(crate) struct Config {
     pub(crate) repositories: RepositoriesConfig,
     pub(crate) reconcile: ReconcileConfig,
     pub(crate) retention: RetentionConfig,
+    pub(crate) sync: SyncConfig,
     pub(crate) cvp: CvpClusters,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
@@ -172,6 +175,7 @@ impl Config {
             repositories: RepositoriesConfig::of(reader),
             reconcile: ReconcileConfig::of(reader),
             retention: RetentionConfig::of(reader),
+            sync: SyncConfig::of(reader),
             cvp: cvp::clusters(reader),
             log: LogConfig::of(reader),
             telemetry: TelemetryConfig::of(reader),

@@ -14,6 +14,7 @@ mod providers;
 mod reconcile;
 mod repositories;
 mod store;
+mod sync;
 mod sync_rules;
 mod worker;
 

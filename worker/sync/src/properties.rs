@@ -63,6 +63,9 @@ fn arguments() -> Value {
             "rollback": text("Rollback", "The execution whose previous configurations are restored.", 64),
             "commit": text("Commit", "For render: a commit of the settings or of the templates, instead of the accepted one.", 64),
             "session": text("Session", "For abort-session: the name of the session.", 255),
+            "targets": {"title": "Targets", "description": "Which devices were asked for."},
+            "resync": {"title": "Resync", "description": "Whether synchronized devices were asked for, too.", "type": "boolean"},
+            "note": text("Note", "Why, for people.", 1000),
         },
         "additionalProperties": false,
     })
@@ -85,7 +88,7 @@ mod tests {
             json!({}),
             json!({"action": "synchronize", "force": true, "plan": plan, "rollback": null, "commit": null, "session": null}),
             json!({"action": "render", "commit": commit}),
-            json!({"action": "abort-session", "session": "anna"}),
+            json!({"action": "abort-session", "session": "anna", "targets": {"hostname": "leaf1"}, "resync": true, "note": "why"}),
         ];
         for arguments in accepted {
             assert!(check_arguments(&schema, &arguments).is_ok(), "{arguments}");
