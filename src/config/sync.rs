@@ -1,11 +1,9 @@
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_execution::Schedule;
-use lockstep_protocol::GroupName;
 use lockstep_sync::{FreezeWindow, FreezeWindows, WindowKind};
 
 use super::reader::Reader;
@@ -100,15 +98,22 @@ fn window(reader: &mut Reader, name: String) -> Option<FreezeWindow> {
     }
     let bounds = Duration::from_mins(1)..=366 * DAY;
     let length = reader.duration(&key("length"), Duration::from_hours(1), bounds, "");
-    let groups: Vec<GroupName> = reader.list(&key("groups"), Vec::new());
-    let groups: BTreeSet<String> = groups.iter().map(GroupName::to_string).collect();
+    let groups_origin = reader.origin(&key("groups"));
+    let groups: Vec<String> = reader.list(&key("groups"), Vec::new());
+    if groups.iter().any(String::is_empty) {
+        reader.problem(
+            &key("groups"),
+            groups_origin.as_ref(),
+            "has an empty text; name groups",
+        );
+    }
     let kind = reader
         .value(&key("kind"), KindWord(WindowKind::Deny), "\"deny\" or \"allow\"")
         .0;
     Some(FreezeWindow {
         begins: begins.filter(|_| is_set)?,
         length,
-        groups: groups.into_iter().collect(),
+        groups,
         kind,
         name,
     })

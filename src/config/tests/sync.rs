@@ -62,7 +62,7 @@ fn problems_of_windows_are_reported_with_key_and_line() {
         "freeze.c.cron: is missing",
         "freeze.d.cron: \"Europe/Atlantis\" is not a time zone",
         "freeze.d.kind: is \"maybe\", must be \"deny\" or \"allow\"",
-        "freeze.d.groups: ",
+        "freeze.d.groups: has an empty text",
         "freeze.cron: must be in a section with a name, such as [freeze.year-end]",
     ];
     assert_reported(&problems(text, &[]), &expected);
