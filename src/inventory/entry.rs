@@ -35,6 +35,7 @@ const READ_ONLY: &[&str] = &[
     "unsynchronized_since",
     "desired_generation",
     "synced_generation",
+    "checked_at",
     "primary_group",
     "causes",
     "marked",

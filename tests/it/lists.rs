@@ -119,7 +119,7 @@ fn device(number: usize) -> Value {
         "id": number, "hostname": format!("sw{number:05}"), "device_type": "ACCESS", "platform": "a, \"b\"", "state": "MANAGED",
         "note": null, "until": null, "synchronized": false, "unsynchronized_since": "2026-02-03T04:05:06Z", "desired_generation": 2,
         "synced_generation": 1, "management_ip": null, "mac": null, "serial": null, "vendor": null, "model": null,
-        "os_version": null, "controller": null, "primary_group": null, "groups": ["Lund"], "causes": [cause], "marked": null,
+        "os_version": null, "controller": null, "primary_group": null, "checked_at": null, "groups": ["Lund"], "causes": [cause], "marked": null,
     })
 }
 

@@ -5,6 +5,7 @@
 //! - [`groups`] matches the rules of groups with hostnames.
 //! - [`repositories`] updates the sync flags to the tip of a repository: fetches, examines, commits.
 //! - [`executions`] run tasks on the elements of executions, on all workers.
+//! - [`sync`] writes what runs of syncs found out about flags.
 //! - [`reconcile`] publishes lost messages again; [`retention`] deletes expired records.
 //!
 //! It builds on crates that do not depend on lanes and handlers: `lockstep-store` (inbox, fleet, leases,
@@ -18,3 +19,4 @@ pub mod reconcile;
 pub mod repositories;
 pub mod retention;
 pub mod runtime;
+pub mod sync;

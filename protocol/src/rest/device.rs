@@ -54,6 +54,9 @@ pub struct DeviceView {
     /// Its primary group by the accepted settings: folders below `groups/` concern it by this one. Null if it is not known.
     #[serde(default)]
     pub primary_group: Option<GroupName>,
+    /// When a sync compared it with its intended configuration last; null if none ever did.
+    #[serde(default)]
+    pub checked_at: Option<Timestamp>,
     /// Why it is not synchronized: the newest 32 causes, oldest first.
     pub causes: Vec<CauseView>,
     /// Who last marked it as synchronized; null if nobody ever did.

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::CauseView;
 
@@ -28,6 +29,10 @@ pub struct HistoryEventView {
     /// The new state or hostname.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// The execution by which it became synchronized, if it was a sync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Id>"))]
+    pub execution: Option<Uuid>,
     /// The desired generation afterwards. Absent for `unsynchronized`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,

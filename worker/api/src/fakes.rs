@@ -621,6 +621,7 @@ pub(crate) fn device(id: i64, hostname: &str, synchronized: bool) -> Device {
         },
         marked: None,
         primary_group: None,
+        checked_at: None,
         open_causes: Vec::new(),
     }
 }

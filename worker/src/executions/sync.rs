@@ -289,7 +289,7 @@ fn arguments(request: &SyncRequested, force: bool) -> Value {
         ("commit", request.commit.as_ref().map(|commit| json!(commit))),
         ("session", request.session.as_ref().map(|session| json!(session))),
         ("targets", request.targets.as_ref().map(|targets| json!(targets))),
-        ("resync", request.resync.then(|| json!(true))),
+        ("resync", request.resync.then_some(Value::Bool(true))),
         ("note", request.note.as_ref().map(|note| json!(note))),
     ];
     for (name, value) in optional {

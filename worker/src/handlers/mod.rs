@@ -49,6 +49,7 @@ pub use decision::{Decision, DraftResult, EventAppliedDraft};
 pub(crate) use processing::run_lane;
 pub use processing::{Handler, Processable, Processing, processing};
 pub use rejection::Rejection;
+pub(crate) use sweep_when_synchronized::sweeps;
 pub use sweep_when_synchronized::{FollowedCluster, SweepWhenSynchronized};
 
 /// Decides messages. The runtime knows this trait and no kinds. [`FleetHandlers`] is the implementation; tests use others

@@ -45,31 +45,33 @@ impl Handlers for SweepWhenSynchronized {
 
 impl SweepWhenSynchronized {
     fn sweeps(&self, effects: &[DeviceEffect]) -> Vec<FollowUpRequest> {
-        if self.clusters.is_empty() {
-            return Vec::new();
-        }
         let synchronized = effects.iter().filter_map(|effect| match effect {
             DeviceEffect::Synchronize { hostname } => Some(hostname),
             _ => None,
         });
         let hostnames: Vec<&Hostname> = synchronized.collect();
-        let chunks = hostnames.chunks(MAX_CVP_NAMES);
-        let sweep = |cluster: &FollowedCluster, chunk: &[&Hostname]| FollowUpRequest {
-            message: CvpSweepRequested {
-                cluster: cluster.name.clone(),
-                dry_run: false,
-                devices: chunk.iter().map(ToString::to_string).collect(),
-                tasks: Vec::new(),
-            }
-            .into(),
-            subject: None,
-            target: FollowUpTarget::Lane(Lane::Executions),
-            delay: Some(cluster.delay),
-            lease: None,
-        };
-        let each = |chunk| self.clusters.iter().map(move |cluster| sweep(cluster, chunk));
-        chunks.flat_map(each).collect()
+        sweeps(&self.clusters, &hostnames)
     }
+}
+
+/// The sweeps that follow when these devices became synchronized.
+pub(crate) fn sweeps(clusters: &[FollowedCluster], hostnames: &[&Hostname]) -> Vec<FollowUpRequest> {
+    let sweep = |cluster: &FollowedCluster, chunk: &[&Hostname]| FollowUpRequest {
+        message: CvpSweepRequested {
+            cluster: cluster.name.clone(),
+            dry_run: false,
+            devices: chunk.iter().map(ToString::to_string).collect(),
+            tasks: Vec::new(),
+        }
+        .into(),
+        subject: None,
+        target: FollowUpTarget::Lane(Lane::Executions),
+        delay: Some(cluster.delay),
+        lease: None,
+    };
+    let chunks = hostnames.chunks(MAX_CVP_NAMES);
+    let each = |chunk| clusters.iter().map(move |cluster| sweep(cluster, chunk));
+    chunks.flat_map(each).collect()
 }
 
 #[cfg(test)]

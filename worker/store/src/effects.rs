@@ -4,6 +4,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Cause, CauseDetail, DeviceState, GroupName, Hostname};
+use uuid::Uuid;
 
 use super::{
     Attributes, ClientRow, FollowUpRequest, GroupRow, GroupsByRule, InterfaceRow, LinkChange, Version,
@@ -126,6 +127,35 @@ pub enum DeviceEffect {
         hostname: Hostname,
         /// The version of the message.
         version: Version,
+    },
+    /// A sync found or made the configuration of a generation on the device. The device is synchronized if no newer one is desired; then its
+    /// causes are closed.
+    SynchronizeTo {
+        /// The name of the device.
+        hostname: Hostname,
+        /// The generation. A larger one than the desired counts as that, and a smaller one than it had changes nothing.
+        generation: i64,
+        /// The SHA-256 of the running configuration, in hexadecimal digits.
+        configuration_hash: String,
+        /// The execution, for the history.
+        execution: Uuid,
+    },
+    /// A sync compared the device with its intended configuration.
+    CheckConfiguration {
+        /// The name of the device.
+        hostname: Hostname,
+    },
+    /// An operator accepts the running configuration as the one that changes are measured against.
+    AcceptConfiguration {
+        /// The name of the device.
+        hostname: Hostname,
+        /// The SHA-256 of the running configuration, in hexadecimal digits.
+        configuration_hash: String,
+    },
+    /// The running configuration is expected to look otherwise, such as after an upgrade: changes are not measured until the next sync.
+    ForgetConfiguration {
+        /// The name of the device.
+        hostname: Hostname,
     },
     /// Marks the device as synchronized: the sender confirms that it has the newest configuration. Its causes are closed, and the
     /// sender is recorded.

@@ -4,6 +4,7 @@ mod device_names;
 mod follow_ups;
 mod history;
 mod links;
+mod syncs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use super::{
 pub use dead_letters::SettledDeadLetters;
 pub use device_names::{NewFormerHostname, RenamedDevice};
 pub use history::NewHistory;
+pub(crate) use syncs::Baseline;
 
 /// What the store contains for the keys of a batch, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +37,7 @@ pub struct Facts {
     open_causes: HashMap<Hostname, Vec<CauseRow>>,
     links: links::LinkFacts,
     names: device_names::NameFacts,
+    syncs: syncs::SyncFacts,
     new_inbox: Vec<Arc<InboxRow>>,
     new_causes: Vec<NewCause>,
     /// The first cause of each row of `new_inbox`, as an index into `new_causes`.
@@ -334,6 +337,7 @@ impl Facts {
         };
         for effect in effects.devices {
             self.add_history(&effect, from, said.note);
+            self.check(&effect, from.at);
             self.absorb_device(effect, from, said, &mut causes);
         }
         for change in effects.links {
@@ -417,7 +421,6 @@ impl Facts {
             return;
         };
         match effect {
-            DeviceEffect::Create { .. } | DeviceEffect::Rename { .. } | DeviceEffect::Remove { .. } => {}
             DeviceEffect::Describe { attributes, .. } => row.describe(attributes),
             DeviceEffect::Move {
                 state,
@@ -430,6 +433,14 @@ impl Facts {
             DeviceEffect::JoinByRule { groups, .. } => row.by_rule = Some(groups),
             DeviceEffect::Unsynchronize { .. } => row.unsynchronize(cause, from.at),
             DeviceEffect::ForgetCauses { .. } => row.forget_causes(),
+            DeviceEffect::SynchronizeTo { generation, .. } => row.synchronize_to(generation),
+            // The first three are done above; the others are written apart from the row.
+            DeviceEffect::Create { .. }
+            | DeviceEffect::Rename { .. }
+            | DeviceEffect::Remove { .. }
+            | DeviceEffect::CheckConfiguration { .. }
+            | DeviceEffect::AcceptConfiguration { .. }
+            | DeviceEffect::ForgetConfiguration { .. } => {}
             DeviceEffect::Synchronize { .. } => row.synchronize(from, said.note),
         }
     }

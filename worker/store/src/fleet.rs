@@ -195,6 +195,8 @@ pub struct Device {
     pub marked: Option<Mark>,
     /// Its primary group by the accepted settings. `None` if it is not known.
     pub primary_group: Option<GroupName>,
+    /// When a sync compared it with its intended configuration last.
+    pub checked_at: Option<Timestamp>,
     /// Why it is not synchronized: the newest 32 causes, oldest first. Empty for a synchronized device.
     pub open_causes: Vec<CauseId>,
 }
@@ -225,6 +227,7 @@ impl DeviceRow {
         id: DeviceId,
         open_causes: Vec<CauseId>,
         primary_group: Option<GroupName>,
+        checked_at: Option<Timestamp>,
     ) -> Device {
         Device {
             id,
@@ -234,6 +237,7 @@ impl DeviceRow {
             sync: self.sync,
             marked: self.marked,
             primary_group,
+            checked_at,
             open_causes,
         }
     }

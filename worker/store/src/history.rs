@@ -8,6 +8,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use lockstep_protocol::Identity;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{CauseId, CauseRow, Device, column};
 
@@ -45,7 +46,7 @@ impl HistoryWhat {
     }
 }
 
-/// A former and a new state, or hostname. A new device has only a new one.
+/// A former and a new state, or hostname, or the execution. A new device has only a new state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryChange {
     /// What it was.
@@ -54,6 +55,9 @@ pub struct HistoryChange {
     /// What it became.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// The execution by which it became synchronized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<Uuid>,
 }
 
 /// A stored row of the history of a device.

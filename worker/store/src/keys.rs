@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 
 use lockstep_protocol::{Digest, Hostname, Mac, MessageKey, RepositoryName, Serial};
 
-use super::{AttemptStart, DeadLetterSelector, DeviceSelector, Facts, Link, LinkEnd, NewGroupRules};
+use super::{
+    AttemptStart, DeadLetterSelector, DeviceSelector, Facts, Link, LinkEnd, NewGroupRules, RunningElement,
+};
 
 /// What a transaction reads from the store for its messages. Sorted, so that all workers take locks in the same order.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,8 @@ pub struct Keys {
     pub group_rules: bool,
     /// New rules of groups, which [`begin`](super::UnitOfWork::begin) writes with the members that they make.
     pub new_group_rules: Option<NewGroupRules>,
+    /// Attempts of elements that may still run them; those that do are read, and do until the transaction ends.
+    pub running: BTreeSet<RunningElement>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
     /// Repositories, to be locked.

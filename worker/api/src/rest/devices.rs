@@ -129,6 +129,7 @@ fn view(device: Device, groups: Vec<GroupName>, causes: Vec<CauseView>) -> Devic
         sync,
         marked,
         primary_group,
+        checked_at,
         open_causes: _,
     } = device;
     DeviceView {
@@ -152,6 +153,7 @@ fn view(device: Device, groups: Vec<GroupName>, causes: Vec<CauseView>) -> Devic
         controller: attributes.controller,
         groups,
         primary_group,
+        checked_at,
         causes,
         marked: marked.map(|mark| MarkView {
             at: mark.at,

@@ -28,6 +28,8 @@ pub struct Transition {
 pub enum States {
     /// Every state.
     Any,
+    /// MANAGED.
+    Managed,
     /// UNMANAGED.
     Unmanaged,
     /// Every state but UNMANAGED.
@@ -52,6 +54,7 @@ impl States {
     pub fn contain(self, state: DeviceState) -> bool {
         match self {
             Self::Any => true,
+            Self::Managed => state == DeviceState::Managed,
             Self::Unmanaged => state == DeviceState::Unmanaged,
             Self::Others => state != DeviceState::Unmanaged,
         }

@@ -12,15 +12,25 @@ fn request(data: Value) -> SyncRequested {
 
 const ID: &str = "0195518f-2a00-5010-9c2e-4f6a8b0d1e3f";
 
-#[test]
-fn a_request_says_exactly_what_it_is_about() {
-    let free = SyncOptions::default();
-    let required = SyncOptions {
-        approval_required: true,
-        ..free
+/// The code and the place of the rejection of a request, at a site that requires plans or does not.
+fn rejected(data: &Value, is_required: bool) -> Option<(Code, String)> {
+    let options = SyncOptions {
+        approval_required: is_required,
+        ..SyncOptions::default()
     };
+    let rejection = check(&request(data.clone()), options).err()?;
+    Some((rejection.code, rejection.place))
+}
+
+fn invalid(place: &str) -> Option<(Code, String)> {
+    Some((Code::InvalidData, place.to_owned()))
+}
+
+#[test]
+fn a_request_says_exactly_which_devices_and_may_need_a_plan() {
+    let plan_required = || Some((Code::PlanRequired, "$.data.dry_run".to_owned()));
     let host = json!({"hostname": "sw1"});
-    // what is requested, whether plans are required; the code and the place of the rejection
+    let live = json!({"targets": "all", "dry_run": false});
     let table = [
         (json!({"targets": "all"}), true, None),
         (
@@ -28,106 +38,89 @@ fn a_request_says_exactly_what_it_is_about() {
             true,
             None,
         ),
-        (json!({"targets": "all", "dry_run": false}), false, None),
-        (
-            json!({"targets": "all", "dry_run": false}),
-            true,
-            Some((Code::PlanRequired, "$.data.dry_run")),
-        ),
+        (live.clone(), false, None),
+        (live, true, plan_required()),
         (json!({"plan": ID, "dry_run": false}), true, None),
-        (json!({"rollback": ID}), true, None),
         (json!({"rollback": ID, "force": true}), true, None),
-        (json!({}), false, Some((Code::InvalidData, "$.data"))),
+        (json!({}), false, invalid("$.data")),
         (
             json!({"targets": "all", "plan": ID, "dry_run": false}),
             false,
-            Some((Code::InvalidData, "$.data")),
+            invalid("$.data"),
         ),
-        (
-            json!({"rollback": ID, "plan": ID}),
-            false,
-            Some((Code::InvalidData, "$.data")),
-        ),
-        (
-            json!({"plan": ID}),
-            false,
-            Some((Code::InvalidData, "$.data.dry_run")),
-        ),
+        (json!({"rollback": ID, "plan": ID}), false, invalid("$.data")),
+        (json!({"plan": ID}), false, invalid("$.data.dry_run")),
         (
             json!({"plan": ID, "dry_run": false, "force": true}),
             false,
-            Some((Code::InvalidData, "$.data.force")),
+            invalid("$.data.force"),
         ),
         (
             json!({"plan": ID, "dry_run": false, "resync": true}),
             false,
-            Some((Code::InvalidData, "$.data.resync")),
+            invalid("$.data.resync"),
         ),
         (
             json!({"rollback": ID, "dry_run": false}),
             false,
-            Some((Code::InvalidData, "$.data.dry_run")),
+            invalid("$.data.dry_run"),
         ),
+    ];
+    for (data, is_required, expected) in table {
+        assert_eq!(rejected(&data, is_required), expected, "{data}");
+    }
+}
+
+#[test]
+fn what_an_action_does_not_take_is_refused() {
+    let host = || json!({"hostname": "sw1"});
+    let commit = "a".repeat(40);
+    let table = [
         (
             json!({"plan": ID, "dry_run": false, "action": "render"}),
-            false,
-            Some((Code::InvalidData, "$.data.action")),
+            invalid("$.data.action"),
         ),
-        (json!({"targets": "all", "action": "drift"}), true, None),
+        (json!({"targets": "all", "action": "drift"}), None),
         (
             json!({"targets": "all", "action": "drift", "dry_run": false}),
-            true,
             None,
         ),
         (
-            json!({"targets": host, "action": "accept-drift", "dry_run": false}),
-            true,
+            json!({"targets": host(), "action": "accept-drift", "dry_run": false}),
             None,
         ),
         (
             json!({"targets": "all", "action": "accept-drift"}),
-            false,
-            Some((Code::InvalidData, "$.data.targets")),
+            invalid("$.data.targets"),
         ),
         (
             json!({"targets": "all", "action": "list-sessions"}),
-            false,
-            Some((Code::InvalidData, "$.data.targets")),
+            invalid("$.data.targets"),
         ),
-        (json!({"targets": host, "action": "list-sessions"}), true, None),
+        (json!({"targets": host(), "action": "list-sessions"}), None),
         (
-            json!({"targets": host, "action": "abort-session", "session": "s", "dry_run": false}),
-            true,
+            json!({"targets": host(), "action": "abort-session", "session": "s", "dry_run": false}),
             None,
         ),
         (
-            json!({"targets": host, "action": "abort-session"}),
-            false,
-            Some((Code::InvalidData, "$.data.session")),
+            json!({"targets": host(), "action": "abort-session"}),
+            invalid("$.data.session"),
         ),
         (
-            json!({"targets": host, "session": "s"}),
-            false,
-            Some((Code::InvalidData, "$.data.session")),
+            json!({"targets": host(), "session": "s"}),
+            invalid("$.data.session"),
         ),
         (
-            json!({"targets": host, "action": "render", "commit": "a".repeat(40)}),
-            true,
+            json!({"targets": host(), "action": "render", "commit": commit}),
             None,
         ),
         (
-            json!({"targets": host, "commit": "a".repeat(40)}),
-            false,
-            Some((Code::InvalidData, "$.data.commit")),
+            json!({"targets": host(), "commit": commit}),
+            invalid("$.data.commit"),
         ),
     ];
-    for (data, is_required, expected) in table {
-        let options = if is_required { required } else { free };
-        let rejected = check(&request(data.clone()), options).err();
-        let found = rejected
-            .as_ref()
-            .map(|rejection| (rejection.code, rejection.place.as_str()));
-        assert_eq!(found, expected, "{data}");
+    for (data, expected) in table {
+        assert_eq!(rejected(&data, true), expected, "{data}");
     }
 }
 

@@ -8,14 +8,27 @@ use serde_json::{Value, json};
 use super::super::fixtures::{at, device, facts, hostname, link, message, process};
 use super::super::{Processing, processing};
 
-/// Rows that no handler decides: the runner of repositories does (`worker/src/repositories`, `worker/intent`), or no message tells it.
-const OUTSIDE: [&str; 9] = [
+/// Rows that no handler decides: the runner of repositories does (`worker/src/repositories`, `worker/intent`), or a run of a sync
+/// (`worker/src/sync/flags`), or no message tells it.
+const OUTSIDE: [&str; 21] = [
     "settings-type",
     "settings-device",
     "settings-group",
     "templates",
     "refresh-invalid",
     "repository-accept",
+    "sync-pushed",
+    "sync-equal",
+    "sync-newer",
+    "sync-dry-run",
+    "sync-dry-run-again",
+    "sync-drift",
+    "sync-drift-again",
+    "sync-rolled-back",
+    "sync-restored",
+    "sync-restore-planned",
+    "sync-accepted",
+    "sync-left-out",
     "local-change",
     "facts",
     "run-failed",
@@ -277,7 +290,10 @@ fn rows_that_no_handler_decides_have_no_message_or_one_of_another_lane() {
             let bytes = std::fs::read(golden.join(format!("{kind}.json"))).unwrap();
             let message = Envelope::decode(&bytes).unwrap().envelope.message;
             assert!(
-                matches!(processing(&message), Some(Processing::Repositories(_))),
+                matches!(
+                    processing(&message),
+                    Some(Processing::Repositories(_) | Processing::Executions(_))
+                ),
                 "{}: {kind}",
                 row.id
             );

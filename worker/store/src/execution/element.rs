@@ -278,5 +278,5 @@ pub struct Candidates {
 }
 
 /// A worker's session of running elements: what it renews as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ElementOwner(pub Uuid);

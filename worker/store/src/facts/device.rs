@@ -17,6 +17,10 @@ impl DeviceEffect {
             | Self::JoinByRule { hostname, .. }
             | Self::Unsynchronize { hostname, .. }
             | Self::ForgetCauses { hostname }
+            | Self::SynchronizeTo { hostname, .. }
+            | Self::CheckConfiguration { hostname }
+            | Self::AcceptConfiguration { hostname, .. }
+            | Self::ForgetConfiguration { hostname }
             | Self::Rename { hostname, .. }
             | Self::Remove { hostname, .. }
             | Self::Synchronize { hostname } => hostname,
@@ -75,6 +79,16 @@ impl DeviceRow {
     pub(super) fn forget_causes(&mut self) {
         self.causes.clear();
         self.forgets_causes = true;
+        self.flagged = true;
+    }
+
+    /// Raises the generation that the device has, to the desired one at most.
+    pub(super) fn synchronize_to(&mut self, generation: i64) {
+        self.sync.synced = self.sync.synced.max(generation.min(self.sync.desired));
+        if self.sync.synchronized() {
+            self.sync.since = None;
+            self.forget_causes();
+        }
         self.flagged = true;
     }
 

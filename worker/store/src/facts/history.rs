@@ -49,8 +49,11 @@ impl NewHistory {
         let is_unsynchronized = || row.is_some_and(|row| !row.sync.synchronized());
         let (what, change, note) = match effect {
             DeviceEffect::Create { state, .. } => {
-                let to = text(state.as_str());
-                (HistoryWhat::Created, HistoryChange { from: None, to }, note)
+                let change = HistoryChange {
+                    to: text(state.as_str()),
+                    ..unchanged()
+                };
+                (HistoryWhat::Created, change, note)
             }
             DeviceEffect::Move { state, note: own, .. } => {
                 let before = row?.lifecycle.state;
@@ -60,6 +63,7 @@ impl NewHistory {
                 let change = HistoryChange {
                     from: text(before.as_str()),
                     to: text(state.as_str()),
+                    execution: None,
                 };
                 (HistoryWhat::Moved, change, own.as_deref().or(note))
             }
@@ -67,8 +71,20 @@ impl NewHistory {
                 let change = HistoryChange {
                     from: text(hostname.as_str()),
                     to: text(to.as_str()),
+                    execution: None,
                 };
                 (HistoryWhat::Renamed, change, note)
+            }
+            DeviceEffect::SynchronizeTo {
+                generation,
+                execution,
+                ..
+            } if is_unsynchronized() && row.is_some_and(|row| *generation >= row.sync.desired) => {
+                let change = HistoryChange {
+                    execution: Some(*execution),
+                    ..unchanged()
+                };
+                (HistoryWhat::Synchronized, change, note)
             }
             DeviceEffect::Synchronize { .. } if is_unsynchronized() => {
                 (HistoryWhat::Synchronized, unchanged(), note)
@@ -78,6 +94,10 @@ impl NewHistory {
             }
             DeviceEffect::Synchronize { .. }
             | DeviceEffect::ForgetCauses { .. }
+            | DeviceEffect::SynchronizeTo { .. }
+            | DeviceEffect::CheckConfiguration { .. }
+            | DeviceEffect::AcceptConfiguration { .. }
+            | DeviceEffect::ForgetConfiguration { .. }
             | DeviceEffect::Describe { .. }
             | DeviceEffect::Join { .. }
             | DeviceEffect::JoinByRule { .. }

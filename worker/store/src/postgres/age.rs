@@ -66,7 +66,7 @@ macro_rules! list {
             columns!(),
             ", ",
             broad::open_causes!(),
-            " AS open_causes, primary_group FROM device WHERE device.id = listed.id OFFSET 0) AS device ON true ORDER BY ",
+            " AS open_causes, primary_group, checked_at FROM device WHERE device.id = listed.id OFFSET 0) AS device ON true ORDER BY ",
             $order
         )
     };
@@ -128,8 +128,11 @@ fn aged(row: &Row) -> Result<AgedDevice, StoreError> {
     let open_causes: Vec<i64> = row.get("open_causes");
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     let primary_group = column::optional_name("device.primary_group", row.get("primary_group"))?;
+    let checked_at = row
+        .get::<_, Option<Microseconds>>("checked_at")
+        .map(|time| time.0);
     Ok(AgedDevice {
-        device: device::read(row)?.stored(DeviceId(row.get(0)), open_causes, primary_group),
+        device: device::read(row)?.stored(DeviceId(row.get(0)), open_causes, primary_group, checked_at),
         since: row.get::<_, Option<Microseconds>>("age").map(|since| since.0),
     })
 }

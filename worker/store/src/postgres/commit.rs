@@ -15,7 +15,7 @@ use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
     Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, device_name_table, follow_up_table,
-    group_table, merged,
+    group_table, merged, sync_table,
 };
 
 /// The statements of `commit`, which a session prepares before its first use.
@@ -104,6 +104,11 @@ impl OpenTransaction {
             write::send(OPERATION, &session, &writes).await?;
             writes.clear();
             device_name_table::remember(&session, facts).await?;
+        }
+        if facts.change_syncs() {
+            write::send(OPERATION, &session, &writes).await?;
+            writes.clear();
+            sync_table::write(&Planned::new(&session), facts).await?;
         }
         if facts.change_dead_letters() {
             write::send(OPERATION, &session, &writes).await?;

@@ -36,7 +36,7 @@ macro_rules! device {
             columns!(),
             ", ",
             broad::open_causes!(),
-            " AS open_causes, primary_group"
+            " AS open_causes, primary_group, checked_at"
         )
     };
 }
@@ -233,7 +233,8 @@ fn device(row: &Row) -> Result<Device, StoreError> {
     let open_causes: Vec<i64> = row.get(23);
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     let primary_group = column::optional_name("device.primary_group", row.get(24))?;
-    Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes, primary_group))
+    let checked_at = row.get::<_, Option<Microseconds>>(25).map(|time| time.0);
+    Ok(device::read(row)?.stored(DeviceId(row.get(0)), open_causes, primary_group, checked_at))
 }
 
 /// Reads a cause, without its detail, from the columns after the first.

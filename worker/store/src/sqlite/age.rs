@@ -30,7 +30,7 @@ const COUNT: &str = concat!(
 const OLDEST: &str = concat!(
     "SELECT ",
     super::device::columns!(),
-    ", open_causes, primary_group, since ",
+    ", open_causes, primary_group, checked_at, since ",
     fleet!(),
     " WHERE since IS NOT NULL ORDER BY since, +hostname LIMIT :limit"
 );
@@ -38,7 +38,7 @@ const OLDEST: &str = concat!(
 const EXPIRED: &str = concat!(
     "SELECT ",
     super::device::columns!(),
-    ", open_causes, primary_group, since ",
+    ", open_causes, primary_group, checked_at, since ",
     fleet!(),
     " WHERE until <= :now ORDER BY until, +hostname LIMIT :limit"
 );
@@ -125,7 +125,7 @@ fn list(
     let mut rows = select.query(parameters)?;
     let mut devices = Vec::new();
     while let Some(row) = rows.next()? {
-        let since: Option<i64> = row.get(25)?;
+        let since: Option<i64> = row.get(26)?;
         let since = since.map(|since| column::read_microseconds("device.state_since", since));
         devices.push(AgedDevice {
             device: fleet::device(row)?,

@@ -29,7 +29,7 @@ macro_rules! filters {
 const SELECT: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes, primary_group FROM device WHERE ",
+    ", open_causes, primary_group, checked_at FROM device WHERE ",
     filters!(),
     " AND hostname > :after ORDER BY hostname LIMIT :limit"
 );
@@ -38,7 +38,7 @@ const SELECT: &str = concat!(
 const SELECT_TRIED: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes, primary_group FROM (SELECT * FROM device ORDER BY hostname LIMIT :tried) AS device WHERE ",
+    ", open_causes, primary_group, checked_at FROM (SELECT * FROM device ORDER BY hostname LIMIT :tried) AS device WHERE ",
     filters!(),
     " ORDER BY hostname LIMIT :limit"
 );
@@ -47,7 +47,7 @@ const SELECT_TRIED: &str = concat!(
 const SELECT_FIRST: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes, primary_group FROM device WHERE ",
+    ", open_causes, primary_group, checked_at FROM device WHERE ",
     filters!(),
     " ORDER BY +hostname LIMIT :limit"
 );
@@ -57,7 +57,7 @@ const COUNT: &str = concat!("SELECT count(*) FROM device WHERE ", filters!());
 const SELECT_ONE: &str = concat!(
     "SELECT ",
     columns!(),
-    ", open_causes, primary_group FROM device WHERE hostname = :hostname"
+    ", open_causes, primary_group, checked_at FROM device WHERE hostname = :hostname"
 );
 
 const SELECT_GROUPS: &str = "\
@@ -221,7 +221,14 @@ pub(super) fn device(row: &Row<'_>) -> Result<Device, Failure> {
     let open_causes = device::read_open_causes(&row.get::<_, String>(23)?)?;
     let open_causes = open_causes.into_iter().map(CauseId).collect();
     let primary_group = column::optional_name("device.primary_group", row.get(24)?)?;
-    Ok(device::read(row)?.stored(DeviceId(row.get(0)?), open_causes, primary_group))
+    let checked_at: Option<i64> = row.get(25)?;
+    let checked_at = checked_at.map(|time| column::read_microseconds("device.checked_at", time));
+    Ok(device::read(row)?.stored(
+        DeviceId(row.get(0)?),
+        open_causes,
+        primary_group,
+        checked_at.transpose()?,
+    ))
 }
 
 fn groups(connection: &Connection, device: DeviceId) -> Result<Vec<GroupName>, Failure> {

@@ -14,7 +14,7 @@ use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
     AttemptStart, DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
-    dead_letter_table, device_name_table, follow_up_table, group_table, merged,
+    dead_letter_table, device_name_table, follow_up_table, group_table, merged, sync_table,
 };
 
 const BEGIN: &str = "begin a transaction";
@@ -34,6 +34,7 @@ impl UnitOfWork for SqliteStore {
             .run(BEGIN, move |connection| begin(connection, &leases, requested))
             .await?;
         dead_letter_table::read_facts(&pooled, keys, &mut facts).await?;
+        sync_table::read_facts(&pooled, keys, &mut facts).await?;
         if let Some(new) = keys
             .new_group_rules
             .as_ref()
@@ -164,6 +165,9 @@ impl Transaction for OpenTransaction {
         }
         if facts.change_follow_ups() {
             follow_up_table::write(&pooled, facts).await?;
+        }
+        if facts.change_syncs() {
+            sync_table::write(&pooled, facts).await?;
         }
         let change_members = facts.change_members();
         if change_members {

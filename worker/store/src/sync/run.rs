@@ -7,7 +7,7 @@ use lockstep_protocol::{CommitId, DeviceState, Hostname};
 use crate::{DeviceId, ElementOwner, StoreError, SyncState};
 
 /// An attempt of an element. It guards the writes of a run: another attempt, or an expired one, writes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunningElement {
     /// The number of the element.
     pub element: u64,

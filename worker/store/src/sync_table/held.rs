@@ -1,8 +1,8 @@
 //! The guard of all writes of a run.
 
 use super::WRITE;
-use crate::sql::{SqlDatabase, SqlTransaction, Value};
-use crate::{RunningElement, StoreError};
+use crate::sql::{SqlDatabase, SqlSession, SqlTransaction, Value};
+use crate::{Facts, Keys, RunningElement, StoreError};
 
 /// A running element of a sync. The state is compared as an expression, so that the element is found by its number.
 macro_rules! running {
@@ -19,6 +19,9 @@ const RUNNING: &str = running!("");
 
 /// The lock keeps the element from ending or from being queued again until the transaction ends.
 const HOLD: &str = running!(" FOR NO KEY UPDATE");
+
+/// Several transactions may hold it.
+const SHARE: &str = running!(" FOR SHARE");
 
 /// Whether the attempt still runs the element.
 pub(super) async fn is_running<D: SqlDatabase>(
@@ -44,6 +47,21 @@ pub(super) async fn hold<D: SqlDatabase>(
     Ok(Some(transaction))
 }
 
+/// Reads which attempts run their elements, and holds these until the transaction ends. Devices are locked before: who waits for a device
+/// holds no element.
+pub(crate) async fn read_facts(
+    session: &dyn SqlSession,
+    keys: &Keys,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    for run in &keys.running {
+        if !session.query(WRITE, SHARE, parameters(run)).await?.is_empty() {
+            facts.add_running(*run);
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn parameters(run: &RunningElement) -> Vec<Value> {
     vec![
         run.element.into(),
@@ -53,4 +71,4 @@ pub(super) fn parameters(run: &RunningElement) -> Vec<Value> {
 }
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[RUNNING, HOLD];
+pub(super) const STATEMENTS: &[&str] = &[RUNNING, HOLD, SHARE];

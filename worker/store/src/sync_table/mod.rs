@@ -1,12 +1,15 @@
 //! Reads and writes what elements of syncs are bound to and what they found, on both databases.
 
 mod bind;
+mod check;
 mod held;
 mod plan;
 mod run;
 mod texts;
 
 pub(super) use bind::bind;
+pub(crate) use check::write;
+pub(crate) use held::read_facts;
 pub(crate) use run::ReadBinding;
 pub(super) use run::binding;
 pub(crate) use texts::expire_texts;
@@ -19,6 +22,7 @@ const WRITE: &str = "write a sync";
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
     [
         bind::STATEMENTS,
+        check::STATEMENTS,
         held::STATEMENTS,
         plan::STATEMENTS,
         run::STATEMENTS,

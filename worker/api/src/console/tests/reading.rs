@@ -170,6 +170,7 @@ async fn the_history_of_a_device_is_paged_from_the_newest_event() {
         change: HistoryChange {
             from: Some("INIT".to_owned()),
             to: Some("MANAGED".to_owned()),
+            execution: None,
         },
         causes: Vec::new(),
         ..row.clone()

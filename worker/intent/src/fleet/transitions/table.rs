@@ -1,7 +1,7 @@
 use lockstep_protocol::{Cause, Kind};
 
 use super::Effect::{Nothing, Synchronize, Unsynchronize, UnsynchronizeOnlyFor};
-use super::States::{Any, Others, Unmanaged};
+use super::States::{Any, Managed, Others, Unmanaged};
 use super::{Effect, States, Transition};
 
 const REFRESH: &[Kind] = &[
@@ -14,6 +14,7 @@ const MOVE: &[Kind] = &[
     Kind::DeviceStateRequested,
     Kind::InventoryImported,
 ];
+const SYNC: &[Kind] = &[Kind::SyncRequested];
 const RENAME: &[Kind] = &[Kind::DeviceRenamed, Kind::DeviceRenameRequested];
 
 const fn row(
@@ -84,6 +85,19 @@ pub(super) const TABLE: &[Transition] = &[
     // Operators.
     row("mark-unsynchronized", "an operator marks a device as unsynchronized", &[Kind::DeviceMarkRequested], Any, "the device", Unsynchronize(Cause::MarkedUnsynchronized), &["TR-manual-false"]),
     row("mark-synchronized", "an operator marks a device as synchronized", &[Kind::DeviceMarkRequested], Any, "the device", Synchronize, &["TR-manual-true"]),
+    // Syncs.
+    row("sync-pushed", "a sync pushes a configuration, confirms and verifies it, and no newer cause came meanwhile", SYNC, Managed, "the device", Synchronize, &["TR-live-changed", "TR-confirm-ok"]),
+    row("sync-equal", "a sync, also a dry run, finds that the device needs no change, and no newer cause came meanwhile", SYNC, Managed, "the device", Synchronize, &["TR-live-unchanged", "TR-dry-unchanged"]),
+    row("sync-newer", "… but a newer cause came meanwhile", SYNC, Managed, "the device", Nothing, &[]),
+    row("sync-dry-run", "a dry run finds a difference, and the device was synchronized", SYNC, Managed, "the device", Unsynchronize(Cause::SynctoDryrun), &["TR-dryrun-diff-true"]),
+    row("sync-dry-run-again", "… and the device was unsynchronized", SYNC, Managed, "the device", Nothing, &["TR-dryrun-diff-false"]),
+    row("sync-drift", "a sync finds that the device was changed outside of Lockstep, and the device was synchronized", SYNC, Managed, "the device", Unsynchronize(Cause::Confighash), &["TR-hash-mismatch-sync"]),
+    row("sync-drift-again", "… and the device was unsynchronized, or the sync overwrites the change (`force`)", SYNC, Managed, "the device", Nothing, &["TR-force"]),
+    row("sync-rolled-back", "what a sync pushed was rolled back after its confirmation, and the device was synchronized", SYNC, Managed, "the device", Unsynchronize(Cause::CommitConfirmFailed), &["TR-confirm-fail"]),
+    row("sync-restored", "a sync restores the configuration from before another one, and the device was synchronized", SYNC, Managed, "the device", Unsynchronize(Cause::ApplyConfig), &["TR-apply-config"]),
+    row("sync-restore-planned", "… but only plans it", SYNC, Managed, "the device", Nothing, &["TR-apply-config-dry"]),
+    row("sync-accepted", "an operator accepts the running configuration (`accept-drift`)", SYNC, Managed, "the device", Nothing, &[]),
+    row("sync-left-out", "a sync leaves out a device that is synchronized", SYNC, Managed, "the device", Nothing, &["TR-not-selected"]),
     // What changes nothing.
     row("local-change", "somebody changes the configuration on the device itself", &[], Any, "the device", Nothing, &["TR-local-change"]),
     row("facts", "a run reads the facts of a device, also a new version", &[], Any, "the device", Nothing, &["TR-update-facts"]),

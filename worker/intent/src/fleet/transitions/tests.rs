@@ -22,6 +22,7 @@ fn rendered() -> String {
         let kinds: Vec<String> = public.map(|kind| format!("`{kind}`")).collect();
         let state = match row.states {
             States::Any => "any",
+            States::Managed => "MANAGED",
             States::Unmanaged => "UNMANAGED",
             States::Others => "any other than UNMANAGED",
         };
@@ -87,8 +88,14 @@ fn every_cause_and_every_event_has_a_row_and_rows_have_their_own_names() {
 fn states_contain_what_they_say() {
     for state in DeviceState::ALL {
         let is_unmanaged = *state == DeviceState::Unmanaged;
-        let contained = [States::Any, States::Unmanaged, States::Others].map(|states| states.contain(*state));
-        assert_eq!(contained, [true, is_unmanaged, !is_unmanaged], "{state}");
+        let is_managed = *state == DeviceState::Managed;
+        let contained = [States::Any, States::Managed, States::Unmanaged, States::Others];
+        let contained = contained.map(|states| states.contain(*state));
+        assert_eq!(
+            contained,
+            [true, is_managed, is_unmanaged, !is_unmanaged],
+            "{state}"
+        );
     }
 }
 
