@@ -36,7 +36,7 @@ pub mod templates;
 #[cfg(test)]
 mod tests;
 mod tree_reader;
-mod yaml;
+pub mod yaml;
 
 pub use cancellation::{Cancellation, Cancelled};
 pub use change::Change;

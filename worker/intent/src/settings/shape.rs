@@ -142,7 +142,7 @@ impl Checker<'_> {
             Value::Integer(number) if matches!(shape, Shape::Number(..)) => {
                 format!("{name} must be {expected}, is {number}")
             }
-            Value::Integer(_) | Value::Number | Value::Date | Value::Boolean(_)
+            Value::Integer(_) | Value::Number(_) | Value::Date(_) | Value::Boolean(_)
                 if matches!(shape, Shape::Text) =>
             {
                 format!("{name} must be {expected}, is {}; put it in quotes", node.kind())

@@ -12,8 +12,8 @@ fn loaded(text: &str) -> String {
             Value::Null => "null".to_owned(),
             Value::Boolean(value) => value.to_string(),
             Value::Integer(number) => number.to_string(),
-            Value::Number => "number".to_owned(),
-            Value::Date => "date".to_owned(),
+            Value::Number(_) => "number".to_owned(),
+            Value::Date(_) => "date".to_owned(),
             Value::Text(text) => format!("{text:?}"),
             Value::List(items) => {
                 format!(
