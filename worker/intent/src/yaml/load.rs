@@ -30,13 +30,9 @@ pub fn load(path: &[u8], bytes: &[u8]) -> Result<Rc<Node>, IntentProblem> {
         })?;
         builder.take(event, place(&span.start))?;
     }
-    Ok(builder.root.unwrap_or_else(|| {
-        Rc::new(Node {
-            place: Place { line: 1, column: 1 },
-            value: Value::Null,
-            size: 1,
-        })
-    }))
+    Ok(builder
+        .root
+        .unwrap_or_else(|| Rc::new(Node::new(Place { line: 1, column: 1 }, Value::Null))))
 }
 
 fn decode<'a>(path: &[u8], bytes: &'a [u8]) -> Result<&'a str, IntentProblem> {
@@ -110,14 +106,7 @@ impl Builder<'_> {
                     return Ok(());
                 }
                 let value = self.scalar(&text, style, tag.as_deref(), place)?;
-                self.add(
-                    anchor,
-                    Node {
-                        place,
-                        value,
-                        size: 1,
-                    },
-                )
+                self.add(anchor, Node::new(place, value))
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
@@ -215,19 +204,7 @@ impl Builder<'_> {
             OpenKind::Map { pairs, merged, .. } if merged.is_empty() => Value::Map(pairs),
             OpenKind::Map { pairs, merged, .. } => Value::Map(with_merged(pairs, &merged)),
         };
-        let inside: usize = match &value {
-            Value::List(items) => items.iter().map(|item| item.size).sum(),
-            Value::Map(pairs) => pairs.iter().map(|pair| pair.value.size).sum(),
-            _ => 0,
-        };
-        self.add(
-            anchor,
-            Node {
-                place,
-                value,
-                size: inside + 1,
-            },
-        )
+        self.add(anchor, Node::new(place, value))
     }
 
     /// Counts and attaches a new node. The values in it were counted before.

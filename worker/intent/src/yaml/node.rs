@@ -70,6 +70,20 @@ pub enum KeyKind {
 }
 
 impl Node {
+    /// A value at a place.
+    pub fn new(place: Place, value: Value) -> Self {
+        let inside: usize = match &value {
+            Value::List(items) => items.iter().map(|item| item.size).sum(),
+            Value::Map(pairs) => pairs.iter().map(|pair| pair.value.size).sum(),
+            _ => 0,
+        };
+        Self {
+            place,
+            value,
+            size: inside + 1,
+        }
+    }
+
     /// The kind of the value, for error texts.
     pub fn kind(&self) -> &'static str {
         match &self.value {
