@@ -11,6 +11,9 @@ ALTER TABLE device ADD COLUMN data text;
 -- The addresses of both ends of a link, each with the length of its prefix.
 ALTER TABLE linknet ADD COLUMN one_address text;
 ALTER TABLE linknet ADD COLUMN other_address text;
+-- The version of the message that set them. One that says no addresses leaves both.
+ALTER TABLE linknet ADD COLUMN addressed_time text;
+ALTER TABLE linknet ADD COLUMN addressed_id text;
 
 -- Management domains by the numbers of their owner. A removed one stays for a while, so that an older message does not add it again.
 CREATE TABLE management_domain (

@@ -473,6 +473,25 @@ pub(crate) const UNDO_EXECUTIONS: &[&str] = &[
     "DROP TABLE fact",
 ];
 
+/// What undoes version 9 of the schema, on both databases.
+pub(crate) const UNDO_SYNC: &[&str] = &[
+    "DROP TABLE sync_key",
+    "DROP TABLE sync_intent",
+    "DROP TABLE sync_element",
+    "DROP TABLE management_domain",
+    "DROP INDEX element_parked",
+    "ALTER TABLE element DROP COLUMN resume_at",
+    "ALTER TABLE element DROP COLUMN expires_at",
+    "ALTER TABLE linknet DROP COLUMN one_address",
+    "ALTER TABLE linknet DROP COLUMN other_address",
+    "ALTER TABLE linknet DROP COLUMN addressed_time",
+    "ALTER TABLE linknet DROP COLUMN addressed_id",
+    "ALTER TABLE device DROP COLUMN configuration_hash",
+    "ALTER TABLE device DROP COLUMN checked_at",
+    "ALTER TABLE device DROP COLUMN data",
+    "UPDATE schema_compatibility SET oldest = 8",
+];
+
 /// What undoes the tables of version 6 of the schema, on both databases.
 pub(crate) const UNDO_RUN_CYCLE: &[&str] = &[
     "DROP TABLE execution_target",
