@@ -14,7 +14,9 @@ mod rendering;
 mod settings;
 mod variables;
 
-pub use device::{DeviceFacts, InterfaceFacts, LinkFacts, ManagementDomainFacts, PeerFacts};
+pub use device::{
+    DeviceFacts, InterfaceFacts, LinkFacts, ManagementDomainFacts, PeerFacts, domains_of, mlag_peer,
+};
 pub use files::Files;
 pub use jinja::{Bounds, TemplateError, TemplateSet, Undefined};
 pub use overlay::read_overlay;

@@ -5,6 +5,6 @@ mod membership;
 mod set;
 mod tree;
 
-pub(crate) use set::entries;
 pub use set::{DeviceSettings, Origin, SettingsSet};
+pub(crate) use set::{EVPN_PEERS, entries, peer_names};
 pub(crate) use tree::value as of_yaml;

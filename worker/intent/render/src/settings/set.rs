@@ -27,6 +27,9 @@ pub struct SettingsSet {
     memberships: OnceLock<Result<Memberships, Vec<IntentProblem>>>,
 }
 
+/// The key of the settings that names the peers of EVPN.
+pub(crate) const EVPN_PEERS: &str = "evpn_peers";
+
 /// The keys of a file.
 type Parsed = Result<Vec<(Arc<str>, Tree)>, IntentProblem>;
 
@@ -167,6 +170,30 @@ impl SettingsSet {
         Ok(self.membership(hostname, others)?.groups)
     }
 
+    /// The devices that the settings of a device of the fabric name as peers of EVPN, and that its facts do not have yet.
+    ///
+    /// # Errors
+    /// The problems of the files that apply to it.
+    pub fn unknown_peers(&self, device: &DeviceFacts) -> Result<Vec<Hostname>, Vec<IntentProblem>> {
+        if !self.rule(&device.device_type).is_some_and(|rule| rule.fabric) {
+            return Ok(Vec::new());
+        }
+        let membership = self.membership(&device.hostname, &device.groups)?;
+        let mut problems = Vec::new();
+        let (device_type, model) = (&device.device_type, device.model.as_deref());
+        let peers = self.value(EVPN_PEERS, device_type, model, &membership, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let names = peers.as_ref().map(peer_names).unwrap_or_default();
+        let names = names.into_iter().filter_map(|name| name.parse().ok());
+        let unknown = |name: &Hostname| {
+            !name.as_str().eq_ignore_ascii_case(device.hostname.as_str())
+                && device.peer(name.as_str()).is_none()
+        };
+        Ok(names.filter(unknown).collect())
+    }
+
     /// The rule of a device type.
     pub(crate) fn rule(&self, device_type: &DeviceType) -> Option<&TypeRule> {
         rule(&self.types, device_type)
@@ -254,6 +281,32 @@ impl SettingsSet {
         trees.collect()
     }
 
+    /// The value of one key for a device, as the last file with the key has it.
+    fn value(
+        &self,
+        key: &str,
+        device_type: &DeviceType,
+        model: Option<&str>,
+        membership: &Membership,
+        problems: &mut Vec<IntentProblem>,
+    ) -> Option<Value> {
+        let layers = layers(&self.subject(device_type, model, membership), &self.types);
+        for path in layers.shared.iter().chain(&layers.own).rev() {
+            match self.file(path) {
+                Some((_, Ok(keys))) => {
+                    let found = keys.iter().find(|(other, _)| **other == *key);
+                    let value = found.and_then(|(_, tree)| tree.of_device(membership));
+                    if value.is_some() {
+                        return value;
+                    }
+                }
+                Some((_, Err(problem))) => problems.push(problem.clone()),
+                None => {}
+            }
+        }
+        None
+    }
+
     /// Adds the vxlans of a neighbor that the settings do not have yet.
     fn add_vxlans(&self, settings: &mut DeviceSettings, peer: &PeerFacts, problems: &mut Vec<IntentProblem>) {
         const KEY: &str = "vxlans";
@@ -261,24 +314,13 @@ impl SettingsSet {
             Ok(membership) => membership,
             Err(found) => return problems.extend(found),
         };
-        let subject = self.subject(&peer.device_type, peer.model.as_deref(), &membership);
-        let layers = layers(&subject, &self.types);
-        // The last file with the key counts.
-        let mut theirs = None;
-        for path in layers.shared.iter().chain(&layers.own).rev() {
-            match self.file(path) {
-                Some((_, Ok(keys))) => {
-                    let of_device = |tree: &Tree| tree.of_device(&membership);
-                    let found = keys.iter().find(|(key, _)| &**key == KEY);
-                    theirs = found.and_then(|(_, tree)| of_device(tree));
-                    if theirs.is_some() {
-                        break;
-                    }
-                }
-                Some((_, Err(problem))) => problems.push(problem.clone()),
-                None => {}
-            }
-        }
+        let theirs = self.value(
+            KEY,
+            &peer.device_type,
+            peer.model.as_deref(),
+            &membership,
+            problems,
+        );
         let Some(theirs) = theirs.filter(|theirs| theirs.kind() == ValueKind::Map) else {
             return;
         };
@@ -298,6 +340,16 @@ impl SettingsSet {
             };
         }
     }
+}
+
+/// The hostnames in a list of peers.
+pub(crate) fn peer_names(peers: &Value) -> Vec<String> {
+    let items = match peers.kind() {
+        ValueKind::Seq => peers.try_iter().into_iter().flatten().collect(),
+        _ => Vec::new(),
+    };
+    let name = |peer: &Value| Some(peer.get_attr("hostname").ok()?.as_str()?.to_owned());
+    items.iter().filter_map(name).collect()
 }
 
 /// The keys and values of a map.

@@ -1,14 +1,14 @@
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use minijinja::Value;
 use serde_json::{Map, Value as Json};
 
 use super::index::index_number;
 use super::vlans::Vlans;
 use super::{Builder, VariablesError};
+use crate::device::SECONDARY_MANAGEMENT_IP;
 use crate::json::of_json;
-use crate::{DeviceFacts, InterfaceFacts, LinkFacts, ManagementDomainFacts};
+use crate::{DeviceFacts, InterfaceFacts, LinkFacts};
 
 /// The variables of devices of the type ACCESS.
 pub(super) fn add(builder: &mut Builder<'_>) -> Result<(), VariablesError> {
@@ -16,7 +16,7 @@ pub(super) fn add(builder: &mut Builder<'_>) -> Result<(), VariablesError> {
     if let Some(address) = device.management_ip {
         domain_of(builder, "", address)?;
     }
-    if let Some(address) = builder.address("secondary_management_ip")? {
+    if let Some(address) = builder.address(SECONDARY_MANAGEMENT_IP)? {
         builder.set("secondary_mgmt_ip", address.to_string());
         domain_of(builder, "secondary_", address)?;
     }
@@ -36,7 +36,8 @@ pub(super) fn add(builder: &mut Builder<'_>) -> Result<(), VariablesError> {
 /// The variables of the management domain with an address.
 fn domain_of(builder: &mut Builder<'_>, prefix: &str, address: IpAddr) -> Result<(), VariablesError> {
     let mut domains = builder.device.management_domains.iter();
-    let Some((domain, gateway)) = domains.find_map(|domain| Some((domain, gateway(domain, address)?))) else {
+    let Some((domain, gateway)) = domains.find_map(|domain| Some((domain, domain.gateway_of(address)?)))
+    else {
         return builder.missing(format!(
             "its management address {address} is in no management domain; import the domain with its gateway, or correct the address"
         ));
@@ -47,16 +48,6 @@ fn domain_of(builder: &mut Builder<'_>, prefix: &str, address: IpAddr) -> Result
     builder.set(&format!("{prefix}mgmt_ipif"), format!("{address}/{length}"));
     builder.set(&format!("{prefix}mgmt_prefixlen"), length);
     Ok(())
-}
-
-/// The gateway of a domain whose network contains an address.
-fn gateway(domain: &ManagementDomainFacts, address: IpAddr) -> Option<IpNet> {
-    let gateways = [&domain.ipv4_gateway, &domain.ipv6_gateway];
-    let mut gateways = gateways
-        .into_iter()
-        .flatten()
-        .filter_map(|gateway| gateway.parse().ok());
-    gateways.find(|gateway: &IpNet| gateway.contains(&address))
 }
 
 /// An interface of the inventory: its configuration has the type and, with it or in `data`, all else.

@@ -11,7 +11,7 @@ use super::index::index_number;
 use super::range::{MOST_INTERFACES, expand};
 use super::{Builder, VariablesError};
 use crate::json::of_json;
-use crate::settings::entries;
+use crate::settings::{EVPN_PEERS, entries, peer_names};
 use crate::{LinkFacts, ManagementDomainFacts, PeerFacts};
 
 /// The key of a device's data with the address of its loopback in the underlay.
@@ -183,25 +183,23 @@ fn fabric_link(builder: &Builder<'_>, link: &LinkFacts) -> Result<Option<FabricL
 /// The peers of EVPN: those that the settings name, or all devices of the type CORE; not the device itself.
 fn evpn_peers(builder: &Builder<'_>) -> Result<Vec<Value>, VariablesError> {
     let device = builder.device;
-    let named = builder.settings.get("evpn_peers").map(items).unwrap_or_default();
+    let named = builder
+        .settings
+        .get(EVPN_PEERS)
+        .map(peer_names)
+        .unwrap_or_default();
     let mut peers: Vec<&PeerFacts> = Vec::new();
     if named.is_empty() {
         peers.extend(&device.cores);
     }
-    for peer in &named {
-        let hostname = peer.get_attr("hostname").unwrap_or_default();
-        let Some(hostname) = hostname.as_str() else {
-            continue;
-        };
+    for hostname in &named {
         if hostname.eq_ignore_ascii_case(device.hostname.as_str()) {
             continue;
         }
-        let linked = device.links.iter().map(|link| &link.peer);
-        let mut known = device.cores.iter().chain(linked);
-        match known.find(|peer| peer.hostname.as_str().eq_ignore_ascii_case(hostname)) {
+        match device.peer(hostname) {
             Some(peer) => peers.push(peer),
             None => builder.missing(format!(
-                "evpn_peers in its settings names {hostname}, which is neither a device of the type CORE nor linked to it"
+                "{EVPN_PEERS} in its settings names {hostname}, and there is no such device; import it, or correct the name"
             ))?,
         }
     }

@@ -46,6 +46,7 @@ pub(crate) fn device(hostname: &str, device_type: &str) -> DeviceFacts {
         management_domains: Vec::new(),
         cores: Vec::new(),
         mlag_peer: None,
+        named: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 use lockstep_render::{DeviceFacts, SettingsSet, VariableOrigin, read_overlay};
 use serde_json::{Value, json};
 
-use crate::scene::{device, dist, domain, interface, link, peer, set, variable, variables};
+use crate::scene::{self, device, dist, domain, interface, link, peer, set, variable, variables};
 
 fn access() -> DeviceFacts {
     DeviceFacts {
@@ -153,7 +153,7 @@ fn a_device_of_the_fabric_has_its_peers_and_the_interfaces_of_its_settings() {
             "bgp_ipv4_peers",
             json!([{"peer_hostname": "c1", "peer_infra_lo": "10.199.0.0", "peer_ip": "10.198.0.0", "peer_asn": 4_200_000_000_u64}]),
         ),
-        ("bgp_evpn_peers", json!([bgp])),
+        ("bgp_evpn_peers", json!([&bgp])),
         (
             "interfaces",
             json!([
@@ -184,6 +184,16 @@ fn a_device_of_the_fabric_has_its_peers_and_the_interfaces_of_its_settings() {
         }
         assert_eq!(found, expected, "{name}");
     }
+    // Peers that the settings name.
+    let evpn = scene::set(&[(
+        "fabric/base_system.yml",
+        "evpn_peers: [{hostname: D1}, {hostname: c1}, {hostname: d9}]",
+    )]);
+    assert_eq!(evpn.unknown_peers(&d1).unwrap(), ["d9".parse().unwrap()]);
+    d1.named = vec![peer(4, "d9", "DIST", json!({"infra_ip": "10.199.0.9"}))];
+    assert_eq!(evpn.unknown_peers(&d1).unwrap(), []);
+    let named = json!({"peer_hostname": "d9", "peer_infra_lo": "10.199.0.9", "peer_asn": 4_200_000_009_u64});
+    assert_eq!(of(&evpn, &d1, "bgp_evpn_peers"), json!([bgp, named]));
     // A core is no EVPN peer of itself.
     let c1 = DeviceFacts {
         hostname: "c1".parse().unwrap(),
