@@ -38,7 +38,12 @@ impl Offline {
         Ok(Self {
             settings: SettingsSet::new(settings, devices.types.clone()),
             templates: Platforms::new(templates, devices.types.clone(), render.undefined),
-            secrets: secrets(render)?,
+            secrets: secrets(
+                render
+                    .secrets
+                    .iter()
+                    .map(|(name, secret)| (name.as_str(), secret)),
+            )?,
             overlay,
             bounds: render.bounds,
         })
@@ -52,6 +57,12 @@ impl Offline {
             overlay: self.overlay.as_ref(),
             bounds: self.bounds,
         }
+    }
+
+    /// The text with the secrets masked that templates may use.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        let secrets = self.secrets.values().filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 
     /// The configuration of a device.
@@ -72,8 +83,11 @@ impl Offline {
 ///
 /// # Errors
 /// If a file cannot be read.
-pub(crate) fn secrets(config: &RenderConfig) -> anyhow::Result<TemplateSecrets> {
-    let secret = |(name, secret): (&String, &LateSecret)| {
+pub(crate) fn secrets<'a>(
+    configured: impl IntoIterator<Item = (&'a str, &'a LateSecret)>,
+) -> anyhow::Result<TemplateSecrets> {
+    let mut secrets = Vec::new();
+    for (name, secret) in configured {
         let text = match secret {
             LateSecret::Fixed(secret) => secret.expose_secret().to_owned(),
             LateSecret::File(path) => {
@@ -82,12 +96,7 @@ pub(crate) fn secrets(config: &RenderConfig) -> anyhow::Result<TemplateSecrets> 
                 contents.text.trim_end().to_owned()
             }
         };
-        Ok((name.clone(), text))
-    };
-    let secrets = config
-        .secrets
-        .iter()
-        .map(secret)
-        .collect::<anyhow::Result<Vec<_>>>()?;
+        secrets.push((name.to_owned(), text));
+    }
     Ok(TemplateSecrets::new(secrets))
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 use lockstep_protocol::{DeviceType, Hostname};
 
-pub(super) use offline::{failure, inventory};
+pub(super) use offline::inventory;
 
 use super::{Global, UsageError};
 

@@ -98,7 +98,7 @@ pub(in crate::cli) fn inventory(
 }
 
 /// The failure of a configuration that cannot be rendered: the first line says why, the others where.
-pub(in crate::cli) fn failure(error: &RenderError) -> Failure {
+fn failure(error: &RenderError) -> Failure {
     let text = error.to_string();
     let mut lines = text.lines();
     let mut failure = Failure::new("render-failed", lines.next().unwrap_or_default());
