@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::json::Text;
@@ -32,6 +33,14 @@ pub const MAX_CHUNK_GROUPS: usize = 1000;
 pub const MAX_CHUNK_INTERFACES: usize = 10_000;
 /// The most clients of one inventory chunk.
 pub const MAX_CHUNK_CLIENTS: usize = 10_000;
+/// The most links of one inventory chunk.
+pub const MAX_CHUNK_LINKS: usize = 1000;
+/// The most management domains of one inventory chunk.
+pub const MAX_CHUNK_DOMAINS: usize = 1000;
+/// The most bytes of what an inventory says about a device beside its attributes, as compact JSON.
+pub const MAX_DEVICE_DATA: usize = 64 * 1024;
+/// The largest number of an object that another system numbers: programs with 64-bit floating-point numbers read it exactly.
+pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// The most entity ids, and the most names of entities, in one `lockstep.task.requested`.
 pub const MAX_ENTITIES: usize = 100_000;
 /// The most characters in the name of an entity: a hostname and the name of an interface.
@@ -105,6 +114,53 @@ pub(crate) fn optional_note<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
         .map_or(Ok(()), check_note)
         .map_err(D::Error::custom)?;
     Ok(text)
+}
+
+/// Reads the number of an object of another system.
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    match u64::deserialize(deserializer)? {
+        number if number <= MAX_NUMBER => Ok(number),
+        number => Err(D::Error::custom(format!(
+            "is {number}; the maximum is {MAX_NUMBER}"
+        ))),
+    }
+}
+
+/// Reads the number of an object of another system; absent and `null` are `None`.
+pub(crate) fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match Option::<u64>::deserialize(deserializer)? {
+        Some(number) if number > MAX_NUMBER => Err(D::Error::custom(format!(
+            "is {number}; the maximum is {MAX_NUMBER}"
+        ))),
+        number => Ok(number),
+    }
+}
+
+/// Reads a VLAN, 1 to 4,094; absent and `null` are `None`.
+pub(crate) fn optional_vlan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    match Option::<u16>::deserialize(deserializer)? {
+        Some(vlan) if !(1..=4094).contains(&vlan) => {
+            Err(D::Error::custom(format!("is {vlan}; a VLAN is 1 to 4094")))
+        }
+        vlan => Ok(vlan),
+    }
+}
+
+/// Reads an object of at most 65,536 bytes; absent and `null` are `None`.
+pub(crate) fn optional_object<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Map<String, Value>>, D::Error> {
+    let object = Option::<Map<String, Value>>::deserialize(deserializer)?;
+    let bytes = match &object {
+        None => 0,
+        Some(object) => serde_json::to_vec(object).map_err(D::Error::custom)?.len(),
+    };
+    if bytes > MAX_DEVICE_DATA {
+        return Err(D::Error::custom(format!(
+            "has {bytes} bytes; the maximum is {MAX_DEVICE_DATA}"
+        )));
+    }
+    Ok(object)
 }
 
 /// Reads an RFC 3339 timestamp; absent and `null` are `None`.

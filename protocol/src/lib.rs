@@ -53,7 +53,8 @@ pub use inbox_state::InboxState;
 pub use kind::{Class, Command, Event, Internal, Kind, Message, WorkResult};
 pub use message_properties::MessageProperties;
 pub use names::{
-    CommitId, DeviceState, GroupName, Hostname, InterfaceName, Mac, NameError, RepositoryName, Serial,
+    CommitId, DeviceState, GroupName, Hostname, InterfaceAddress, InterfaceName, Mac, NameError,
+    RepositoryName, Serial,
 };
 pub use run_cycle::{EntityType, Level, Stage};
 pub use smol_str::SmolStr;

@@ -1,6 +1,7 @@
 //! Validated names and identifiers in messages.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -29,6 +30,9 @@ pub enum NameError {
     /// Empty, too long, or with control characters.
     #[error("{0:?} is not a {1}: 1 to 255 characters, none of them a control character")]
     Text(String, &'static str),
+    /// Not an address with the length of its prefix.
+    #[error("{0:?} is not an address with the length of its prefix, such as 10.0.0.1/31 or 2001:db8::1/64")]
+    InterfaceAddress(String),
     /// Not the id of a commit.
     #[error("{0:?} is not a commit: 40 or 64 hexadecimal digits")]
     Commit(String),
@@ -88,6 +92,29 @@ impl Mac {
         }
         let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
         Ok(Self(pairs.join(":").into()))
+    }
+}
+
+/// An IPv4 or IPv6 address of an interface with the length of its prefix, such as `10.0.0.1/31`. IPv6 addresses are normalized.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceAddress(SmolStr);
+
+validated_text!(InterfaceAddress, NameError);
+
+impl InterfaceAddress {
+    fn checked(text: &str) -> Result<Self, NameError> {
+        let refused = || NameError::InterfaceAddress(text.to_owned());
+        let (ip, length) = text.split_once('/').ok_or_else(refused)?;
+        let ip: IpAddr = ip.parse().map_err(|_| refused())?;
+        let most = if ip.is_ipv4() { 32 } else { 128 };
+        // `parse` alone would accept a plus sign.
+        if !(1..=3).contains(&length.len()) || !length.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(refused());
+        }
+        match length.parse::<u8>() {
+            Ok(length) if length <= most => Ok(Self(format!("{ip}/{length}").into())),
+            _ => Err(refused()),
+        }
     }
 }
 
@@ -282,6 +309,35 @@ mod tests {
             );
         }
         assert!(Mac::try_from("44:4c:a8:00:00".to_owned()).is_err());
+    }
+
+    #[test]
+    fn an_address_of_an_interface_has_the_length_of_its_prefix() {
+        let read = |text: &str| InterfaceAddress::try_from(text.to_owned());
+        for (text, normal) in [
+            ("10.0.0.1/31", "10.0.0.1/31"),
+            ("10.0.0.1/0", "10.0.0.1/0"),
+            ("10.0.0.1/032", "10.0.0.1/32"),
+            ("2001:DB8:0::1/128", "2001:db8::1/128"),
+        ] {
+            assert_eq!(read(text).unwrap().as_str(), normal);
+        }
+        for bad in [
+            "",
+            "10.0.0.1",
+            "10.0.0.1/",
+            "10.0.0.1/33",
+            "10.0.0.1/+1",
+            "10.0.0.1/0031",
+            "10.0.0/24",
+            "2001:db8::1/129",
+            "a/24",
+            "10.0.0.1/24/24",
+            " 10.0.0.1/24",
+            "010.0.0.1/24",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

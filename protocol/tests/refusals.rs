@@ -414,6 +414,19 @@ fn an_inventory_that_names_an_object_twice_is_refused() {
             json!({"clients": [{"mac": mac}, {"mac": "444ca8000001"}]}),
             "$.data.clients[1]",
         ),
+        (
+            json!({"links": [
+                {"a": {"hostname": "sw1", "interface": "e1"}, "b": {"hostname": "sw2", "interface": "e1"}},
+                {"a": {"hostname": "sw2", "interface": "e1"}, "b": {"hostname": "sw1", "interface": "e1"}},
+            ]}),
+            "$.data.links[1]",
+        ),
+        (
+            json!({"management_domains": [
+                {"id": 4, "device_a": "sw1", "device_b": "sw2"}, {"id": 4, "device_a": "sw3", "device_b": "sw4"}
+            ]}),
+            "$.data.management_domains[1]",
+        ),
     ] {
         let mut message = good();
         message["type"] = "lockstep.inventory.imported".into();
@@ -473,6 +486,36 @@ fn data_about_links_domains_and_names_is_refused_with_its_place() {
             json!({"action": "added", "device_a": "sw1"}),
             "$.data",
             "missing field `device_b`",
+        ),
+        (
+            "linknet.changed",
+            json!({"action": "added", "a": {"hostname": "sw1", "interface": "e1", "address": "10.0.0.1"}, "b": end("sw2")}),
+            "$.data.a.address",
+            "the length of its prefix",
+        ),
+        (
+            "mgmtdomain.changed",
+            json!({"action": "added", "device_a": "sw1", "device_b": "sw2", "id": 1, "vlan": 4095}),
+            "$.data.vlan",
+            "1 to 4094",
+        ),
+        (
+            "mgmtdomain.changed",
+            json!({"action": "added", "device_a": "sw1", "device_b": "sw2", "id": 9_007_199_254_740_992_u64}),
+            "$.data.id",
+            "the maximum is 9007199254740991",
+        ),
+        (
+            "inventory.imported",
+            json!({"devices": [{"hostname": "sw1", "device_type": "DIST", "data": {"notes": "x".repeat(65_536)}}]}),
+            "$.data.devices[0].data",
+            "the maximum is 65536",
+        ),
+        (
+            "inventory.imported",
+            json!({"devices": [{"hostname": "sw1", "device_type": "DIST", "data": [1]}]}),
+            "$.data.devices[0].data",
+            "expected a map",
         ),
         (
             "device.renamed",

@@ -8,6 +8,7 @@ mod executions;
 mod gateway;
 mod problem;
 mod reader;
+mod render;
 mod repositories;
 mod sections;
 mod source;
@@ -30,6 +31,7 @@ pub(crate) use gateway::GatewayConfig;
 pub(crate) use problem::ConfigProblems;
 pub(crate) use reader::LateSecret;
 use reader::Reader;
+pub(crate) use render::RenderConfig;
 pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
 pub(crate) use sections::{
     BrokerConfig, ConsoleConfig, LogConfig, LogFormat, ReconcileConfig, RetentionConfig, StoreConfig,
@@ -54,6 +56,7 @@ pub(crate) struct Config {
     pub(crate) executions: ExecutionsConfig,
     pub(crate) devices: DevicesConfig,
     pub(crate) repositories: RepositoriesConfig,
+    pub(crate) render: RenderConfig,
     pub(crate) reconcile: ReconcileConfig,
     pub(crate) retention: RetentionConfig,
     pub(crate) sync: SyncConfig,
@@ -173,6 +176,7 @@ impl Config {
             executions: ExecutionsConfig::of(reader),
             devices: DevicesConfig::of(reader),
             repositories: RepositoriesConfig::of(reader),
+            render: RenderConfig::of(reader),
             reconcile: ReconcileConfig::of(reader),
             retention: RetentionConfig::of(reader),
             sync: SyncConfig::of(reader),

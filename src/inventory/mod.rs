@@ -8,7 +8,11 @@ mod nornir;
 mod yaml;
 
 use std::fmt;
+use std::path::Path;
 
+use anyhow::Context;
+use lockstep_intent::fleet::DeviceTypes;
+use lockstep_protocol::DeviceType;
 use lockstep_protocol::events::{ImportedDevice, ImportedInterface};
 
 pub(crate) use chunk::chunks;
@@ -31,6 +35,34 @@ pub(crate) struct Entry {
 pub(crate) struct Inventory {
     pub(crate) entries: Vec<Entry>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// Reads a file of devices as people keep it beside a repository: a YAML list, the output of `lockstep devices list --json`, or a Nornir
+/// inventory, which is a folder or a map.
+///
+/// # Errors
+/// If the file cannot be read or is not valid.
+pub(crate) fn read_file(
+    file: &Path,
+    default_type: Option<DeviceType>,
+    types: &DeviceTypes,
+) -> anyhow::Result<Inventory> {
+    let invalid = "cannot read the inventory";
+    if file.is_dir() {
+        return read_nornir(file, default_type, types).context(invalid);
+    }
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    if is_map(&text) {
+        return read_nornir(file, default_type, types).context(invalid);
+    }
+    read_yaml(&name, &text).context(invalid)
+}
+
+/// Whether the text is a YAML map, as the hosts of Nornir are. Text that is not YAML is refused later.
+fn is_map(text: &str) -> bool {
+    let value: Result<serde_json::Value, _> = serde_norway::from_str(text);
+    value.is_ok_and(|value| value.is_object())
 }
 
 /// All problems of an inventory, each with its place.

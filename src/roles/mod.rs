@@ -12,6 +12,7 @@ mod http;
 mod metrics;
 mod providers;
 mod reconcile;
+mod rendering;
 mod repositories;
 mod store;
 mod sync;

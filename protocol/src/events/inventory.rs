@@ -2,10 +2,14 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::bounds::{self, MAX_CHUNK_CLIENTS, MAX_CHUNK_DEVICES, MAX_CHUNK_GROUPS, MAX_CHUNK_INTERFACES};
-use crate::{DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, Serial};
+use super::LinknetEnd;
+use crate::bounds::{
+    self, MAX_CHUNK_CLIENTS, MAX_CHUNK_DEVICES, MAX_CHUNK_DOMAINS, MAX_CHUNK_GROUPS, MAX_CHUNK_INTERFACES,
+    MAX_CHUNK_LINKS,
+};
+use crate::{DeviceState, DeviceType, GroupName, Hostname, InterfaceAddress, InterfaceName, Mac, Serial};
 
 /// A chunk of an inventory. Objects it names are created or updated; others stay unchanged. A chunk must not name an object
 /// twice.
@@ -28,6 +32,18 @@ pub struct InventoryImported {
     #[serde(default, deserialize_with = "clients")]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_CLIENTS)))]
     pub clients: Vec<ImportedClient>,
+    /// Links between devices of this chunk or an earlier one; at most 1,000, one entry per pair of interfaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "links")]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_LINKS)))]
+    pub links: Vec<ImportedLink>,
+    /// Management domains of devices of this chunk or an earlier one; at most 1,000, one entry per id.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "management_domains"
+    )]
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_DOMAINS)))]
+    pub management_domains: Vec<ImportedManagementDomain>,
     /// Whether devices that exist and that the inventory lists as synchronized are marked so, which closes their causes. Otherwise the
     /// sync flags of devices that exist stay as they are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -58,6 +74,24 @@ fn clients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ImportedCli
     bounds::unique(deserializer, MAX_CHUNK_CLIENTS, |client: &ImportedClient| {
         client.mac.to_string()
     })
+}
+
+fn links<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ImportedLink>, D::Error> {
+    bounds::unique(deserializer, MAX_CHUNK_LINKS, |link: &ImportedLink| {
+        let mut ends = [&link.a, &link.b].map(|end| format!("{} {}", end.hostname, end.interface));
+        ends.sort_unstable();
+        ends.join(" – ")
+    })
+}
+
+fn management_domains<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<ImportedManagementDomain>, D::Error> {
+    bounds::unique(
+        deserializer,
+        MAX_CHUNK_DOMAINS,
+        |domain: &ImportedManagementDomain| domain.id.to_string(),
+    )
 }
 
 fn device_groups<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<GroupName>>, D::Error> {
@@ -148,6 +182,71 @@ pub struct ImportedDevice {
     )]
     #[cfg_attr(feature = "schema", schemars(length(max = crate::bounds::MAX_CHUNK_GROUPS)))]
     pub groups: Option<Vec<GroupName>>,
+    /// What else templates may need, such as `infra_ip`, `secondary_management_ip` and `stack_members`: a JSON object of at most 65,536
+    /// bytes. Replaces that of an earlier import.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_object"
+    )]
+    pub data: Option<Map<String, Value>>,
+}
+
+/// A link between two interfaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ImportedLink {
+    /// One end.
+    pub a: LinknetEnd,
+    /// The other end.
+    pub b: LinknetEnd,
+}
+
+/// A management domain with its whole content: an absent field is one that the domain does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ImportedManagementDomain {
+    /// The number that its owner gave to it, such as that of CNaaS NMS.
+    #[serde(deserialize_with = "crate::bounds::number")]
+    #[cfg_attr(feature = "schema", schemars(range(max = crate::bounds::MAX_NUMBER)))]
+    pub id: u64,
+    /// The hostname of one of the two devices that serve it.
+    pub device_a: Hostname,
+    /// The hostname of the other device.
+    pub device_b: Hostname,
+    /// The IPv4 gateway, with the length of the prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv4_gw: Option<InterfaceAddress>,
+    /// The IPv6 gateway, with the length of the prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6_gw: Option<InterfaceAddress>,
+    /// The VLAN, 1 to 4,094.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_vlan"
+    )]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 4094)))]
+    pub vlan: Option<u16>,
+    /// What it is for.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_note"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Note>"))]
+    pub description: Option<String>,
+    /// The virtual MAC address of its Ethernet segment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub esi_mac: Option<Mac>,
+    /// The address of `device_a` in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::IpAddress>"))]
+    pub device_a_ip: Option<IpAddr>,
+    /// The address of `device_b` in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::IpAddress>"))]
+    pub device_b_ip: Option<IpAddr>,
 }
 
 /// A group of devices.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Hostname, InterfaceName};
+use crate::{Hostname, InterfaceAddress, InterfaceName};
 
 /// A link between two devices was added, updated or removed. The devices at both its ends are flagged.
 ///
@@ -38,6 +38,10 @@ pub struct LinknetEnd {
     pub hostname: Hostname,
     /// The interface on that device.
     pub interface: InterfaceName,
+    /// The address of the interface on the link. A message with the address of one end or of both sets both; without any, they stay
+    /// as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<InterfaceAddress>,
 }
 
 /// What happened to a link.

@@ -11,7 +11,10 @@ pub use device::{
     DeviceProvisioned, DeviceRemoved, DeviceRenamed, DeviceStateChanged, DeviceUpgraded, ProvisionedNeighbor,
 };
 pub use interface::{InterfaceUpdated, UpdateKind, UpdatedInterface};
-pub use inventory::{ImportedClient, ImportedDevice, ImportedGroup, ImportedInterface, InventoryImported};
+pub use inventory::{
+    ImportedClient, ImportedDevice, ImportedGroup, ImportedInterface, ImportedLink, ImportedManagementDomain,
+    InventoryImported,
+};
 pub use linknet::{LinknetAction, LinknetChanged, LinknetEnd, LinknetEnds};
 pub use mgmtdomain::{MgmtdomainAction, MgmtdomainChanged, MgmtdomainDevices};
 pub use repository::RepositoryChanged;

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::bounds::{MAX_ENTITY_NAME, MAX_LABEL, MAX_NOTE, MAX_PATH};
 use crate::{
-    CommitId, DeviceType, GroupName, Hostname, InterfaceName, Mac, MessageId, RepositoryName, Serial, Source,
-    TraceParent,
+    CommitId, DeviceType, GroupName, Hostname, InterfaceAddress, InterfaceName, Mac, MessageId,
+    RepositoryName, Serial, Source, TraceParent,
 };
 
 /// Characters that are not control characters: neither C0, nor DEL, nor C1.
@@ -18,6 +18,7 @@ const LINES: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 const HOSTNAME: &str =
     r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$";
 const MAC: &str = r"^[:.-]*([0-9A-Fa-f][:.-]*){12}$";
+const INTERFACE_ADDRESS: &str = r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$";
 const COMMIT: &str = r"^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})$";
 const TIME: &str =
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
@@ -80,6 +81,10 @@ text_schemas! {
     Mac: {
         "description": "A MAC address in any usual notation; it is stored as 44:4c:a8:00:00:01.",
         "type": "string", "pattern": MAC,
+    }
+    InterfaceAddress: {
+        "description": "An IPv4 or IPv6 address with the length of its prefix, such as `10.0.0.1/31`.",
+        "type": "string", "pattern": INTERFACE_ADDRESS,
     }
     CommitId: {
         "description": "The full name of a commit: 40 or 64 hexadecimal digits; all zeros where there is no commit.",
