@@ -212,14 +212,16 @@ fn between<'text>(start: &'text str, end: &str) -> Cow<'text, str> {
 mod tests {
     use super::*;
 
-    /// Each command with its line and its text.
-    fn read(configuration: &str) -> Result<Vec<(usize, &str, Option<String>)>, BadLine> {
-        entries(configuration)
-            .map(|entry| {
-                let Entry { line, command, input } = entry?;
-                Ok((line, command, input.map(Cow::into_owned)))
-            })
-            .collect()
+    fn read(configuration: &str) -> Result<Vec<Entry<'_>>, BadLine> {
+        entries(configuration).collect()
+    }
+
+    fn plain(line: usize, command: &str) -> Entry<'_> {
+        Entry {
+            line,
+            command,
+            input: None,
+        }
     }
 
     #[test]
@@ -235,7 +237,7 @@ mod tests {
         ];
         assert_eq!(
             read(text).unwrap(),
-            expected.map(|(line, command)| (line, command, None))
+            expected.map(|(line, command)| plain(line, command))
         );
         for empty in ["", "\n\n", "!\n", "end", "   "] {
             assert_eq!(read(empty), Ok(Vec::new()), "{empty:?}");
@@ -292,7 +294,7 @@ mod tests {
             let entries = read(text).unwrap();
             assert_eq!(entries.len(), number, "{text}");
             assert_eq!(
-                (entries[0].1, entries[0].2.as_deref()),
+                (entries[0].command, entries[0].input.as_deref()),
                 (command, Some(input)),
                 "{text}"
             );
@@ -308,7 +310,7 @@ mod tests {
             "code unit A source pulled-from flash:a",
             "banner login ^C",
         ] {
-            assert_eq!(read(text).unwrap(), [(1, text, None)]);
+            assert_eq!(read(text).unwrap(), [plain(1, text)]);
         }
     }
 

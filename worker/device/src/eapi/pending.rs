@@ -18,12 +18,17 @@ const FIRST_TIME: f64 = 1e9;
 /// Until EOS 4.31, a session that is committed with a timer has the state `pendingCommitTimer` and its own `commitBy`. Since 4.32 it is
 /// `committed` at once, and its name and its time are beside the sessions. Both are read wherever they are.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Sessions {
-    sessions: BTreeMap<String, Session>,
-    max_open_sessions: Option<usize>,
-    commit_timer_session_name: Option<String>,
-    commit_timer_expire_time: Option<f64>,
+    #[serde(rename = "sessions")]
+    by_name: BTreeMap<String, Session>,
+    #[serde(rename = "maxOpenSessions")]
+    max_open: Option<usize>,
+    /// The name of the session with a timer, since 4.32.
+    #[serde(rename = "commitTimerSessionName")]
+    committed: Option<String>,
+    /// When its timer is over.
+    #[serde(rename = "commitTimerExpireTime")]
+    commit_by: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,25 +83,22 @@ impl Clock {
 impl Sessions {
     /// Whether the device takes no other session.
     pub(super) fn are_full(&self) -> bool {
-        let open = self.sessions.values().filter(|session| session.is_open()).count();
-        self.max_open_sessions.is_some_and(|most| open >= most)
+        let open = self.by_name.values().filter(|session| session.is_open()).count();
+        self.max_open.is_some_and(|most| open >= most)
     }
 
     /// The sessions that have not ended, ordered by name.
     pub(super) fn pending(mut self, clock: Clock) -> Vec<PendingSession> {
-        let timer = self
-            .commit_timer_session_name
-            .take()
-            .filter(|name| !name.is_empty());
+        let timer = self.committed.take().filter(|name| !name.is_empty());
         if let Some(name) = &timer {
             // Were it not listed, nobody would know of its timer.
-            self.sessions
+            self.by_name
                 .entry(name.clone())
                 .or_insert_with(Session::committed);
         }
-        let sessions = self.sessions.into_iter().filter_map(|(name, session)| {
+        let sessions = self.by_name.into_iter().filter_map(|(name, session)| {
             let (state, commit_by) = if timer.as_ref() == Some(&name) {
-                (SessionState::PendingTimer, self.commit_timer_expire_time)
+                (SessionState::PendingTimer, self.commit_by)
             } else if session.has_timer() {
                 (SessionState::PendingTimer, session.commit_by)
             } else if session.is_open() {
@@ -175,41 +177,34 @@ mod tests {
         Sessions::deserialize(answer).unwrap().pending(clock)
     }
 
-    fn at(seconds: f64) -> Option<Timestamp> {
-        timestamp(seconds)
+    fn open(name: &str, user: Option<&str>) -> PendingSession {
+        PendingSession {
+            name: name.to_owned(),
+            state: SessionState::Pending,
+            user: user.map(str::to_owned),
+            rolls_back_at: None,
+            age: None,
+        }
     }
 
-    /// What one session is: name, state, user, end of its timer, seconds of its age.
-    fn rows(
-        answer: &Value,
-    ) -> Vec<(
-        String,
-        SessionState,
-        Option<String>,
-        Option<Timestamp>,
-        Option<u64>,
-    )> {
-        let row = |session: PendingSession| {
-            let age = session.age.map(|age| age.as_secs());
-            (
-                session.name,
-                session.state,
-                session.user,
-                session.rolls_back_at,
-                age,
-            )
-        };
-        pending(answer).into_iter().map(row).collect()
+    /// A session that the user `noc` committed ten seconds ago, and that is rolled back ten minutes later.
+    fn committed() -> PendingSession {
+        PendingSession {
+            state: SessionState::PendingTimer,
+            rolls_back_at: timestamp(BOOT + 3590.25),
+            age: Some(Duration::from_secs(10)),
+            ..open("troubleshooting", Some("noc"))
+        }
     }
 
     #[test]
     fn a_timer_of_eos_until_4_31_is_a_state_of_its_session() {
         // Both are seen: a time since 1970, and one since the start of the device.
-        for commit_by in [BOOT + 3600.25, 3600.25] {
+        for commit_by in [BOOT + 3590.25, 3590.25] {
             let answer = json!({
                 "sessions": {
                     "troubleshooting": {
-                        "state": "pendingCommitTimer", "completedTime": BOOT + 2990.0, "commitBy": commit_by,
+                        "state": "pendingCommitTimer", "completedTime": BOOT + 2990.5, "commitBy": commit_by,
                         "commitUser": "noc", "description": "", "instances": {},
                     },
                     "older": {
@@ -219,14 +214,7 @@ mod tests {
                 },
                 "maxSavedSessions": 1, "maxOpenSessions": 5, "mergeOnCommit": false, "saveToStartupConfigOnCommit": false,
             });
-            let expected = (
-                "troubleshooting".to_owned(),
-                SessionState::PendingTimer,
-                Some("noc".to_owned()),
-                at(BOOT + 3600.25),
-                Some(10),
-            );
-            assert_eq!(rows(&answer), [expected]);
+            assert_eq!(pending(&answer), [committed()]);
         }
     }
 
@@ -235,31 +223,27 @@ mod tests {
         let answer = json!({
             "sessions": {
                 "troubleshooting": {
-                    "state": "committed", "completedTime": BOOT + 2990.0, "commitUser": "noc", "description": "",
+                    "state": "committed", "completedTime": BOOT + 2990.5, "commitUser": "noc", "description": "",
                     "instances": {},
                 },
                 "other": {"state": "committed", "completedTime": BOOT, "commitUser": "noc", "description": "", "instances": {}},
             },
             "maxSavedSessions": 1, "maxOpenSessions": 5, "mergeOnCommit": false, "saveToStartupConfigOnCommit": false,
-            "commitTimerSessionName": "troubleshooting", "commitTimerExpireTime": BOOT + 3600.0,
+            "commitTimerSessionName": "troubleshooting", "commitTimerExpireTime": BOOT + 3590.25,
         });
-        let expected = (
-            "troubleshooting".to_owned(),
-            SessionState::PendingTimer,
-            Some("noc".to_owned()),
-            at(BOOT + 3600.0),
-            Some(10),
-        );
-        assert_eq!(rows(&answer), [expected]);
+        assert_eq!(pending(&answer), [committed()]);
 
         let unlisted = json!({
             "sessions": {}, "maxOpenSessions": 5, "commitTimerSessionName": "gone", "commitTimerExpireTime": -1,
         });
-        let expected = ("gone".to_owned(), SessionState::PendingTimer, None, None, None);
-        assert_eq!(rows(&unlisted), [expected]);
+        let expected = PendingSession {
+            state: SessionState::PendingTimer,
+            ..open("gone", None)
+        };
+        assert_eq!(pending(&unlisted), [expected]);
 
         let none = json!({"sessions": {"a": {"state": "committed"}}, "commitTimerSessionName": ""});
-        assert_eq!(rows(&none), []);
+        assert_eq!(pending(&none), []);
     }
 
     #[test]
@@ -276,18 +260,12 @@ mod tests {
             },
             "maxSavedSessions": 1, "maxOpenSessions": 5,
         });
-        let open = |name: &str, user: Option<&str>| {
-            let user = user.map(str::to_owned);
-            (name.to_owned(), SessionState::Pending, user, None, None)
-        };
-        assert_eq!(
-            rows(&answer),
-            [
-                open("lockstep-1", None),
-                open("sess-2", Some("ada on vty3")),
-                open("two", Some("a, b")),
-            ]
-        );
+        let expected = [
+            open("lockstep-1", None),
+            open("sess-2", Some("ada on vty3")),
+            open("two", Some("a, b")),
+        ];
+        assert_eq!(pending(&answer), expected);
     }
 
     #[test]

@@ -245,9 +245,10 @@ fn refused_line(entry: &Entry<'_>, failed: &Failed) -> DeviceError {
     DeviceError::Line {
         line: entry.line,
         beginning: beginning(entry.command),
-        reason: match details.is_empty() {
-            true => format!("no reason given (code {})", failed.code),
-            false => details.join("; "),
+        reason: if details.is_empty() {
+            format!("no reason given (code {})", failed.code)
+        } else {
+            details.join("; ")
         },
     }
 }
