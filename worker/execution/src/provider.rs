@@ -397,7 +397,13 @@ impl From<DeviceError> for StepFailure {
             DeviceError::TimedOut { .. } => "timed-out",
             DeviceError::Interrupted { .. } => "connection-lost",
             DeviceError::Refused { .. } => "refused",
-            DeviceError::TooLarge { .. } => "too-large",
+            DeviceError::Line { .. } => "refused-line",
+            DeviceError::TooManySessions { .. } => "too-many-sessions",
+            DeviceError::SessionInUse { .. } => "session-in-use",
+            DeviceError::Locked { .. } => "configuration-locked",
+            DeviceError::NotPending { .. } => "not-pending",
+            DeviceError::NotSaved { .. } => "not-saved",
+            DeviceError::RequestTooLarge { .. } | DeviceError::TooLarge { .. } => "too-large",
             DeviceError::Status { .. } | DeviceError::Unreadable { .. } => "unreadable-answer",
         };
         Self::new(reason, error.to_string())
