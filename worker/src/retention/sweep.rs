@@ -44,6 +44,8 @@ pub struct Deleted {
     pub former_hostnames: u64,
     /// Deleted links that were removed before.
     pub removed_links: u64,
+    /// Deleted management domains that were removed before.
+    pub removed_management_domains: u64,
     /// Deleted entries of the history of devices.
     pub device_history: u64,
     /// Whether the sweep ended early, because the leadership was lost.
@@ -105,6 +107,11 @@ impl RetentionSweep {
         for (records, keep, count) in [
             (Records::FormerHostnames, inbox, &mut deleted.former_hostnames),
             (Records::RemovedLinks, inbox, &mut deleted.removed_links),
+            (
+                Records::RemovedManagementDomains,
+                inbox,
+                &mut deleted.removed_management_domains,
+            ),
             (Records::DeviceHistory, causes, &mut deleted.device_history),
         ] {
             continues = continues && self.expire(&records, keep, leadership, count).await?;
@@ -160,10 +167,11 @@ impl PeriodicTask for RetentionSweep {
             executions,
             former_hostnames,
             removed_links,
+            removed_management_domains,
             device_history,
             cut,
         } = deleted;
-        let of_devices = former_hostnames + removed_links + device_history;
+        let of_devices = former_hostnames + removed_links + removed_management_domains + device_history;
         if inbox + causes + dead_letters + delivery_attempts + executions + of_devices > 0 {
             tracing::info!(
                 inbox,
@@ -173,6 +181,7 @@ impl PeriodicTask for RetentionSweep {
                 executions,
                 former_hostnames,
                 removed_links,
+                removed_management_domains,
                 device_history,
                 "expired records deleted"
             );
@@ -240,6 +249,7 @@ mod tests {
                 Records::Executions => "executions",
                 Records::FormerHostnames => "former hostnames",
                 Records::RemovedLinks => "removed links",
+                Records::RemovedManagementDomains => "removed management domains",
                 Records::DeviceHistory => "device history",
             };
             let mut calls = self.calls.lock().unwrap();

@@ -49,6 +49,8 @@ pub enum Records {
     FormerHostnames,
     /// Links that were removed.
     RemovedLinks,
+    /// Management domains that were removed.
+    RemovedManagementDomains,
     /// The history of devices. Of each device, at most its newest 1,000 entries stay, whatever their age.
     DeviceHistory,
 }
