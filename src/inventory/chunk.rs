@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use lockstep_protocol::bounds::MAX_CHUNK_INTERFACES;
 use lockstep_protocol::events::InventoryImported;
 
-use super::{Entry, InventoryError};
+use super::{Entry, Inventory, InventoryError};
 
 /// The most devices in one message, because its transaction locks them all.
 const MOST_DEVICES: usize = 500;
@@ -11,28 +11,48 @@ const MOST_DEVICES: usize = 500;
 /// The most bytes of one message, far below the limit of a body.
 const MOST_BYTES: usize = 1024 * 1024 - 4096;
 
+/// The most links, and the most management domains, in one message: its transaction locks two devices for each.
+const MOST_BETWEEN: usize = 250;
+
 /// Splits an inventory into messages, in which devices that exist are marked as synchronized if this is requested. A device and its
 /// interfaces are in the same message, so the order of messages does not matter, but for controllers: devices with one are in
 /// messages of their own, which come after all others. Devices that claim the same MAC address or serial
-/// number are in one message too, as far as they fit, so that the first of the file gets it.
+/// number are in one message too, as far as they fit, so that the first of the file gets it. Links and management domains are in messages
+/// without devices, which come after all others.
 ///
 /// # Errors
 /// If a single device is too large for a message.
 pub(crate) fn chunks(
-    entries: Vec<Entry>,
+    inventory: Inventory,
     mark_synchronized: bool,
 ) -> Result<Vec<InventoryImported>, InventoryError> {
     let empty = || InventoryImported {
         mark_synchronized,
         ..InventoryImported::default()
     };
-    let (controlled, free): (Vec<Entry>, Vec<Entry>) = entries
+    let (controlled, free): (Vec<Entry>, Vec<Entry>) = inventory
+        .entries
         .into_iter()
         .partition(|entry| entry.device.controller.is_some());
     let mut chunks = Vec::new();
     for entries in [free, controlled] {
         fill(&mut chunks, entries, &empty)?;
     }
+    // Each has at most a few kilobytes, so the numbers bound the sizes, too.
+    chunks.extend(
+        inventory
+            .links
+            .chunks(MOST_BETWEEN)
+            .map(|links| InventoryImported {
+                links: links.to_vec(),
+                ..empty()
+            }),
+    );
+    let domains = inventory.management_domains.chunks(MOST_BETWEEN);
+    chunks.extend(domains.map(|domains| InventoryImported {
+        management_domains: domains.to_vec(),
+        ..empty()
+    }));
     Ok(chunks)
 }
 
@@ -186,6 +206,17 @@ mod tests {
 
     use super::*;
 
+    fn chunks(
+        entries: Vec<Entry>,
+        mark_synchronized: bool,
+    ) -> Result<Vec<InventoryImported>, InventoryError> {
+        let inventory = Inventory {
+            entries,
+            ..Inventory::default()
+        };
+        super::chunks(inventory, mark_synchronized)
+    }
+
     fn entry(index: usize, bytes: usize) -> Entry {
         let device =
             serde_json::from_value(json!({"hostname": format!("sw{index}"), "device_type": "ACCESS"}))
@@ -284,5 +315,47 @@ mod tests {
             .map(|chunk| chunk.devices.len())
             .collect();
         assert_eq!(sizes, [500, 500, 200]);
+    }
+
+    #[test]
+    fn links_and_management_domains_come_in_messages_after_all_devices() {
+        let read = |value: serde_json::Value| serde_json::from_value(value).unwrap();
+        let description = "x".repeat(1000);
+        let inventory = Inventory {
+            entries: vec![entry(0, 10)],
+            links: (0..251)
+                .map(|port| {
+                    let end = |hostname| json!({"hostname": hostname, "interface": format!("E{port}")});
+                    serde_json::from_value(json!({"a": end("sw1"), "b": end("sw2")})).unwrap()
+                })
+                .collect(),
+            management_domains: (0..500)
+                .map(|id| {
+                    read(json!({"id": id, "device_a": "sw1", "device_b": "sw2", "description": description}))
+                })
+                .collect(),
+            ..Inventory::default()
+        };
+        let chunks = super::chunks(inventory, true).unwrap();
+        let sizes: Vec<[usize; 3]> = chunks
+            .iter()
+            .map(|chunk| {
+                [
+                    chunk.devices.len(),
+                    chunk.links.len(),
+                    chunk.management_domains.len(),
+                ]
+            })
+            .collect();
+        assert_eq!(
+            sizes,
+            [[1, 0, 0], [0, 250, 0], [0, 1, 0], [0, 0, 250], [0, 0, 250]]
+        );
+        assert!(chunks.iter().all(|chunk| chunk.mark_synchronized));
+        assert!(
+            chunks
+                .iter()
+                .all(|chunk| serde_json::to_vec(chunk).unwrap().len() < MOST_BYTES)
+        );
     }
 }

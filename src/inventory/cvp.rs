@@ -106,6 +106,7 @@ pub(crate) fn read(
     Ok(Inventory {
         entries: gather(results)?,
         warnings,
+        ..Inventory::default()
     })
 }
 

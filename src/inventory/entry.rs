@@ -27,6 +27,7 @@ const FIELDS: &[&str] = &[
     "os_version",
     "groups",
     "interfaces",
+    "data",
 ];
 
 /// Fields that only Lockstep sets. `lockstep devices list --json` prints them, so that its output can be imported.

@@ -5,6 +5,7 @@ mod cnaas;
 mod cvp;
 mod entry;
 mod nornir;
+mod surroundings;
 mod yaml;
 
 use std::fmt;
@@ -13,7 +14,7 @@ use std::path::Path;
 use anyhow::Context;
 use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::DeviceType;
-use lockstep_protocol::events::{ImportedDevice, ImportedInterface};
+use lockstep_protocol::events::{ImportedDevice, ImportedInterface, ImportedLink, ImportedManagementDomain};
 
 pub(crate) use chunk::chunks;
 pub(crate) use cnaas::read as read_cnaas;
@@ -30,15 +31,23 @@ pub(crate) struct Entry {
     pub(crate) interfaces: Vec<ImportedInterface>,
 }
 
-/// The devices of an inventory, and warnings about ignored fields.
+/// The devices of an inventory and what is between them, and warnings about ignored fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Inventory {
     pub(crate) entries: Vec<Entry>,
+    pub(crate) links: Vec<ImportedLink>,
+    pub(crate) management_domains: Vec<ImportedManagementDomain>,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads a file of devices as people keep it beside a repository: a YAML list, the output of `lockstep devices list --json`, or a Nornir
-/// inventory, which is a folder or a map.
+impl Inventory {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.links.is_empty() && self.management_domains.is_empty()
+    }
+}
+
+/// Reads a file of devices as people keep it beside a repository: a YAML list, or a map with lists of devices, links and management domains;
+/// the output of `lockstep devices list --json`; or a Nornir inventory, which is a folder or a map of hosts.
 ///
 /// # Errors
 /// If the file cannot be read or is not valid.
@@ -53,16 +62,17 @@ pub(crate) fn read_file(
     }
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
-    if is_map(&text) {
+    if is_nornir(&text) {
         return read_nornir(file, default_type, types).context(invalid);
     }
     read_yaml(&name, &text).context(invalid)
 }
 
-/// Whether the text is a YAML map, as the hosts of Nornir are. Text that is not YAML is refused later.
-fn is_map(text: &str) -> bool {
+/// Whether the text is a YAML map of hosts. Text that is not YAML is refused later.
+fn is_nornir(text: &str) -> bool {
     let value: Result<serde_json::Value, _> = serde_norway::from_str(text);
-    value.is_ok_and(|value| value.is_object())
+    let map = value.as_ref().ok().and_then(serde_json::Value::as_object);
+    map.is_some_and(|map| !map.keys().any(|key| yaml::KEYS.contains(&key.as_str())))
 }
 
 /// All problems of an inventory, each with its place.

@@ -29,6 +29,9 @@ const FROM_DATA: &[&str] = &[
     "controller",
 ];
 
+/// Fields of `data` that say the type of a device. The first one must be a type.
+const TYPE_FROM_DATA: [&str; 2] = ["device_type", "role"];
+
 /// A host, a group or the defaults. Credentials are not read.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Element {
@@ -87,7 +90,7 @@ pub(crate) fn read(
     });
     Ok(Inventory {
         entries: gather(results)?,
-        warnings: Vec::new(),
+        ..Inventory::default()
     })
 }
 
@@ -161,6 +164,22 @@ struct All<'a> {
 }
 
 impl All<'_> {
+    /// What else `data` says, for templates.
+    fn data(&self, lineage: &[&Element]) -> Map<String, Value> {
+        let mut data = Map::new();
+        for (key, value) in lineage
+            .iter()
+            .rev()
+            .filter_map(|element| element.data.as_ref())
+            .flatten()
+        {
+            if !FROM_DATA.contains(&key.as_str()) && !TYPE_FROM_DATA.contains(&key.as_str()) {
+                data.insert(key.clone(), value.clone());
+            }
+        }
+        data
+    }
+
     fn entry(&self, name: &str, host: &Element) -> Result<Entry, String> {
         let mut groups = Vec::new();
         self.add_groups(host, &mut groups)?;
@@ -181,6 +200,10 @@ impl All<'_> {
                 .iter()
                 .filter_map(|key| Some(((*key).to_owned(), datum(key)?))),
         );
+        let data = self.data(&lineage);
+        if !data.is_empty() {
+            fields.insert("data".to_owned(), data.into());
+        }
         fields.insert("hostname".to_owned(), name.into());
         fields.insert(
             "device_type".to_owned(),
@@ -219,14 +242,14 @@ impl All<'_> {
     /// `data.device_type`, else `data.role`, else `--default-type`.
     fn device_type(&self, datum: &impl Fn(&str) -> Option<Value>) -> Result<DeviceType, String> {
         let mut reason = "has neither data.device_type nor data.role".to_owned();
-        for key in ["device_type", "role"] {
+        for key in TYPE_FROM_DATA {
             let Some(value) = datum(key) else { continue };
             let text = value.as_str().unwrap_or_default();
             match text.parse::<DeviceType>() {
                 // Roles have other words, too, for which there is the default.
-                Ok(kind) if key == "device_type" || self.types.contains(&kind) => return Ok(kind),
+                Ok(kind) if key == TYPE_FROM_DATA[0] || self.types.contains(&kind) => return Ok(kind),
                 Ok(_) => reason = format!("data.{key} is {value}, which is no device type of this site"),
-                Err(_) if key == "device_type" => {
+                Err(_) if key == TYPE_FROM_DATA[0] => {
                     return Err(format!(
                         "data.device_type is {value}, must be a type such as {}",
                         entry::types()

@@ -1,33 +1,80 @@
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::surroundings::{self, Surroundings};
 use super::{Entry, Inventory, InventoryError, entry, gather};
 
-/// Reads a YAML list of devices. Problems begin with the name of the `file`.
+/// The keys of a file that has more than devices.
+pub(super) const KEYS: [&str; 3] = ["devices", "links", "management_domains"];
+
+/// Reads a YAML list of devices, or a map of `devices`, `links` and `management_domains`. Problems begin with the name of the `file`.
 ///
 /// # Errors
 /// All problems: a syntax error with line and column, others with the entry and its hostname.
 pub(crate) fn read(file: &str, text: &str) -> Result<Inventory, InventoryError> {
-    let list: Value = parse(file, text)?;
-    let items = match list {
-        Value::Array(items) => items,
-        Value::Null => Vec::new(),
+    let mut map = match parse(file, text)? {
+        Value::Array(items) => Map::from_iter([("devices".to_owned(), items.into())]),
+        Value::Null => Map::new(),
+        Value::Object(map) if map.keys().any(|key| KEYS.contains(&key.as_str())) => map,
         _ => {
             let problem = format!(
-                "{file}: must be a list of devices (- hostname: …); --from nornir reads a Nornir inventory"
+                "{file}: must be a list of devices (- hostname: …), or a map with the keys {}; --from nornir reads a Nornir inventory",
+                KEYS.join(", ")
             );
             return Err(InventoryError::one(problem));
         }
     };
+    let mut problems = Vec::new();
     let mut warnings = Vec::new();
-    let results: Vec<_> = items
+    let [devices, links, domains] = KEYS.map(|key| match map.remove(key) {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(items)) => items,
+        Some(_) => {
+            problems.push(format!("{file}: {key}: must be a list"));
+            Vec::new()
+        }
+    });
+    if !map.is_empty() {
+        let unknown: Vec<String> = map.into_iter().map(|(key, _)| key).collect();
+        warnings.push(format!("{file}: ignored unknown keys: {}", unknown.join(", ")));
+    }
+    let results: Vec<_> = devices
         .into_iter()
         .enumerate()
         .map(|(index, item)| one(file, index, item, &mut warnings))
         .collect();
+    let surroundings = Surroundings {
+        links: between(&format!("{file}: link"), links, &mut problems),
+        management_domains: between(&format!("{file}: management domain"), domains, &mut problems),
+    };
+    let entries = gather(results).unwrap_or_else(|error| {
+        problems.splice(0..0, error.0);
+        Vec::new()
+    });
+    let (links, management_domains) = surroundings.checked(problems)?;
     Ok(Inventory {
-        entries: gather(results)?,
+        entries,
+        links,
+        management_domains,
         warnings,
     })
+}
+
+/// Reads links or management domains, which have the form of the messages.
+fn between<T: DeserializeOwned>(
+    what: &str,
+    items: Vec<Value>,
+    problems: &mut Vec<String>,
+) -> Vec<(String, T)> {
+    let mut read = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        let place = format!("{what} {}", index + 1);
+        match surroundings::read(item) {
+            Ok(item) => read.push((place, item)),
+            Err(problem) => problems.push(format!("{place}: {problem}")),
+        }
+    }
+    read
 }
 
 /// Parses YAML, or JSON. An error has the line and the column.

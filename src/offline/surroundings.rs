@@ -8,7 +8,7 @@ use lockstep_render::{
 };
 use serde_json::Value;
 
-use crate::inventory::Entry;
+use crate::inventory::{Entry, Inventory};
 
 /// The devices of an inventory with what surrounds each of them.
 #[derive(Debug)]
@@ -28,11 +28,13 @@ struct Device {
 }
 
 impl Surroundings {
-    pub(crate) fn new(
-        entries: Vec<Entry>,
-        links: Vec<ImportedLink>,
-        domains: Vec<ImportedManagementDomain>,
-    ) -> Self {
+    pub(crate) fn new(inventory: Inventory) -> Self {
+        let Inventory {
+            entries,
+            links,
+            management_domains: domains,
+            warnings: _,
+        } = inventory;
         let devices = (1..).zip(entries);
         let devices = devices.map(|(id, entry)| (entry.device.hostname.folded(), Device { id, entry }));
         let devices: BTreeMap<String, Device> = devices.collect();

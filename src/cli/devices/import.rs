@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,7 +26,10 @@ const WAIT: Duration = Duration::from_mins(2);
 ///
 /// Creates new devices and updates existing ones. Devices and fields that are not in the file stay unchanged. A YAML file is a list of
 /// entries such as `- {hostname: sw1, device_type: ACCESS}`. Optional fields are platform, state, note, until, synchronized,
-/// `management_ip`, mac, serial, vendor, model, `os_version`, controller (the hostname of a device that is connected to instead), groups, and interfaces (a list of names, or of {name, configuration}). The
+/// `management_ip`, mac, serial, vendor, model, `os_version`, controller (the hostname of a device that is connected to instead), groups, interfaces (a list of names, or of {name, configuration}), and
+/// data (a map that templates read, such as `{infra_ip: 10.199.1.1}`; it replaces that of an earlier import, and everybody who may read devices
+/// may read it). With links and management domains the file is a map of devices, links (`- {a: {hostname: sw1, interface: Ethernet1, address:
+/// 10.0.0.0/31}, b: …}`) and `management_domains` (`- {id: 1, device_a: sw1, device_b: sw2, ipv4_gw: 10.0.6.1/24, vlan: 600}`). The
 /// output of `lockstep devices list --json` is such a list. A device whose MAC address or serial number belongs to another one, or whose
 /// controller cannot be one, is left out and named; the others are imported, and the exit code is 1.
 #[derive(Debug, Args)]
@@ -36,12 +39,14 @@ const WAIT: Duration = Duration::from_mins(2);
   lockstep devices import inventory/ --from nornir
   lockstep devices import inventory/hosts.yaml --from nornir --default-type ACCESS
   lockstep devices import devices.json --from cnaas --mark-synchronized
+  lockstep devices import devices.json linknets.json mgmtdomains.json --from cnaas
   lockstep devices import --from cvp --cluster oslo --default-type ACCESS
   lockstep devices import types.yml --from cvp")]
 pub(super) struct Import {
     /// File to import; for Nornir also the folder with hosts.yaml, for CloudVision the types of devices, such as `sw1: ACCESS` or
-    /// `core-*: CORE`
-    file: Option<PathBuf>,
+    /// `core-*: CORE`; for CNaaS NMS several files, such as devices, linknets and mgmtdomains
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Format of the file
     #[arg(long, default_value = "yaml")]
     from: Format,
@@ -59,11 +64,11 @@ pub(super) struct Import {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A YAML list of devices
+    /// A YAML list of devices, or a map of devices, links and `management_domains`
     Yaml,
     /// A Nornir `SimpleInventory`
     Nornir,
-    /// A dump of the devices of CNaaS NMS: the answer of `GET /api/v1.0/devices`
+    /// Dumps of CNaaS NMS: the answers of `GET /api/v1.0/devices`, `/linknets` and `/mgmtdomains`
     Cnaas,
     /// The devices of a `CloudVision` cluster, which are requested from it
     Cvp,
@@ -86,6 +91,8 @@ impl Format {
 struct Summary {
     devices: usize,
     interfaces: usize,
+    links: usize,
+    management_domains: usize,
     messages: usize,
     /// The number of devices whose sync flag changed.
     flipped: u64,
@@ -93,6 +100,10 @@ struct Summary {
     rejected: usize,
     /// Those of them that a worker named, with the reasons.
     rejected_devices: Vec<RejectedDevice>,
+    /// The number of links and management domains that were not imported.
+    left_out: usize,
+    /// The hostnames that those name and no device has.
+    unknown_hostnames: BTreeSet<Hostname>,
     /// The devices that were marked as synchronized, so that their causes are closed.
     marked: Vec<Hostname>,
 }
@@ -104,10 +115,50 @@ impl Summary {
     fn line(&self) -> String {
         let devices = counted(self.devices, "device");
         let interfaces = counted(self.interfaces, "interface");
+        let between = if self.links + self.management_domains + self.left_out == 0 {
+            String::new()
+        } else {
+            format!(
+                ", {} and {}",
+                counted(self.links, "link"),
+                counted(self.management_domains, "management domain")
+            )
+        };
         format!(
-            "imported {devices} and {interfaces}; sync flags changed: {}",
+            "imported {devices} and {interfaces}{between}; sync flags changed: {}",
             self.flipped
         )
+    }
+
+    /// What was not imported.
+    fn lacks(&self) -> Vec<String> {
+        let devices = (self.rejected > 0).then(|| {
+            let were = if self.rejected == 1 { "was" } else { "were" };
+            format!("{} {were} not imported", counted(self.rejected, "device"))
+        });
+        let names: Vec<&str> = self
+            .unknown_hostnames
+            .iter()
+            .take(MOST_NAMED)
+            .map(Hostname::as_str)
+            .collect();
+        let unknown = (!names.is_empty()).then(|| {
+            format!(
+                "links and management domains name unknown devices; import these first: {}{}",
+                names.join(", "),
+                if self.unknown_hostnames.len() > names.len() {
+                    ", …"
+                } else {
+                    ""
+                }
+            )
+        });
+        let between = match self.left_out {
+            0 => None,
+            1 => Some("1 link or management domain was not imported".to_owned()),
+            many => Some(format!("{many} links or management domains were not imported")),
+        };
+        [devices, between, unknown].into_iter().flatten().collect()
     }
 
     /// Whose causes were closed.
@@ -134,11 +185,25 @@ impl Summary {
 
     /// Counts an applied message.
     fn add(&mut self, chunk: &InventoryImported, applied: Option<EventApplied>) {
-        let (mut rejected, mut marked) = (Vec::new(), Vec::new());
+        let (mut rejected, mut marked, mut unknown) = (Vec::new(), Vec::new(), BTreeSet::new());
         if let Some(applied) = applied {
             self.flipped += applied.flipped;
             (rejected, marked) = (applied.rejected, applied.marked);
+            unknown = applied.unknown_hostnames.into_iter().collect();
         }
+        let are_known = |names: [&Hostname; 2]| !names.into_iter().any(|name| unknown.contains(name));
+        let links = chunk.links.iter();
+        let links = links
+            .filter(|link| are_known([&link.a.hostname, &link.b.hostname]))
+            .count();
+        let domains = chunk.management_domains.iter();
+        let domains = domains
+            .filter(|domain| are_known([&domain.device_a, &domain.device_b]))
+            .count();
+        self.links += links;
+        self.management_domains += domains;
+        self.left_out += chunk.links.len() + chunk.management_domains.len() - links - domains;
+        self.unknown_hostnames.extend(unknown);
         let is_rejected = |name: &Hostname| rejected.iter().any(|device| device.hostname == *name);
         let interfaces = chunk.interfaces.iter();
         self.interfaces += interfaces
@@ -157,14 +222,14 @@ impl Import {
         for warning in &inventory.warnings {
             output::note(&format!("warning: {warning}"));
         }
-        if inventory.entries.is_empty() {
-            let source = match (&self.file, self.from) {
-                (Some(file), Format::Yaml | Format::Nornir | Format::Cnaas) => file.display().to_string(),
+        if inventory.is_empty() {
+            let source = match (&self.files[..], self.from) {
+                ([file, ..], Format::Yaml | Format::Nornir | Format::Cnaas) => file.display().to_string(),
                 _ => "the cluster".to_owned(),
             };
             anyhow::bail!("{source} holds no devices; expected {}", self.from.expected());
         }
-        let chunks = inventory::chunks(inventory.entries, self.mark_synchronized)?;
+        let chunks = inventory::chunks(inventory, self.mark_synchronized)?;
         let client = Client::new(global)?;
         let summary = import(&client, chunks).await?;
         if global.json {
@@ -173,15 +238,15 @@ impl Import {
             output::line(&summary.line());
             summary.marked_line().iter().for_each(|line| output::line(line));
         }
-        if summary.rejected == 0 {
-            return Ok(ExitCode::SUCCESS);
+        for line in summary.lacks() {
+            output::error(&line);
         }
-        let were = if summary.rejected == 1 { "was" } else { "were" };
-        output::error(&format!(
-            "{} {were} not imported",
-            counted(summary.rejected, "device")
-        ));
-        Ok(ExitCode::FAILURE)
+        let is_whole = summary.rejected + summary.left_out == 0;
+        Ok(if is_whole {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 
     async fn read(&self, global: &Global) -> anyhow::Result<Inventory> {
@@ -192,9 +257,12 @@ impl Import {
         if self.cluster.is_some() && self.from != Format::Cvp {
             return Err(usage("--cluster needs --from cvp"));
         }
+        if self.files.len() > 1 && self.from != Format::Cnaas {
+            return Err(usage("name one FILE; only --from cnaas takes several"));
+        }
         let file = || {
             let missing = "name the FILE to import; only --from cvp needs none";
-            self.file.as_deref().ok_or_else(|| usage(missing))
+            self.files.first().ok_or_else(|| usage(missing))
         };
         match self.from {
             Format::Yaml => {
@@ -210,8 +278,11 @@ impl Import {
                 )?)
             }
             Format::Cnaas => {
-                let (name, text) = text_of(file()?)?;
-                Ok(inventory::read_cnaas(&name, &text)?)
+                file()?;
+                let texts = self.files.iter().map(|file| text_of(file));
+                Ok(inventory::read_cnaas(
+                    &texts.collect::<anyhow::Result<Vec<_>>>()?,
+                )?)
             }
             Format::Cvp => self.read_cvp(global).await,
         }
@@ -223,7 +294,7 @@ impl Import {
             default: self.default_type.clone(),
             ..CvpTypes::default()
         };
-        if let Some(file) = &self.file {
+        if let Some(file) = self.files.first() {
             let (name, text) = text_of(file)?;
             types.by_name = CvpTypes::read(&name, &text)?;
         }
@@ -267,13 +338,16 @@ struct Sent {
     chunk: InventoryImported,
 }
 
-/// Imports controllers before their devices.
+/// Imports controllers before their devices, and links and management domains last.
 async fn import(client: &Client, chunks: Vec<InventoryImported>) -> anyhow::Result<Summary> {
+    let (of_devices, third): (Vec<_>, Vec<_>) = chunks
+        .into_iter()
+        .partition(|chunk: &InventoryImported| !chunk.devices.is_empty());
     let names_none =
         |chunk: &InventoryImported| chunk.devices.iter().all(|device| device.controller.is_none());
-    let (first, second): (Vec<_>, Vec<_>) = chunks.into_iter().partition(names_none);
+    let (first, second): (Vec<_>, Vec<_>) = of_devices.into_iter().partition(names_none);
     let mut summary = Summary::default();
-    for chunks in [first, second] {
+    for chunks in [first, second, third] {
         import_together(client, chunks, &mut summary).await?;
     }
     Ok(summary)
@@ -331,6 +405,7 @@ async fn import_together(
             }
             InboxState::Dead | InboxState::Refused => {
                 summary.rejected += sent.chunk.devices.len();
+                summary.left_out += sent.chunk.links.len() + sent.chunk.management_domains.len();
                 progress.show("");
                 output::error(&format!("{}: {}", range(&sent.chunk), rejection(&view)));
             }
@@ -349,7 +424,11 @@ fn rejection(view: &MessageView) -> String {
 
 fn range(chunk: &InventoryImported) -> String {
     match chunk.devices.as_slice() {
-        [] => "no device".to_owned(),
+        [] => format!(
+            "{} and {}",
+            counted(chunk.links.len(), "link"),
+            counted(chunk.management_domains.len(), "management domain")
+        ),
         [only] => only.hostname.to_string(),
         [first, .., last] => format!(
             "{} … {} ({} devices)",

@@ -94,7 +94,7 @@ pub(in crate::cli) fn inventory(
     for warning in &inventory.warnings {
         output::note(&format!("warning: {warning}"));
     }
-    Ok(Surroundings::new(inventory.entries, Vec::new(), Vec::new()))
+    Ok(Surroundings::new(inventory))
 }
 
 /// The failure of a configuration that cannot be rendered: the first line says why, the others where.

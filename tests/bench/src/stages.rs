@@ -284,6 +284,7 @@ fn device(id: i64, hostname: Hostname) -> DeviceRow {
         marked: None,
         groups: None,
         by_rule: None,
+        data: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,

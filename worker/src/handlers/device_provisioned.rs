@@ -108,6 +108,7 @@ fn decide(event: &DeviceProvisioned, version: &Version, facts: &Facts) -> Result
             link,
             present: true,
             version: Some(version.clone()),
+            addresses: None,
         });
     }
     effects.devices.extend(flagged.effects);

@@ -42,6 +42,7 @@ pub(super) fn device(name: &str, change: impl FnOnce(&mut DeviceRow)) -> DeviceR
         marked: None,
         groups: None,
         by_rule: None,
+        data: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,

@@ -8,11 +8,14 @@
 //! A device whose type the site does not have, whose identity conflicts with that of another, or whose controller cannot be one, is left out and named in the result; the others are imported. If that
 //! leaves none, the message is rejected.
 
+mod surroundings;
+
 use std::collections::BTreeSet;
 
 use lockstep_protocol::events::{ImportedClient, ImportedDevice, ImportedInterface, InventoryImported};
 use lockstep_protocol::results::{IgnoredReason, RejectedDevice, Scope};
 use lockstep_protocol::{Cause, Code, DeviceState, Hostname};
+use serde_json::{Map, Value};
 
 use super::device_controller::DeviceControllers;
 use super::device_identity::{DeviceIdentities, IdentityConflict};
@@ -33,6 +36,10 @@ impl Handler for InventoryImported {
         keys.hostnames.extend(controllers);
         keys.hostnames.extend(interfaces);
         keys.hostnames.extend(clients);
+        let with_data = self.devices.iter().filter(|device| device.data.is_some());
+        keys.data_of
+            .extend(with_data.map(|device| device.hostname.clone()));
+        surroundings::keys(self, keys);
         keys.macs
             .extend(self.devices.iter().filter_map(|device| device.mac.clone()));
         keys.serials
@@ -111,8 +118,16 @@ fn decide(
         });
         effects.groups.extend(group);
     }
-    let ignored = effects == Effects::default() && rejected.is_empty();
-    let hostnames: BTreeSet<Hostname> = accepted.iter().map(|device| device.hostname.clone()).collect();
+    let surroundings = surroundings::decide(event, version, facts, |hostname| {
+        !is_rejected(hostname) && known(hostname)
+    })?;
+    effects.links = surroundings.links;
+    effects.management_domains = surroundings.management_domains;
+    effects.devices.extend(surroundings.flagged.effects);
+    let unknown = surroundings.unknown;
+    let ignored = effects == Effects::default() && rejected.is_empty() && unknown.is_empty();
+    let mut hostnames: BTreeSet<Hostname> = accepted.iter().map(|device| device.hostname.clone()).collect();
+    hostnames.extend(surroundings.flagged.devices);
     let scope = if hostnames.is_empty() {
         Scope::None
     } else {
@@ -120,6 +135,7 @@ fn decide(
     };
     let draft = EventAppliedDraft {
         ignored: ignored.then_some(IgnoredReason::Unchanged),
+        unknown_hostnames: unknown,
         rejected,
         marked,
         ..EventAppliedDraft::applied(scope, hostnames)
@@ -246,6 +262,7 @@ fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
         state,
         version: Some(version.clone()),
     }];
+    effects.extend(set_data(device, &Map::new()));
     if device.note.is_some() || device.until.is_some() {
         effects.push(DeviceEffect::Move {
             hostname: hostname.clone(),
@@ -280,11 +297,22 @@ fn update(
             attributes,
         });
     }
+    let known = row.data.as_ref().map(|data| &data.object);
+    effects.extend(set_data(device, known.unwrap_or(&Map::new())));
     if marked.contains(&device.hostname) {
         effects.push(DeviceEffect::Synchronize { hostname: hostname() });
     }
     effects.extend(inventoried_state_effects(device, row, version));
     effects
+}
+
+/// Replaces what is known, if the inventory says something else.
+fn set_data(device: &ImportedDevice, known: &Map<String, Value>) -> Option<DeviceEffect> {
+    let data = device.data.as_ref().filter(|data| *data != known)?;
+    Some(DeviceEffect::SetData {
+        hostname: device.hostname.clone(),
+        data: data.clone(),
+    })
 }
 
 /// The attributes in the inventory, over those known before.

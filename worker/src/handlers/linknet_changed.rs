@@ -2,12 +2,13 @@
 //! updated takes the place of others at its interfaces: those are removed, and the devices at their other ends flagged, too
 //! (`docs/sync-rules.md`).
 //!
-//! The newest message about a link counts, in whichever order they arrive (`Facts::links_replaced_by`). An older one still flags.
+//! The newest message about a link counts, in whichever order they arrive (`Facts::links_replaced_by`), and of those that say addresses the
+//! newest. An older one still flags.
 
 use lockstep_protocol::events::{LinknetAction, LinknetChanged, LinknetEnd};
 use lockstep_protocol::results::{IgnoredReason, Scope};
 use lockstep_protocol::{Cause, Code};
-use lockstep_store::{Effects, Facts, Keys, Link, LinkChange, LinkEnd, Version};
+use lockstep_store::{Effects, Facts, Keys, Link, LinkAddresses, LinkChange, LinkEnd, Version};
 
 use super::event_device::device_of_event;
 use super::flagged::Flagged;
@@ -77,14 +78,15 @@ fn decide(event: &LinknetChanged, version: &Version, facts: &Facts) -> Result<De
     {
         effects.links.push(change(before, false, version));
     }
-    if let Some(link) = link(now) {
+    if let Some((link, addresses)) = addressed(event, now) {
         if event.action != LinknetAction::Removed {
             let replaced = facts.links_replaced_by(&link, version).flat_map(Link::ends);
             flagged.flag_all(replaced.map(|end| &end.hostname), Cause::LinknetDeleted);
         }
-        effects
-            .links
-            .push(change(link, event.action != LinknetAction::Removed, version));
+        effects.links.push(LinkChange {
+            addresses,
+            ..change(link, event.action != LinknetAction::Removed, version)
+        });
     }
     if let ([end], true) = (&now[..], event.action != LinknetAction::Removed) {
         neighbors::replace_at(end, version, facts, &mut flagged, &mut effects.links);
@@ -109,11 +111,11 @@ fn resolve(ends: &Ends<'_>, version: &Version, facts: &Facts) -> Result<Vec<Link
             });
         }
     }
-    let [(_, a), (_, b)] = ends.ends;
+    let [a, b] = ends.ends.map(|(_, end)| (&end.hostname, &end.interface));
     if a == b || matches!(&known[..], [a, b] if a == b) {
         let reason = format!(
             "the link ends where it begins, at {} of {}; name two interfaces",
-            a.interface, a.hostname
+            a.1, a.0
         );
         return Err(Rejection::new(Code::InvalidData, format!("{place}.b"), reason));
     }
@@ -128,11 +130,25 @@ fn link(ends: &[LinkEnd]) -> Option<Link> {
     }
 }
 
+/// The link with the addresses that the message says. `None` for these if it says none.
+fn addressed(event: &LinknetChanged, now: &[LinkEnd]) -> Option<(Link, Option<LinkAddresses>)> {
+    let [a, b] = now else {
+        return None;
+    };
+    let (link, addresses) = Link::with_addresses(
+        (a.clone(), event.a.address.clone()),
+        (b.clone(), event.b.address.clone()),
+    );
+    let says_any = addresses.iter().any(Option::is_some);
+    Some((link, says_any.then_some(addresses)))
+}
+
 fn change(link: Link, present: bool, version: &Version) -> LinkChange {
     LinkChange {
         link,
         present,
         version: Some(version.clone()),
+        addresses: None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! `lockstep.mgmtdomain.changed`: a management domain was added, updated or removed. The two devices that serve it are flagged, and
-//! those that served it before an update (`docs/sync-rules.md`).
+//! those that served it before an update (`docs/sync-rules.md`). A message with the id of the domain says its whole content, which is
+//! kept; the newest one counts, in whichever order they arrive. An older one still flags.
 
 use lockstep_protocol::events::{MgmtdomainAction, MgmtdomainChanged};
 use lockstep_protocol::results::{IgnoredReason, Scope};
-use lockstep_protocol::{Cause, Code, Hostname};
-use lockstep_store::{Effects, Facts, Keys, Version};
+use lockstep_protocol::{Cause, Code, Hostname, InterfaceAddress};
+use lockstep_store::{Effects, Facts, Keys, ManagementDomain, ManagementDomainChange, Version};
 
 use super::event_device::device_of_event;
 use super::flagged::Flagged;
@@ -17,6 +18,7 @@ impl Handler for MgmtdomainChanged {
                 keys.add_device_of_event(hostname);
             }
         }
+        keys.management_domains.extend(self.id);
     }
 
     fn decide(&self, context: &HandlerContext<'_>, facts: &Facts) -> Result<Decision, Rejection> {
@@ -53,19 +55,49 @@ fn decide(event: &MgmtdomainChanged, version: &Version, facts: &Facts) -> Result
         return Err(Rejection::new(Code::InvalidData, "$.data.previous", reason));
     }
     let mut flagged = Flagged::default();
-    for pair in pairs(event) {
-        for hostname in devices(&pair, version, facts)?.into_iter().flatten() {
-            flagged.flag(hostname, cause);
-        }
+    let found = pairs(event)
+        .map(|pair| devices(&pair, version, facts))
+        .collect::<Result<Vec<_>, _>>()?;
+    flagged.flag_all(found.iter().copied().flatten().flatten(), cause);
+    let mut effects = Effects::default();
+    if let Some(id) = event.id {
+        let known = facts
+            .management_domain(id)
+            .filter(|row| row.version.as_ref() < Some(version));
+        let before = known.and_then(|row| row.domain.as_ref());
+        flagged.flag_all(before.into_iter().flat_map(|domain| &domain.devices), cause);
+        let domain = match found.first() {
+            Some([Some(a), Some(b)]) if event.action != MgmtdomainAction::Removed => {
+                Some(content(event, id, [*a, *b]))
+            }
+            // It went with a device that was removed.
+            _ => None,
+        };
+        effects.management_domains.push(ManagementDomainChange {
+            id,
+            domain,
+            version: version.clone(),
+        });
     }
     if flagged.devices.is_empty() {
         return Ok(Decision::ignored(IgnoredReason::Older, event.device_a.clone()));
     }
-    let effects = Effects {
-        devices: flagged.effects,
-        ..Effects::default()
-    };
+    effects.devices = flagged.effects;
     Ok(Decision::applied(effects, Scope::Devices, flagged.devices))
+}
+
+fn content(event: &MgmtdomainChanged, id: u64, devices: [&Hostname; 2]) -> ManagementDomain {
+    let text = |address: &InterfaceAddress| address.as_str().to_owned();
+    ManagementDomain {
+        id,
+        devices: devices.map(Clone::clone),
+        addresses: [event.device_a_ip, event.device_b_ip],
+        ipv4_gateway: event.ipv4_gw.as_ref().map(text),
+        ipv6_gateway: event.ipv6_gw.as_ref().map(text),
+        vlan: event.vlan,
+        description: event.description.clone(),
+        esi_mac: event.esi_mac.as_ref().map(|mac| mac.as_str().to_owned()),
+    }
 }
 
 /// The present names of both devices; `None` for one that was removed since.
@@ -133,6 +165,66 @@ mod tests {
         let (_, flipped) = process(&changed("updated", "d1", "d2", &previous), &mut facts).unwrap();
         assert_eq!(flipped, flips(&["d1", "d2", "d3"]));
         assert_eq!(causes(&facts, "d1"), [Cause::MgmtdomainUpdated], "once");
+    }
+
+    fn with_content(action: &str, devices: [&str; 2], second: i64, vlan: u16) -> lockstep_protocol::Envelope {
+        let [a, b] = devices;
+        let data = json!({"action": action, "device_a": a, "device_b": b, "id": 4, "vlan": vlan, "ipv4_gw": "10.0.6.1/24",
+            "device_a_ip": "10.0.6.2"});
+        message(Kind::MgmtdomainChanged, second, &data)
+    }
+
+    #[test]
+    fn the_content_of_the_newest_message_is_kept_and_older_ones_only_flag() {
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1], [0, 2, 1], [1, 0, 2]] {
+            let messages = [
+                with_content("added", ["d1", "d2"], 10, 1),
+                with_content("removed", ["d1", "d2"], 20, 1),
+                with_content("added", ["d2", "d3"], 30, 3),
+            ];
+            let mut facts = fleet();
+            for index in order {
+                process(&messages[index], &mut facts).unwrap();
+            }
+            let row = facts.management_domain(4).unwrap();
+            let domain = row.domain.as_ref().unwrap();
+            assert_eq!(domain.devices.clone().map(|name| name.to_string()), ["d2", "d3"]);
+            assert_eq!(
+                (domain.vlan, domain.ipv4_gateway.as_deref(), domain.addresses),
+                (Some(3), Some("10.0.6.1/24"), ["10.0.6.2".parse().ok(), None])
+            );
+            for name in ["d1", "d2", "d3"] {
+                assert!(!causes(&facts, name).is_empty(), "{order:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_served_the_stored_domain_is_flagged_although_the_message_does_not_say_so() {
+        let mut facts = fleet();
+        process(&with_content("added", ["d1", "d2"], 10, 1), &mut facts).unwrap();
+        let (_, flipped) = process(&with_content("updated", ["d3", "d2"], 20, 1), &mut facts).unwrap();
+        assert_eq!(flipped, flips(&["d3"]));
+        assert_eq!(
+            causes(&facts, "d1"),
+            [Cause::MgmtdomainCreated, Cause::MgmtdomainUpdated]
+        );
+    }
+
+    #[test]
+    fn a_message_without_an_id_keeps_nothing() {
+        let mut facts = fleet();
+        let (decision, _) = process(&changed("added", "d1", "d2", &Value::Null), &mut facts).unwrap();
+        assert!(decision.effects.management_domains.is_empty());
+    }
+
+    #[test]
+    fn a_domain_goes_with_a_device_that_was_removed_later() {
+        let mut facts = facts([device("d1", |_| ())]);
+        facts.add_former_hostname(removed("d2", 20));
+        process(&with_content("added", ["d1", "d2"], 10, 1), &mut facts).unwrap();
+        let row = facts.management_domain(4).unwrap();
+        assert!(row.domain.is_none() && row.version.is_some());
     }
 
     #[test]

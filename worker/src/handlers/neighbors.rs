@@ -32,6 +32,7 @@ pub(super) fn replace_at(
             link: link.clone(),
             present: false,
             version: Some(version.clone()),
+            addresses: None,
         });
     }
 }

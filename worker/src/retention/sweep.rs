@@ -44,6 +44,8 @@ pub struct Deleted {
     pub former_hostnames: u64,
     /// Deleted links that were removed before.
     pub removed_links: u64,
+    /// Deleted management domains that were removed before.
+    pub removed_management_domains: u64,
     /// Deleted entries of the history of devices.
     pub device_history: u64,
     /// Elements of syncs whose large texts were removed.
@@ -108,6 +110,11 @@ impl RetentionSweep {
         for (records, keep, count) in [
             (Records::FormerHostnames, inbox, &mut deleted.former_hostnames),
             (Records::RemovedLinks, inbox, &mut deleted.removed_links),
+            (
+                Records::RemovedManagementDomains,
+                inbox,
+                &mut deleted.removed_management_domains,
+            ),
             (Records::DeviceHistory, causes, &mut deleted.device_history),
             (Records::SyncTexts, sync_texts, &mut deleted.sync_texts),
         ] {
@@ -164,11 +171,12 @@ impl PeriodicTask for RetentionSweep {
             executions,
             former_hostnames,
             removed_links,
+            removed_management_domains,
             device_history,
             sync_texts,
             cut,
         } = deleted;
-        let of_devices = former_hostnames + removed_links + device_history;
+        let of_devices = former_hostnames + removed_links + removed_management_domains + device_history;
         if inbox + causes + dead_letters + delivery_attempts + executions + of_devices + sync_texts > 0 {
             tracing::info!(
                 inbox,
@@ -178,6 +186,7 @@ impl PeriodicTask for RetentionSweep {
                 executions,
                 former_hostnames,
                 removed_links,
+                removed_management_domains,
                 device_history,
                 sync_texts,
                 "expired records deleted"
@@ -246,6 +255,7 @@ mod tests {
                 Records::Executions => "executions",
                 Records::FormerHostnames => "former hostnames",
                 Records::RemovedLinks => "removed links",
+                Records::RemovedManagementDomains => "removed management domains",
                 Records::DeviceHistory => "device history",
                 Records::SyncTexts => "texts of syncs",
             };

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{CauseDetail, Digest, EncodedResult, Identity, Kind, SmolStr, WorkResult};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::{DeadLetterState, HistoryChange, InboxState, MessageProperties, StoreError, Version};
 
@@ -63,6 +64,15 @@ where
     T::Error: Display,
 {
     T::try_from(number).map_err(|error| corrupt(what, format!("{number}: {error}")))
+}
+
+/// A word, or nothing.
+pub(super) fn optional_word<T>(what: &str, text: Option<String>) -> Result<Option<T>, StoreError>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.map(|text| word(what, &text)).transpose()
 }
 
 /// A value that is stored as JSON.
@@ -177,6 +187,15 @@ pub(super) fn read_version(time: Option<String>, id: Option<String>) -> Result<O
         time: word("device.version_time", &time)?,
         id: name("device.version_id", id)?,
     }))
+}
+
+/// What the inventory says about a device.
+pub(super) fn data(data: &Map<String, Value>) -> String {
+    Value::Object(data.clone()).to_string()
+}
+
+pub(super) fn read_data(text: &str) -> Result<Map<String, Value>, StoreError> {
+    json("device.data", text)
 }
 
 /// A time in microseconds since 1970, rounded down. The store keeps all times so, except those of versions.

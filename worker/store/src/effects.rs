@@ -4,10 +4,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lockstep_protocol::results::DeadLetterAction;
 use lockstep_protocol::{Cause, CauseDetail, DeviceState, GroupName, Hostname};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    Attributes, ClientRow, FollowUpRequest, GroupRow, GroupsByRule, InterfaceRow, LinkChange, Version,
+    Attributes, ClientRow, FollowUpRequest, GroupRow, GroupsByRule, InterfaceRow, LinkChange,
+    ManagementDomainChange, Version,
 };
 
 /// What one message changes. The set is closed, so the store can write the effects of many messages in one transaction.
@@ -23,6 +25,8 @@ pub struct Effects {
     pub clients: Vec<ClientRow>,
     /// Links to add or remove.
     pub links: Vec<LinkChange>,
+    /// Management domains to create, change or remove.
+    pub management_domains: Vec<ManagementDomainChange>,
     /// Dead letters to requeue or drop.
     pub dead_letters: Option<SettleDeadLetters>,
     /// Messages to publish after the commit.
@@ -99,6 +103,13 @@ pub enum DeviceEffect {
         hostname: Hostname,
         /// What the rules make of the device.
         groups: GroupsByRule,
+    },
+    /// Replaces what the inventory says about the device beside its attributes.
+    SetData {
+        /// The name of the device.
+        hostname: Hostname,
+        /// All of it.
+        data: Map<String, Value>,
     },
     /// Marks the device as unsynchronized: it needs a newer configuration than it has.
     Unsynchronize {

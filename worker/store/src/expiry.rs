@@ -21,6 +21,10 @@ const REMOVED_LINKS: &str = "\
     DELETE FROM linknet WHERE id IN ( \
         SELECT id FROM linknet WHERE NOT present AND removed_at < $1 ORDER BY removed_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
+const REMOVED_MANAGEMENT_DOMAINS: &str = "\
+    DELETE FROM management_domain WHERE id IN ( \
+        SELECT id FROM management_domain WHERE NOT present AND removed_at < $1 ORDER BY removed_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 /// Entries are written nearly in the order of their time: a few expired ones behind younger ones wait for a later pass.
 const OLD_HISTORY: &str = "\
     DELETE FROM device_history WHERE number IN ( \
@@ -48,6 +52,9 @@ pub(super) async fn expire<D: SqlDatabase>(
         Records::Executions => execution_table::expire(database, before, limit).await,
         Records::FormerHostnames => delete(database, FORMER_HOSTNAMES, before, limit).await,
         Records::RemovedLinks => delete(database, REMOVED_LINKS, before, limit).await,
+        Records::RemovedManagementDomains => {
+            delete(database, REMOVED_MANAGEMENT_DOMAINS, before, limit).await
+        }
         Records::DeviceHistory => device_history(database, before, from, limit).await,
         Records::SyncTexts => sync_table::expire_texts(database, before, limit).await,
         Records::Inbox(_) | Records::Causes(_) | Records::DeadLetters | Records::DeliveryAttempts => {
@@ -134,6 +141,10 @@ mod tests {
     fn statements_use_an_index_and_do_not_sort() {
         for (statement, expected) in [
             (REMOVED_LINKS, "INDEX linknet_removed (removed_at<?)"),
+            (
+                REMOVED_MANAGEMENT_DOMAINS,
+                "INDEX management_domain_removed (removed_at<?)",
+            ),
             (EXCESS, "INDEX device_history_device (device_id=?)"),
             (
                 DELETE_EXCESS,

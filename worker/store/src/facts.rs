@@ -4,6 +4,7 @@ mod device_names;
 mod follow_ups;
 mod history;
 mod links;
+mod management_domains;
 mod syncs;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,11 +14,12 @@ use jiff::Timestamp;
 use lockstep_protocol::{
     Cause, CauseDetail, Hostname, Identity, Kind, Mac, MessageKey, RepositoryName, Serial, SmolStr,
 };
+use serde_json::{Map, Value};
 
 use super::{
-    Attributes, CauseRow, ClientRow, Completion, DeviceEffect, DeviceRow, Effects, GroupRow, GroupRules,
-    InboxRow, InterfaceRow, Lease, Lifecycle, ReplyAddress, RepositoryChange, RepositoryRow, SyncState,
-    column,
+    Attributes, CauseRow, ClientRow, Completion, DeviceData, DeviceEffect, DeviceRow, Effects, GroupRow,
+    GroupRules, InboxRow, InterfaceRow, Lease, Lifecycle, ReplyAddress, RepositoryChange, RepositoryRow,
+    SyncState, column,
 };
 
 pub use dead_letters::SettledDeadLetters;
@@ -36,6 +38,7 @@ pub struct Facts {
     spellings: HashMap<String, Hostname>,
     open_causes: HashMap<Hostname, Vec<CauseRow>>,
     links: links::LinkFacts,
+    management_domains: management_domains::ManagementDomainFacts,
     names: device_names::NameFacts,
     syncs: syncs::SyncFacts,
     new_inbox: Vec<Arc<InboxRow>>,
@@ -133,6 +136,16 @@ impl Facts {
     pub fn add_device(&mut self, row: DeviceRow) {
         self.add_owner(&row.hostname, &row.attributes);
         self.devices.insert(row.hostname.clone(), row);
+    }
+
+    /// Adds what the inventory says about a device, for `Keys::data_of`.
+    pub fn add_data(&mut self, hostname: &Hostname, data: Map<String, Value>) {
+        if let Some(row) = self.devices.get_mut(hostname) {
+            row.data = Some(DeviceData {
+                object: data,
+                is_new: false,
+            });
+        }
     }
 
     /// Adds the device to which a MAC address belongs.
@@ -343,6 +356,9 @@ impl Facts {
         for change in effects.links {
             self.change_link(change);
         }
+        for change in effects.management_domains {
+            self.change_management_domain(change);
+        }
         if let Some(dead_letters) = effects.dead_letters {
             self.dead_letters.settle(dead_letters, from);
         }
@@ -389,6 +405,7 @@ impl Facts {
                 marked: None,
                 groups: None,
                 by_rule: None,
+                data: None,
                 causes: Vec::new(),
                 forgets_causes: false,
                 described: true,
@@ -431,6 +448,12 @@ impl Facts {
             } => row.r#move(state, note, until, version, from.at),
             DeviceEffect::Join { groups, .. } => row.groups = Some(groups),
             DeviceEffect::JoinByRule { groups, .. } => row.by_rule = Some(groups),
+            DeviceEffect::SetData { data, .. } => {
+                row.data = Some(DeviceData {
+                    object: data,
+                    is_new: true,
+                });
+            }
             DeviceEffect::Unsynchronize { .. } => row.unsynchronize(cause, from.at),
             DeviceEffect::ForgetCauses { .. } => row.forget_causes(),
             DeviceEffect::SynchronizeTo { generation, .. } => row.synchronize_to(generation),

@@ -27,6 +27,10 @@ pub struct Keys {
     /// Interfaces: the links of their devices are read, and of the devices at the other ends those whose links end at these
     /// interfaces are read and locked.
     pub links_at: BTreeSet<LinkEnd>,
+    /// Numbers of management domains, to be locked. The devices that serve them are read and locked, too.
+    pub management_domains: BTreeSet<u64>,
+    /// Those of `hostnames` of which is read what the inventory says about them beside their attributes.
+    pub data_of: BTreeSet<Hostname>,
     /// Devices whose open causes are read; they are among `hostnames`, too.
     pub causes_of: BTreeSet<Hostname>,
     /// Those of `hostnames` that events name: where no device has such a name now and a device had it before it was renamed, that
@@ -96,7 +100,10 @@ impl Keys {
             .map(|end| &end.hostname);
         let neighbors = self.neighbors_of.iter();
         let neighbors = neighbors.flat_map(|name| facts.neighbors_by_configuration(name));
-        further.hostnames.extend(ends.chain(neighbors).cloned());
+        let serving = facts.devices_of_management_domains();
+        further
+            .hostnames
+            .extend(ends.chain(neighbors).chain(serving).cloned());
         let is_complete = further.hostnames.is_subset(&self.hostnames)
             && further.links_of.is_subset(&self.links_of)
             && further.links_at.is_subset(&self.links_at)

@@ -36,11 +36,13 @@ mod inbox;
 mod keys;
 mod lease;
 mod link;
+mod management_domain;
 mod merged;
 mod migrated;
 mod neighbor;
 pub mod postgres;
 mod render_facts;
+mod render_facts_table;
 mod repository;
 mod repository_failure;
 mod retention;
@@ -100,14 +102,15 @@ pub use history::{
 pub use inbox::{Completion, InboxRow, InboxState};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
-pub use link::{Link, LinkChange, LinkEnd, LinkRow};
+pub use link::{Link, LinkAddresses, LinkChange, LinkEnd, LinkRow};
+pub use management_domain::{ManagementDomainChange, ManagementDomainRow};
 pub use render_facts::{DeviceSurroundings, FactsDevice, FactsLink, ManagementDomain, RenderFacts};
 pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
 pub use repository_failure::{RepositoryFailure, RepositoryFailures};
 pub use retention::{Expired, OpenCauses, Records, Retention};
 pub use retryability::Retryability;
 pub use rows::{
-    Attributes, ClientRow, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Mark, SyncState, Version,
+    Attributes, ClientRow, DeviceData, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Mark, SyncState, Version,
 };
 pub use stats::{DevicesInState, RepositoryState, Sessions, Stats, Summary};
 pub use surroundings::{Hostnames, Surroundings};

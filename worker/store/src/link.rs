@@ -1,4 +1,4 @@
-use lockstep_protocol::{Hostname, InterfaceName};
+use lockstep_protocol::{Hostname, InterfaceAddress, InterfaceName};
 
 use super::Version;
 
@@ -10,6 +10,19 @@ pub struct LinkEnd {
     /// The interface of the device.
     pub interface: InterfaceName,
 }
+
+impl LinkEnd {
+    /// The end after a device was renamed.
+    pub(crate) fn renamed(mut self, from: &Hostname, to: &Hostname) -> Self {
+        if self.hostname == *from {
+            self.hostname = to.clone();
+        }
+        self
+    }
+}
+
+/// The addresses of both ends of a link, in the order of [`Link::ends`].
+pub type LinkAddresses = [Option<InterfaceAddress>; 2];
 
 /// A link between two devices: the smaller end first, so that a link and its mirror image are the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +39,25 @@ impl Link {
         } else {
             Self { a: other, b: one }
         }
+    }
+
+    /// The link between two ends with these addresses, and the addresses in the order of its [`ends`](Self::ends).
+    pub fn with_addresses(
+        one: (LinkEnd, Option<InterfaceAddress>),
+        other: (LinkEnd, Option<InterfaceAddress>),
+    ) -> (Self, LinkAddresses) {
+        let (first, second) = if one.0 <= other.0 {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        (
+            Self {
+                a: first.0,
+                b: second.0,
+            },
+            [first.1, second.1],
+        )
     }
 
     /// The smaller end.
@@ -56,13 +88,7 @@ impl Link {
     /// The link after a device was renamed.
     #[must_use]
     pub fn renamed(self, from: &Hostname, to: &Hostname) -> Self {
-        let rename = |mut end: LinkEnd| {
-            if end.hostname == *from {
-                end.hostname = to.clone();
-            }
-            end
-        };
-        Self::between(rename(self.a), rename(self.b))
+        Self::between(self.a.renamed(from, to), self.b.renamed(from, to))
     }
 }
 
@@ -75,6 +101,8 @@ pub struct LinkChange {
     pub present: bool,
     /// The version of the message, if it has one.
     pub version: Option<Version>,
+    /// The addresses of its ends. `None` leaves them as they are.
+    pub addresses: Option<LinkAddresses>,
 }
 
 /// A link as the store knows it.
@@ -86,6 +114,10 @@ pub struct LinkRow {
     pub version: Option<Version>,
     /// The version of the newest message that added it, also if it was removed or replaced since. `None` if none had a version.
     pub added: Option<Version>,
+    /// The addresses of its ends.
+    pub addresses: LinkAddresses,
+    /// The version of the newest message that set the addresses. `None` if none with a version did.
+    pub addressed: Option<Version>,
     /// Whether the batch changed it.
     pub changed: bool,
 }

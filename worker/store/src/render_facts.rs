@@ -15,6 +15,22 @@ pub trait RenderFacts: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn render_facts(&self, device: DeviceId) -> Result<Option<DeviceSurroundings>, StoreError>;
+
+    /// The same of many devices: on a database in one snapshot, with as many statements as for one. A device that does not exist is
+    /// absent. Ordered by id. Ask for some hundred at a time, because all are kept in memory.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn render_facts_of(&self, devices: &[DeviceId]) -> Result<Vec<DeviceSurroundings>, StoreError> {
+        let mut sorted = devices.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut found = Vec::with_capacity(sorted.len());
+        for device in sorted {
+            found.extend(self.render_facts(device).await?);
+        }
+        Ok(found)
+    }
 }
 
 /// A device and its surroundings.
@@ -54,7 +70,7 @@ pub struct FactsDevice {
     pub data: Map<String, Value>,
     /// Its primary group by the accepted settings.
     pub primary_group: Option<GroupName>,
-    /// Its groups, ordered.
+    /// Its groups, by list and by rule, ordered; DEFAULT only where the settings define it.
     pub groups: Vec<GroupName>,
 }
 

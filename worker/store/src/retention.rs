@@ -49,6 +49,8 @@ pub enum Records {
     FormerHostnames,
     /// Links that were removed.
     RemovedLinks,
+    /// Management domains that were removed.
+    RemovedManagementDomains,
     /// The history of devices. Of each device, at most its newest 1,000 entries stay, whatever their age.
     DeviceHistory,
     /// Whole differences, rendered and previous configurations of syncs. Their age counts from the end of the execution.

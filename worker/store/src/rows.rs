@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use lockstep_protocol::{
     DeviceState, DeviceType, GroupName, Hostname, InterfaceName, Mac, MessageId, Serial,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{GroupsByRule, LinkEnd};
 
@@ -129,6 +129,8 @@ pub struct DeviceRow {
     pub groups: Option<BTreeSet<GroupName>>,
     /// What the rules of groups make of it. `None` if this batch does not set it.
     pub by_rule: Option<GroupsByRule>,
+    /// What the inventory says about it beside its attributes. `None` if there is nothing, or if `Keys::data_of` did not ask for it.
+    pub data: Option<DeviceData>,
     /// Causes of this batch, as indices into the batch's causes, in order.
     pub causes: Vec<usize>,
     /// Whether the causes before this batch are closed.
@@ -137,6 +139,15 @@ pub struct DeviceRow {
     pub described: bool,
     /// Whether `sync` is to be written.
     pub flagged: bool,
+}
+
+/// What the inventory says about a device beside its attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceData {
+    /// All of it.
+    pub object: Map<String, Value>,
+    /// Whether it is to be written.
+    pub is_new: bool,
 }
 
 /// A group of devices.

@@ -13,6 +13,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -112,6 +113,9 @@ pub(crate) trait SqlDatabase: std::fmt::Debug + Send + Sync + 'static {
         sql: &'static str,
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError>;
+
+    /// Begins a transaction that only reads, and sees one state.
+    async fn snapshot(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError>;
 
     /// Begins a transaction that writes.
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError>;
@@ -331,6 +335,13 @@ impl Row {
             Value::Null => Ok(None),
             _ => self.number(what, index).map(Some),
         }
+    }
+
+    /// PostgreSQL writes the length of the prefix behind the text of an address.
+    pub(crate) fn optional_address(&self, what: &str, index: usize) -> Result<Option<IpAddr>, StoreError> {
+        let text = self.optional_text(what, index)?;
+        let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
+        address.map(|address| column::word(what, address)).transpose()
     }
 
     pub(crate) fn bytes(&self, what: &str, index: usize) -> Result<Bytes, StoreError> {

@@ -62,6 +62,7 @@ fn end(number: usize) -> Result<LinknetEnd> {
     Ok(LinknetEnd {
         hostname: hostname(number),
         interface: "Ethernet1".to_owned().try_into()?,
+        address: None,
     })
 }
 

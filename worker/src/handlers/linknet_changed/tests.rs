@@ -186,3 +186,55 @@ fn a_link_to_a_device_by_its_old_name_is_one_to_itself_if_it_is_the_same_interfa
     assert!(facts.has_link(&link(("a2", "E1"), ("b1", "E1"))));
     assert!(facts.device(&hostname("a2")).is_some());
 }
+
+fn addressed(action: &str, a: (&str, Option<&str>), b: (&str, Option<&str>), second: i64) -> Envelope {
+    let [a, b] = [a, b].map(|(at, address)| {
+        let mut end = end(at);
+        end["address"] = json!(address);
+        end
+    });
+    message(
+        Kind::LinknetChanged,
+        second,
+        &json!({"action": action, "a": a, "b": b}),
+    )
+}
+
+#[test]
+fn a_link_has_the_addresses_of_the_newest_message_that_says_any() {
+    let messages = [
+        addressed(
+            "added",
+            ("b1 E1", Some("10.0.0.1/31")),
+            ("a1 E1", Some("10.0.0.0/31")),
+            10,
+        ),
+        addressed("updated", ("a1 E1", Some("10.9.0.0/31")), ("b1 E1", None), 20),
+        changed("updated", "a1 E1", "b1 E1", 30),
+    ];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1], [0, 2, 1], [1, 0, 2]] {
+        let mut facts = fleet();
+        for index in order {
+            process(&messages[index], &mut facts).unwrap();
+        }
+        let row = facts.link(&link(("a1", "E1"), ("b1", "E1"))).unwrap();
+        let addresses = row.addresses.clone().map(|address| address.map(String::from));
+        assert_eq!(addresses, [Some("10.9.0.0/31".to_owned()), None], "{order:?}");
+        assert_eq!(row.added, Some(version(30)), "{order:?}");
+    }
+}
+
+#[test]
+fn an_interface_is_no_link_to_itself_with_another_address() {
+    let envelope = addressed(
+        "added",
+        ("a1 E1", Some("10.0.0.0/31")),
+        ("a1 E1", Some("10.0.0.1/31")),
+        10,
+    );
+    let rejection = process(&envelope, &mut fleet()).unwrap_err();
+    assert_eq!(
+        (rejection.code, rejection.place.as_str()),
+        (Code::InvalidData, "$.data.b")
+    );
+}

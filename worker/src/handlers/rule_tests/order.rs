@@ -1,5 +1,5 @@
-//! Random histories of a fleet, delivered in order and in any order, with duplicates: the states and the links are the same in the end,
-//! and every device that is flagged in order is flagged.
+//! Random histories of a fleet, delivered in order and in any order, with duplicates: the states, the links with their addresses and the
+//! management domains are the same in the end, and every device that is flagged in order is flagged.
 //!
 //! A message that names a device by a hostname which it gets later is rejected, as in a worker, and processed again when others were:
 //! an operator requeues its dead letter. Hostnames are not used again, and nobody sends events about a device that was removed.
@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lockstep_protocol::{Code, DeviceState, Envelope, Hostname, Kind};
-use lockstep_store::{Facts, Link, LinkEnd};
+use lockstep_store::{Facts, Link, LinkAddresses, LinkEnd, ManagementDomain};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
@@ -77,7 +77,14 @@ impl History {
 
     fn ends(&mut self) -> Value {
         let (one, other) = self.two();
-        json!({"a": {"hostname": one, "interface": self.interface()}, "b": {"hostname": other, "interface": self.interface()}})
+        let mut ends = json!({"a": {"hostname": one, "interface": self.interface()},
+            "b": {"hostname": other, "interface": self.interface()}});
+        for end in ["a", "b"] {
+            if self.random.random_bool(0.3) {
+                ends[end]["address"] = json!(format!("10.0.0.{}/31", self.random.random_range(0..200)));
+            }
+        }
+        ends
     }
 
     fn two(&mut self) -> (String, String) {
@@ -91,7 +98,7 @@ impl History {
     }
 
     fn event(&mut self) -> (Kind, Value) {
-        match self.random.random_range(0..16) {
+        match self.random.random_range(0..18) {
             0..=2 => {
                 let state = [DeviceState::Managed, DeviceState::Unmanaged, DeviceState::Init];
                 let state = state.choose(&mut self.random);
@@ -120,6 +127,14 @@ impl History {
                     Kind::MgmtdomainChanged,
                     json!({"action": action, "device_a": a, "device_b": b}),
                 )
+            }
+            16..=17 => {
+                let (a, b) = self.two();
+                let actions = ["added", "updated", "removed"];
+                let action = actions.choose(&mut self.random);
+                let (id, vlan) = (self.random.random_range(0..3), self.random.random_range(1..4000));
+                let data = json!({"action": action, "device_a": a, "device_b": b, "id": id, "vlan": vlan});
+                (Kind::MgmtdomainChanged, data)
             }
             11 => {
                 let interfaces = json!([{"name": "E1"}]);
@@ -212,6 +227,18 @@ fn run(mut facts: Facts, messages: impl IntoIterator<Item = Envelope>) -> Facts 
     facts
 }
 
+/// The addresses of each link.
+type Addressed = BTreeMap<Link, LinkAddresses>;
+
+/// Each link with its addresses, and the domains.
+fn kept(facts: &Facts, links: &BTreeSet<Link>) -> (Addressed, Vec<Option<ManagementDomain>>) {
+    let addressed = links
+        .iter()
+        .map(|link| (link.clone(), facts.link(link).unwrap().addresses.clone()));
+    let domains = (0..3).map(|id| facts.management_domain(id).and_then(|row| row.domain.clone()));
+    (addressed.collect(), domains.collect())
+}
+
 /// What is the same in whichever order.
 fn outcome(facts: &Facts) -> (BTreeMap<Hostname, DeviceState>, BTreeSet<Link>) {
     let states = facts
@@ -268,6 +295,13 @@ fn any_order_with_duplicates_ends_as_the_order_of_time_does_and_no_flag_is_lost(
             assert!(
                 !is_exact || links == expected_links,
                 "seed {seed}: {links:?} for {expected_links:?}:\n{}",
+                told()
+            );
+            assert!(
+                !is_exact || kept(&shuffled, &links) == kept(&in_order, &links),
+                "seed {seed}: {:?} for {:?}:\n{}",
+                kept(&shuffled, &links),
+                kept(&in_order, &links),
                 told()
             );
             let (flagged, expected) = (flagged(&shuffled), flagged(&in_order));

@@ -61,6 +61,7 @@ fn facts() -> Facts {
         marked: None,
         groups: None,
         by_rule: None,
+        data: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,

@@ -3,7 +3,7 @@
 use lockstep_protocol::EntityType;
 use serde_json::{Map, Value as Json, json};
 
-use super::{READ, address};
+use super::READ;
 use crate::sql::{Row, SqlDatabase};
 use crate::{StoreError, column};
 
@@ -74,7 +74,7 @@ fn read_device(row: &Row, rows: &[Row]) -> Result<Json, StoreError> {
     for (name, index) in texts {
         attributes.insert(name.to_owned(), row.optional_text(name, index)?.into());
     }
-    let management_ip = address("device.management_ip", row, 4)?;
+    let management_ip = row.optional_address("device.management_ip", 4)?;
     let groups = rows
         .iter()
         .filter_map(|row| row.optional_text("device_group.name", 13).transpose())
@@ -120,7 +120,7 @@ fn read_client(row: &Row) -> Result<Json, StoreError> {
         "id": row.number::<u64>("client.id", 0)?,
         "mac": row.text("client.mac", 1)?,
         "name": row.optional_text("client.name", 2)?,
-        "ip": address("client.ip", row, 3)?,
+        "ip": row.optional_address("client.ip", 3)?,
         "interface": row.optional_text("interface.name", 4)?,
         "device": row.optional_text("device.hostname", 5)?,
         "group": row.optional_text("device_group.name", 6)?,

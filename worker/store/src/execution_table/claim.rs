@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lockstep_protocol::GroupName;
 
-use super::{READ, address, device_lease, execute, execution, milliseconds, numbers};
+use super::{READ, device_lease, execute, execution, milliseconds, numbers};
 use crate::sql::{Row, SqlSession, rows};
 use crate::{
     BeginElement, CandidateElement, Candidates, ElementDevice, ElementOwner, HeldBack, StoreError, column,
@@ -176,7 +176,7 @@ fn read(row: &Row) -> Result<CandidateElement, StoreError> {
         Some(id) => Some(ElementDevice {
             id,
             hostname: column::name("device.hostname", row.text("device.hostname", 7)?)?,
-            management_ip: address("device.management_ip", row, 8)?,
+            management_ip: row.optional_address("device.management_ip", 8)?,
             platform: row.optional_text("device.platform", 9)?,
             groups: Vec::new(),
         }),

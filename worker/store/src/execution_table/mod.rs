@@ -30,7 +30,6 @@ mod task;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,7 +46,7 @@ use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
     NamedEntities, NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
-    StartedExecution, StopRow, StoreError, TaskRow, column,
+    StartedExecution, StopRow, StoreError, TaskRow,
 };
 
 const READ: &str = "read executions";
@@ -323,13 +322,6 @@ fn lane(what: &'static str, text: &str) -> Result<Lane, StoreError> {
         what: what.to_owned(),
         reason: format!("{text:?} is no lane"),
     })
-}
-
-/// An address. PostgreSQL writes the length of the prefix behind it.
-fn address(what: &'static str, row: &Row, index: usize) -> Result<Option<IpAddr>, StoreError> {
-    let text = row.optional_text(what, index)?;
-    let address = text.as_deref().map(|text| text.split('/').next().unwrap_or(text));
-    address.map(|address| column::word(what, address)).transpose()
 }
 
 /// A list as it is stored: JSON.

@@ -6,7 +6,7 @@ use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{EntityType, GroupName, Level};
 use serde_json::Value as Json;
 
-use super::{READ, address};
+use super::READ;
 use crate::sql::{Row, SqlDatabase, Value};
 use crate::{StoreError, UnitDevice, UnitEntities, UnitEntity, UnitLevels, column};
 
@@ -201,7 +201,7 @@ impl Found {
         let device = || -> Result<UnitDevice, StoreError> {
             Ok(UnitDevice {
                 hostname: column::name("device.hostname", name.clone())?,
-                management_ip: address("device.management_ip", row, 4)?,
+                management_ip: row.optional_address("device.management_ip", 4)?,
                 platform: row.optional_text("device.platform", 5)?,
                 groups: Vec::new(),
             })

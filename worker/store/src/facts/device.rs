@@ -15,6 +15,7 @@ impl DeviceEffect {
             | Self::Move { hostname, .. }
             | Self::Join { hostname, .. }
             | Self::JoinByRule { hostname, .. }
+            | Self::SetData { hostname, .. }
             | Self::Unsynchronize { hostname, .. }
             | Self::ForgetCauses { hostname }
             | Self::SynchronizeTo { hostname, .. }

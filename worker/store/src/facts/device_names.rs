@@ -161,6 +161,7 @@ impl Facts {
         self.spellings.remove(&from.folded());
         self.add_spelling(to.clone());
         self.rename_links(from, &to);
+        self.rename_in_management_domains(from, &to);
         self.rename_pending(from, &to);
         if let Some(causes) = self.open_causes.remove(from) {
             self.open_causes.insert(to, causes);
@@ -191,6 +192,7 @@ impl Facts {
         self.spellings.remove(&hostname.folded());
         self.open_causes.remove(hostname);
         self.remove_links(hostname);
+        self.remove_management_domains(hostname);
         self.remove_pending(hostname);
     }
 

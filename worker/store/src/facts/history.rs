@@ -101,6 +101,7 @@ impl NewHistory {
             | DeviceEffect::Describe { .. }
             | DeviceEffect::Join { .. }
             | DeviceEffect::JoinByRule { .. }
+            | DeviceEffect::SetData { .. }
             | DeviceEffect::Unsynchronize { .. }
             | DeviceEffect::Remove { .. } => return None,
         };

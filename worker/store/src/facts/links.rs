@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lockstep_protocol::Hostname;
 
 use super::Facts;
-use crate::{Link, LinkChange, LinkEnd, LinkRow, Version};
+use crate::{Link, LinkAddresses, LinkChange, LinkEnd, LinkRow, Version};
 
 /// The links of the devices in `Keys::links_of`, with the changes of the batch so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,23 +15,19 @@ impl Facts {
     /// Adds a link that the store has; with its version, where it was removed, too.
     pub fn add_link(&mut self, link: Link, present: bool, version: Option<Version>) {
         let added = version.clone().filter(|_| present);
-        self.add_link_row(link, present, version, added);
-    }
-
-    /// Adds a link that the store has, with the version of the message that added it.
-    pub(crate) fn add_link_row(
-        &mut self,
-        link: Link,
-        present: bool,
-        version: Option<Version>,
-        added: Option<Version>,
-    ) {
         let row = LinkRow {
             present,
             version,
             added,
+            addresses: [None, None],
+            addressed: None,
             changed: false,
         };
+        self.add_link_row(link, row);
+    }
+
+    /// Adds a link that the store has, with all that is known of it.
+    pub fn add_link_row(&mut self, link: Link, row: LinkRow) {
         self.links.0.insert(link, row);
     }
 
@@ -80,15 +76,17 @@ impl Facts {
     }
 
     /// What the messages about links say together, in whichever order they arrive: a link exists if the newest message about it
-    /// added it, and no other link at one of its interfaces was added after it. Without a version, the message is the newest.
+    /// added it, and no other link at one of its interfaces was added after it. It has the addresses of the newest message that says any.
+    /// Without a version, the message is the newest.
     pub(super) fn change_link(&mut self, change: LinkChange) {
         let LinkChange {
             link,
             present,
             version,
+            addresses,
         } = change;
         let Some(version) = version else {
-            return self.force_link(link, present);
+            return self.force_link(link, present, addresses);
         };
         if present {
             let older = |row: &LinkRow| row.present && row.added.as_ref() < Some(&version);
@@ -108,29 +106,42 @@ impl Facts {
             let mut others = self.links.0.iter();
             others.any(|(other, row)| other.excludes(&link) && row.added > added)
         };
+        let addressed_before = known.and_then(|row| row.addressed.as_ref());
+        let (set, set_by) = match addresses {
+            Some(addresses) if addressed_before < Some(&version) => (addresses, Some(version.clone())),
+            _ => (addresses_of(known), addressed_before.cloned()),
+        };
         let row = LinkRow {
             present: added.is_some() && newest == added && !replaced(),
             version: newest,
             added,
+            addresses: set,
+            addressed: set_by,
             changed: true,
         };
         let is_same = known.is_some_and(|known| {
-            (known.present, &known.version, &known.added) == (row.present, &row.version, &row.added)
+            LinkRow {
+                changed: true,
+                ..known.clone()
+            } == row
         });
         if !is_same {
             self.links.0.insert(link, row);
         }
     }
 
-    fn force_link(&mut self, link: Link, present: bool) {
+    fn force_link(&mut self, link: Link, present: bool, addresses: Option<LinkAddresses>) {
         let known = self.links.0.get(&link);
-        if known.is_some_and(|row| row.present == present) {
+        let addresses = addresses.unwrap_or_else(|| addresses_of(known));
+        if known.is_some_and(|row| row.present == present && row.addresses == addresses) {
             return;
         }
         let row = LinkRow {
             present,
             version: known.and_then(|row| row.version.clone()),
             added: known.and_then(|row| row.added.clone()),
+            addresses,
+            addressed: known.and_then(|row| row.addressed.clone()),
             changed: true,
         };
         self.links.0.insert(link, row);
@@ -139,11 +150,23 @@ impl Facts {
     /// The store renames the interfaces with the device.
     pub(super) fn rename_links(&mut self, from: &Hostname, to: &Hostname) {
         let links = std::mem::take(&mut self.links.0).into_iter();
-        self.links.0 = links.map(|(link, row)| (link.renamed(from, to), row)).collect();
+        let rename = |(link, mut row): (Link, LinkRow)| {
+            let renamed = link.clone().renamed(from, to);
+            // The new name may change which end is the smaller one.
+            if *renamed.a() != link.a().clone().renamed(from, to) {
+                row.addresses.reverse();
+            }
+            (renamed, row)
+        };
+        self.links.0 = links.map(rename).collect();
     }
 
     /// The store removes the links with the device.
     pub(super) fn remove_links(&mut self, hostname: &Hostname) {
         self.links.0.retain(|link, _| !link.touches(hostname));
     }
+}
+
+fn addresses_of(known: Option<&LinkRow>) -> LinkAddresses {
+    known.map(|row| row.addresses.clone()).unwrap_or_default()
 }

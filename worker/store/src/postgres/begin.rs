@@ -13,7 +13,7 @@ use super::flag::{Candidates, Selected};
 use super::message_columns::MessageColumns;
 use super::microseconds::Microseconds;
 use super::session::Session;
-use super::{cause, device, fleet, group, inbox, lease, related, repository};
+use super::{cause, device, fleet, group, inbox, lease, management_domain, related, repository};
 use crate::error_class::ErrorClass;
 use crate::neighbor::Neighbor;
 use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, column, dead_letter_table, sync_table};
@@ -225,7 +225,8 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
-    /// Reads what few batches ask for: other spellings of hostnames that no device has, former hostnames, and open causes.
+    /// Reads what few batches ask for: other spellings of hostnames that no device has, former hostnames, what inventories say about
+    /// devices, management domains, and open causes.
     async fn read_rare(&self, session: &Session, keys: &Keys, facts: &mut Facts) -> Result<(), StoreError> {
         let missing = keys.hostnames.iter().filter(|name| facts.device(name).is_none());
         let folded: Vec<String> = missing.map(Hostname::folded).collect();
@@ -234,6 +235,19 @@ impl PostgresStore {
                 .rows_for(OPERATION, related::SELECT_SPELLINGS, &[&folded])
                 .await?;
             related::read_spellings(&rows, facts)?;
+        }
+        if !keys.data_of.is_empty() {
+            let hostnames: Vec<&str> = keys.data_of.iter().map(Hostname::as_str).collect();
+            for row in session
+                .rows_for(OPERATION, related::SELECT_DATA, &[&hostnames])
+                .await?
+            {
+                let hostname = column::name("device.hostname", row.get(0))?;
+                facts.add_data(&hostname, column::read_data(row.get(1))?);
+            }
+        }
+        if !keys.management_domains.is_empty() {
+            management_domain::lock(OPERATION, session, &keys.management_domains, facts).await?;
         }
         if !keys.causes_of.is_empty() {
             let hostnames: Vec<&str> = keys.causes_of.iter().map(Hostname::as_str).collect();

@@ -10,7 +10,7 @@ use super::flag::Selected;
 use super::lock_watch::LockWatch;
 use super::session::Session;
 use super::sql::Planned;
-use super::{device, history, inbox, lease, related, repository, write};
+use super::{device, history, inbox, lease, management_domain, related, repository, write};
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
@@ -92,6 +92,7 @@ impl OpenTransaction {
         writes.extend(history::insert(facts, &cause_ids));
         writes.extend(device::update(facts, &cause_ids));
         writes.extend(device::control(facts));
+        writes.extend(device::set_data(facts));
         if facts.change_members() {
             write::send(OPERATION, &session, &writes).await?;
             writes.clear();
@@ -100,6 +101,7 @@ impl OpenTransaction {
         writes.extend(related::interfaces(facts));
         writes.extend(related::links(facts));
         writes.extend(related::clients(facts));
+        writes.extend(management_domain::write(facts));
         if facts.change_hostnames() {
             write::send(OPERATION, &session, &writes).await?;
             writes.clear();

@@ -107,6 +107,13 @@ pub(super) const CONTROL: &str = concat!(
     WHERE device.ctid = stored.place AND device.controller_id IS DISTINCT FROM controller.id"
 );
 
+/// Data that stays the same is not written.
+pub(super) const SET_DATA: &str = concat!(
+    "UPDATE device SET data = new.data FROM unnest($1::text[], $2::text[]) AS new (hostname, data)",
+    stored_by!("hostname"),
+    " WHERE device.ctid = stored.place AND device.data IS DISTINCT FROM new.data"
+);
+
 /// Reads a row whose first columns are those of `columns!`.
 pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
     Ok(DeviceRow {
@@ -142,6 +149,7 @@ pub(super) fn read(row: &Row) -> Result<DeviceRow, StoreError> {
         }),
         groups: None,
         by_rule: None,
+        data: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,
@@ -201,6 +209,21 @@ pub(super) fn control(facts: &Facts) -> Option<Write<'_>> {
         Write::new(CONTROL)
             .column(controlled.iter().map(|(hostname, _)| hostname.as_str()))
             .column(controlled.iter().map(|(_, controller)| controller.as_str()))
+    })
+}
+
+/// Writes what the inventory says about devices.
+pub(super) fn set_data(facts: &Facts) -> Option<Write<'_>> {
+    let set = || {
+        let rows = facts
+            .devices()
+            .filter_map(|row| Some((&row.hostname, row.data.as_ref()?)));
+        rows.filter(|(_, data)| data.is_new)
+    };
+    set().next().is_some().then(|| {
+        Write::new(SET_DATA)
+            .column(set().map(|(hostname, _)| hostname.as_str()))
+            .column(set().map(|(_, data)| column::data(&data.object)))
     })
 }
 

@@ -26,6 +26,7 @@ mod history;
 mod inbox;
 mod lease;
 mod lock_watch;
+mod management_domain;
 mod message_columns;
 mod microseconds;
 mod migrate;

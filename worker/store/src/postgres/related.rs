@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use lockstep_protocol::{GroupName, Hostname};
+use lockstep_protocol::{GroupName, Hostname, InterfaceAddress};
 use tokio_postgres::Row;
 
 use super::broad;
@@ -12,7 +12,7 @@ use super::cause::wanted_causes;
 use super::session::Session;
 use super::write::Write;
 use crate::neighbor::{self, Neighbor};
-use crate::{Facts, FormerHostname, Link, LinkEnd, StoreError, column, merged};
+use crate::{Facts, FormerHostname, Link, LinkEnd, LinkRow, StoreError, column, merged};
 
 pub(super) const SELECT_MACS: &str = "SELECT mac, hostname FROM device WHERE mac = ANY($1)";
 pub(super) const SELECT_SERIALS: &str = "SELECT serial, hostname FROM device WHERE serial = ANY($1)";
@@ -32,6 +32,9 @@ pub(super) const SELECT_NEIGHBORS: &str = "\
     WHERE interface.configuration LIKE '%\"neighbor\"%' \
         AND EXISTS (SELECT FROM unnest($1::text[]) AS named (hostname) WHERE strpos(interface.configuration, named.hostname) > 0)";
 
+pub(super) const SELECT_DATA: &str =
+    "SELECT hostname, data FROM device WHERE hostname = ANY($1) AND data IS NOT NULL";
+
 /// In the order of the causes. A device comes first, then the columns of a cause.
 pub(super) const SELECT_CAUSES: &str = concat!(
     "SELECT device.hostname, cause.cause, cause.kind, cause.source, cause.message_id, cause.at, cause.actor, cause.note \
@@ -45,13 +48,13 @@ pub(super) const SELECT_CAUSES: &str = concat!(
 /// Finds links by either end.
 pub(super) const SELECT_LINKS: &str = "\
     SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
-        linknet.added_time, linknet.added_id \
+        linknet.added_time, linknet.added_id, linknet.one_address, linknet.other_address, linknet.addressed_time, linknet.addressed_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
         JOIN interface peer ON peer.id = linknet.other_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ANY($1) \
     UNION ALL \
     SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
-        linknet.added_time, linknet.added_id \
+        linknet.added_time, linknet.added_id, linknet.other_address, linknet.one_address, linknet.addressed_time, linknet.addressed_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.other_id = port.id \
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ANY($1)";
@@ -84,18 +87,25 @@ macro_rules! link_end {
 
 /// A link that was removed stays, so that an older message does not add it again.
 pub(super) const UPSERT_LINKS: &str = concat!(
-    "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id, added_time, added_id) \
+    "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id, added_time, added_id, \
+        one_address, other_address, addressed_time, addressed_id) \
      SELECT least(a.id, b.id), greatest(a.id, b.id), new.present, CASE WHEN NOT new.present THEN clock_timestamp() END, \
-        new.version_time, new.version_id, new.added_time, new.added_id \
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[]) \
-        AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id, added_time, added_id)",
+        new.version_time, new.version_id, new.added_time, new.added_id, \
+        CASE WHEN a.id < b.id THEN new.a_address ELSE new.b_address END, CASE WHEN a.id < b.id THEN new.b_address ELSE new.a_address END, \
+        new.addressed_time, new.addressed_id \
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[], $9::text[], \
+            $10::text[], $11::text[], $12::text[], $13::text[]) \
+        AS new (a_hostname, a_name, b_hostname, b_name, present, version_time, version_id, added_time, added_id, \
+            a_address, b_address, addressed_time, addressed_id)",
     link_end!("a_hostname", "a_name"),
     " AS a ON true",
     link_end!("b_hostname", "b_name"),
     " AS b ON true \
      ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
         version_time = excluded.version_time, version_id = excluded.version_id, \
-        added_time = excluded.added_time, added_id = excluded.added_id"
+        added_time = excluded.added_time, added_id = excluded.added_id, \
+        one_address = excluded.one_address, other_address = excluded.other_address, \
+        addressed_time = excluded.addressed_time, addressed_id = excluded.addressed_id"
 );
 
 pub(super) const UPSERT_CLIENTS: &str = "\
@@ -130,10 +140,20 @@ pub(super) fn read_facts(
         facts.add_serial(column::name("device.serial", row.get(0))?, hostname);
     }
     for row in links {
-        let link = Link::between(link_end(row, 0)?, link_end(row, 2)?);
-        let version = column::read_version(row.get(5), row.get(6))?;
-        let added = column::read_version(row.get(7), row.get(8))?;
-        facts.add_link_row(link, row.get(4), version, added);
+        let address = |index| column::optional_name("linknet.address", row.get(index));
+        let (link, addresses) = Link::with_addresses(
+            (link_end(row, 0)?, address(9)?),
+            (link_end(row, 2)?, address(10)?),
+        );
+        let stored = LinkRow {
+            present: row.get(4),
+            version: column::read_version(row.get(5), row.get(6))?,
+            added: column::read_version(row.get(7), row.get(8))?,
+            addresses,
+            addressed: column::read_version(row.get(11), row.get(12))?,
+            changed: false,
+        };
+        facts.add_link_row(link, stored);
     }
     Ok(())
 }
@@ -208,6 +228,9 @@ pub(super) fn links(facts: &Facts) -> Option<Write<'_>> {
     let rows = || facts.changed_links().map(|(_, row)| row);
     let versions = || rows().map(|row| row.version.as_ref());
     let added = || rows().map(|row| row.added.as_ref());
+    let set_by = || rows().map(|row| row.addressed.as_ref());
+    let addresses =
+        |end: usize| rows().map(move |row| row.addresses[end].as_ref().map(InterfaceAddress::as_str));
     links().next().is_some().then(|| {
         Write::new(UPSERT_LINKS)
             .column(links().map(|link| link.a().hostname.as_str()))
@@ -219,6 +242,10 @@ pub(super) fn links(facts: &Facts) -> Option<Write<'_>> {
             .column(versions().map(|version| version.map(|version| version.id.as_str())))
             .column(added().map(|version| version.map(column::version_time)))
             .column(added().map(|version| version.map(|version| version.id.as_str())))
+            .column(addresses(0))
+            .column(addresses(1))
+            .column(set_by().map(|version| version.map(column::version_time)))
+            .column(set_by().map(|version| version.map(|version| version.id.as_str())))
     })
 }
 

@@ -121,6 +121,7 @@ impl Retention for PostgresStore {
                 Records::Executions
                 | Records::FormerHostnames
                 | Records::RemovedLinks
+                | Records::RemovedManagementDomains
                 | Records::DeviceHistory
                 | Records::SyncTexts => unreachable!("deleted above"),
             }

@@ -47,6 +47,13 @@ impl SqlDatabase for PostgresStore {
         Ok(rows)
     }
 
+    async fn snapshot(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
+        let session = self.session(operation).await?;
+        let begin = session.batch_execute("BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ");
+        session.answer(operation, begin).await?;
+        Ok(Box::new(session))
+    }
+
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
         let session = self.session(operation).await?;
         let begin = session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED");

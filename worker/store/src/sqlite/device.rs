@@ -30,6 +30,8 @@ const DESCRIBE: &str = "\
         marked_at = ?15, marked_by = ?16, marked_note = ?17, state_since = ?18 \
     WHERE hostname = ?1";
 
+const SET_DATA: &str = "UPDATE device SET data = ?2 WHERE hostname = ?1 AND data IS NOT ?2";
+
 const CONTROL: &str = "\
     UPDATE device SET controller_id = (SELECT id FROM device WHERE hostname = ?2) WHERE hostname = ?1";
 
@@ -90,6 +92,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<DeviceRow, Failure> {
         },
         groups: None,
         by_rule: None,
+        data: None,
         causes: Vec::new(),
         forgets_causes: false,
         described: false,
@@ -113,6 +116,12 @@ pub(super) fn write(connection: &Connection, facts: &Facts, cause_ids: &[i64]) -
     for row in facts.devices().filter(|row| row.id.is_none() || row.described) {
         if let Some(controller) = &row.attributes.controller {
             control.execute([row.hostname.as_str(), controller.as_str()])?;
+        }
+    }
+    let mut set_data = connection.prepare_cached(SET_DATA)?;
+    for row in facts.devices() {
+        if let Some(data) = row.data.as_ref().filter(|data| data.is_new) {
+            set_data.execute([row.hostname.as_str(), &column::data(&data.object)])?;
         }
     }
     Ok(())

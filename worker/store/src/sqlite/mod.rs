@@ -14,6 +14,7 @@ mod fleet;
 mod history;
 mod inbox;
 mod lease;
+mod management_domain;
 mod migrate;
 mod related;
 mod repository;

@@ -3,24 +3,24 @@
 
 use std::collections::BTreeSet;
 
-use lockstep_protocol::Hostname;
+use lockstep_protocol::{Hostname, InterfaceAddress};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Failure;
-use super::{cause, device};
+use super::{cause, device, management_domain};
 use crate::neighbor::{self, Neighbor};
-use crate::{CauseId, Facts, FormerHostname, Keys, Link, LinkEnd, column, merged};
+use crate::{CauseId, Facts, FormerHostname, Keys, Link, LinkEnd, LinkRow, column, merged};
 
 /// Finds links by either end.
 const SELECT_LINKS: &str = "\
     SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
-        linknet.added_time, linknet.added_id \
+        linknet.added_time, linknet.added_id, linknet.one_address, linknet.other_address, linknet.addressed_time, linknet.addressed_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.one_id = port.id \
         JOIN interface peer ON peer.id = linknet.other_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1 \
     UNION ALL \
     SELECT here.hostname, port.name, there.hostname, peer.name, linknet.present, linknet.version_time, linknet.version_id, \
-        linknet.added_time, linknet.added_id \
+        linknet.added_time, linknet.added_id, linknet.other_address, linknet.one_address, linknet.addressed_time, linknet.addressed_id \
     FROM device here JOIN interface port ON port.device_id = here.id JOIN linknet ON linknet.other_id = port.id \
         JOIN interface peer ON peer.id = linknet.one_id JOIN device there ON there.id = peer.device_id \
     WHERE here.hostname = ?1";
@@ -35,7 +35,7 @@ const SELECT_NEIGHBORS: &str = "\
     WHERE interface.configuration LIKE '%\"neighbor\"%' AND instr(interface.configuration, ?1)";
 
 /// Reads the owners of MAC addresses and serial numbers, other spellings of hostnames that no device has, former hostnames, neighbours,
-/// open causes and links, and adds them to the facts.
+/// open causes, what the inventory says about devices, management domains and links, and adds them to the facts.
 pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Failure> {
     let mut owner = connection.prepare_cached("SELECT hostname FROM device WHERE mac = ?1")?;
     for mac in &keys.macs {
@@ -74,6 +74,15 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
             }
         }
     }
+    let mut data =
+        connection.prepare_cached("SELECT data FROM device WHERE hostname = ?1 AND data IS NOT NULL")?;
+    for hostname in &keys.data_of {
+        let found: Option<String> = data.query_row([hostname.as_str()], |row| row.get(0)).optional()?;
+        if let Some(text) = found {
+            facts.add_data(hostname, column::read_data(&text)?);
+        }
+    }
+    management_domain::read_facts(connection, keys, facts)?;
     let mut links = connection.prepare_cached(SELECT_LINKS)?;
     for hostname in keys.devices_with_links() {
         let mut rows = links.query([hostname.as_str()])?;
@@ -84,9 +93,19 @@ pub(super) fn read_facts(connection: &Connection, keys: &Keys, facts: &mut Facts
                     interface: column::name("interface.name", row.get(first + 1)?)?,
                 })
             };
-            let version = column::read_version(row.get(5)?, row.get(6)?)?;
-            let added = column::read_version(row.get(7)?, row.get(8)?)?;
-            facts.add_link_row(Link::between(end(0)?, end(2)?), row.get(4)?, version, added);
+            let address = |index| -> Result<_, Failure> {
+                Ok(column::optional_name("linknet.address", row.get(index)?)?)
+            };
+            let (link, addresses) = Link::with_addresses((end(0)?, address(9)?), (end(2)?, address(10)?));
+            let stored = LinkRow {
+                present: row.get(4)?,
+                version: column::read_version(row.get(5)?, row.get(6)?)?,
+                added: column::read_version(row.get(7)?, row.get(8)?)?,
+                addresses,
+                addressed: column::read_version(row.get(11)?, row.get(12)?)?,
+                changed: false,
+            };
+            facts.add_link_row(link, stored);
         }
     }
     Ok(())
@@ -154,16 +173,19 @@ pub(super) fn write_interfaces(connection: &Connection, facts: &Facts) -> Result
 
 pub(super) fn write_links(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id, added_time, added_id) \
+        "INSERT INTO linknet (one_id, other_id, present, removed_at, version_time, version_id, added_time, added_id, \
+            one_address, other_address, addressed_time, addressed_id) \
          SELECT min(a.id, b.id), max(a.id, b.id), ?5, CASE WHEN ?5 THEN NULL ELSE CAST(unixepoch('subsec') * 1000000 AS INTEGER) END, \
-            ?6, ?7, ?8, ?9 FROM \
+            ?6, ?7, ?8, ?9, CASE WHEN a.id < b.id THEN ?10 ELSE ?11 END, CASE WHEN a.id < b.id THEN ?11 ELSE ?10 END, ?12, ?13 FROM \
             (SELECT (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
                 WHERE device.hostname = ?1 AND interface.name = ?2) AS id) a, \
             (SELECT (SELECT interface.id FROM interface JOIN device ON device.id = interface.device_id \
                 WHERE device.hostname = ?3 AND interface.name = ?4) AS id) b \
          WHERE true ON CONFLICT (one_id, other_id) DO UPDATE SET present = excluded.present, removed_at = excluded.removed_at, \
             version_time = excluded.version_time, version_id = excluded.version_id, \
-            added_time = excluded.added_time, added_id = excluded.added_id",
+            added_time = excluded.added_time, added_id = excluded.added_id, \
+            one_address = excluded.one_address, other_address = excluded.other_address, \
+            addressed_time = excluded.addressed_time, addressed_id = excluded.addressed_id",
     )?;
     for (link, row) in facts.changed_links() {
         let [a, b] = link.ends();
@@ -177,6 +199,10 @@ pub(super) fn write_links(connection: &Connection, facts: &Facts) -> Result<(), 
             row.version.as_ref().map(|version| version.id.as_str()),
             row.added.as_ref().map(column::version_time),
             row.added.as_ref().map(|version| version.id.as_str()),
+            row.addresses[0].as_ref().map(InterfaceAddress::as_str),
+            row.addresses[1].as_ref().map(InterfaceAddress::as_str),
+            row.addressed.as_ref().map(column::version_time),
+            row.addressed.as_ref().map(|version| version.id.as_str()),
         ])?;
     }
     Ok(())

@@ -68,6 +68,7 @@ impl Retention for SqliteStore {
             Records::Executions
             | Records::FormerHostnames
             | Records::RemovedLinks
+            | Records::RemovedManagementDomains
             | Records::DeviceHistory
             | Records::SyncTexts => unreachable!("deleted above"),
         })

@@ -32,6 +32,17 @@ impl SqlDatabase for SqliteStore {
         self.read(operation, sql, parameters).await
     }
 
+    async fn snapshot(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
+        let pooled = PooledConnection::from(&self.readers, operation).await?;
+        pooled
+            .run(operation, |connection| {
+                connection.execute_batch("BEGIN")?;
+                migrate::check(connection)
+            })
+            .await?;
+        Ok(Box::new(pooled))
+    }
+
     async fn write(&self, operation: &'static str) -> Result<Box<dyn SqlTransaction>, StoreError> {
         let pooled = PooledConnection::from(&self.writer, operation).await?;
         pooled

@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use super::connection::PooledConnection;
 use super::error::Failure;
 use super::{
-    SqliteStore, cause, delivery_attempt, device, flag, history, inbox, lease, migrate, related, repository,
+    SqliteStore, cause, delivery_attempt, device, flag, history, inbox, lease, management_domain, migrate,
+    related, repository,
 };
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
@@ -222,6 +223,7 @@ fn write_rest(connection: &Connection, facts: &Facts) -> Result<(), Failure> {
     related::write_interfaces(connection, facts)?;
     related::write_links(connection, facts)?;
     related::write_clients(connection, facts)?;
+    management_domain::write(connection, facts)?;
     inbox::insert(connection, facts)?;
     lease::release(connection, facts)
 }

@@ -16,6 +16,7 @@ use lockstep_store::{
 use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
+use crate::contract::management_domains::{changed, domain};
 use crate::contract::{
     Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, absorb, create, create_all, devices, hostname,
     key, keys, leases, message, repositories, row, unsynchronize, work,
@@ -170,6 +171,38 @@ async fn a_session_killed_in_a_transaction_rolls_back_and_the_pool_recovers() ->
     work(&place, &keys("3", ["sw1"]), devices([unsynchronize("sw1")])).await?;
     let device = place.store.device(&hostname("sw1")).await?.context("sw1")?;
     ensure!(device.sync.desired == 2);
+    Ok(())
+}
+
+/// Nobody can lock a row that is not there yet: who comes second begins again, and reads what the first one wrote.
+#[tokio::test]
+async fn of_two_transactions_that_add_a_management_domain_one_is_repeated() -> Result<()> {
+    let place = open().await?;
+    create_all(&place, &["sw1", "sw2", "sw3", "sw4"]).await?;
+    let asking = |id: &str, names: [&str; 2]| Keys {
+        management_domains: [4].into(),
+        ..keys(id, names)
+    };
+    let (mut older, slower) = place.store.begin(&[], &asking("older", ["sw1", "sw2"])).await?;
+    let (mut newer, faster) = place.other.begin(&[], &asking("newer", ["sw3", "sw4"])).await?;
+    absorb(
+        &mut older,
+        "older",
+        changed(4, Some(domain(4, "sw1", "sw2")), "1"),
+    );
+    absorb(
+        &mut newer,
+        "newer",
+        changed(4, Some(domain(4, "sw3", "sw4")), "2"),
+    );
+    faster.commit(&newer).await?;
+    let lost = slower.commit(&older).await;
+    ensure!(matches!(lost, Err(StoreError::Conflict { .. })), "{lost:?}");
+    let again = changed(4, Some(domain(4, "sw1", "sw2")), "1");
+    work(&place, &asking("older", ["sw1", "sw2"]), again).await?;
+    let (facts, _transaction) = place.store.begin(&[], &asking("read", ["sw1", "sw2"])).await?;
+    let row = facts.management_domain(4).context("a row")?;
+    ensure!(row.domain == Some(domain(4, "sw3", "sw4")), "{row:?}");
     Ok(())
 }
 

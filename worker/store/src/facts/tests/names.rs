@@ -260,6 +260,7 @@ fn with_pending() -> Facts {
             link: Link::between(end("a", "3"), end("b", "3")),
             present: true,
             version: Some(version(1)),
+            addresses: None,
         }],
         ..Effects::default()
     };

@@ -8,6 +8,9 @@ ALTER TABLE device ADD COLUMN checked_at timestamptz;
 -- What the inventory says beside the columns: a JSON object, which templates read.
 ALTER TABLE device ADD COLUMN data text;
 
+-- Few devices: configurations are rendered with all of them.
+CREATE INDEX device_core ON device (hostname) WHERE device_type = 'CORE';
+
 -- The addresses of both ends of a link, each with the length of its prefix.
 ALTER TABLE linknet ADD COLUMN one_address text;
 ALTER TABLE linknet ADD COLUMN other_address text;
@@ -30,7 +33,8 @@ CREATE TABLE management_domain (
     present boolean NOT NULL,
     removed_at timestamptz,
     version_time text,
-    version_id text
+    version_id text,
+    CHECK (NOT present OR (one_id IS NOT NULL AND other_id IS NOT NULL))
 );
 
 CREATE INDEX management_domain_one ON management_domain (one_id);

@@ -8,6 +8,9 @@ ALTER TABLE device ADD COLUMN checked_at INTEGER;
 -- What the inventory says beside the columns: a JSON object, which templates read.
 ALTER TABLE device ADD COLUMN data TEXT;
 
+-- Few devices: configurations are rendered with all of them.
+CREATE INDEX device_core ON device (hostname) WHERE device_type = 'CORE';
+
 -- The addresses of both ends of a link, each with the length of its prefix.
 ALTER TABLE linknet ADD COLUMN one_address TEXT;
 ALTER TABLE linknet ADD COLUMN other_address TEXT;
@@ -30,7 +33,8 @@ CREATE TABLE management_domain (
     present INTEGER NOT NULL,
     removed_at INTEGER,
     version_time TEXT,
-    version_id TEXT
+    version_id TEXT,
+    CHECK (NOT present OR (one_id IS NOT NULL AND other_id IS NOT NULL))
 ) STRICT;
 
 CREATE INDEX management_domain_one ON management_domain (one_id);

@@ -285,6 +285,7 @@ pub(crate) async fn what_belongs_to_a_device_and_where_its_links_lead(place: &Pl
         link: Link::between(one, other),
         present,
         version: None,
+        addresses: None,
     };
     let effects = Effects {
         devices: vec![DeviceEffect::Describe {

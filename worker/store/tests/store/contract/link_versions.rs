@@ -1,9 +1,10 @@
 //! Links that are added and removed, by messages in any order.
 
 use anyhow::{Context, Result, ensure};
-use lockstep_store::{Keys, Link, LinkRow};
+use lockstep_protocol::InterfaceAddress;
+use lockstep_store::{Keys, Link, LinkAddresses, LinkRow};
 
-use super::device_names::version;
+use super::device_names::{rename_all, version};
 use super::related::{end, linked};
 use super::{Place, create_all, hostname, keys, work};
 
@@ -43,6 +44,8 @@ pub(crate) async fn a_removed_link_is_remembered_with_its_version(place: &Place)
                 present,
                 version: expected.map(version),
                 added: Some(version("2")),
+                addresses: [None, None],
+                addressed: None,
                 changed: false,
             };
             ensure!(row == expected, "{index} {name}: {row:?}");
@@ -54,6 +57,60 @@ pub(crate) async fn a_removed_link_is_remembered_with_its_version(place: &Place)
         ensure!(removed.is_empty() == present, "{index}: {removed:?}");
     }
     ensure!(place.probe.texts("SELECT 'link' FROM linknet").await?.len() == 1);
+    Ok(())
+}
+
+/// In the order of the ends of the link, also after a device was renamed.
+pub(crate) async fn a_link_has_the_addresses_of_the_newest_message_that_says_any(
+    place: &Place,
+) -> Result<()> {
+    create_all(place, &["sw1", "sw2"]).await?;
+    let addresses = |first: &str, second: &str| -> LinkAddresses {
+        [first, second].map(|text| InterfaceAddress::try_from(text.to_owned()).ok())
+    };
+    let (old, new) = (
+        addresses("10.0.0.0/31", "10.0.0.1/31"),
+        addresses("10.9.0.0/31", ""),
+    );
+    for (index, (with, said, expected, by)) in [
+        ("2", None, [None, None], None),
+        ("4", Some(new.clone()), new.clone(), Some("4")),
+        ("3", Some(old.clone()), new.clone(), Some("4")),
+        ("5", None, new.clone(), Some("4")),
+        ("7", Some(old.clone()), old.clone(), Some("7")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let asked = Keys {
+            links_of: [hostname("sw1")].into(),
+            ..keys(&format!("message {index}"), ["sw1", "sw2"])
+        };
+        let mut effects = linked(&link(), true, Some(version(with)));
+        effects.links[0].addresses = said;
+        work(place, &asked, effects).await?;
+        for name in ["sw1", "sw2"] {
+            let row = known(place, name).await?;
+            ensure!(
+                row.addresses == expected && row.addressed == by.map(version),
+                "{index} {name}: {row:?}"
+            );
+        }
+    }
+    rename_all(place, "rename", &[("sw1", "zz1")]).await?;
+    let asked = Keys {
+        links_of: [hostname("sw2")].into(),
+        ..keys("after", ["sw2", "zz1"])
+    };
+    let (facts, transaction) = place.store.begin(&[], &asked).await?;
+    drop(transaction);
+    let renamed = Link::between(end("zz1", "Ethernet1"), end("sw2", "Ethernet1"));
+    ensure!(renamed.a().hostname == hostname("sw2"));
+    let row = facts.link(&renamed).context("the link")?;
+    ensure!(
+        row.addresses == addresses("10.0.0.1/31", "10.0.0.0/31"),
+        "{row:?}"
+    );
     Ok(())
 }
 

@@ -262,6 +262,7 @@ async fn rename_and_back(store: &dyn Store, id: &str) -> Result<()> {
             link,
             present,
             version,
+            addresses: None,
         }
     });
     let effects = [
@@ -323,6 +324,7 @@ async fn expire(store: &dyn Store) -> Result<()> {
         Records::Executions,
         Records::FormerHostnames,
         Records::RemovedLinks,
+        Records::RemovedManagementDomains,
         Records::DeviceHistory,
     ] {
         store

@@ -30,11 +30,13 @@ pub(crate) mod leases;
 pub(crate) mod link_versions;
 pub(crate) mod listing;
 pub(crate) mod locks;
+pub(crate) mod management_domains;
 pub(crate) mod migration;
 pub(crate) mod named;
 pub(crate) mod related;
 pub(crate) mod removed_devices;
 pub(crate) mod renamed_elements;
+pub(crate) mod render_facts;
 pub(crate) mod repositories;
 pub(crate) mod retention;
 pub(crate) mod run_cycle;
@@ -58,8 +60,8 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
-    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, RunCycle,
-    Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, RenderFacts, Repositories,
+    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -206,6 +208,7 @@ macro_rules! contract {
             }
             link_versions {
                 a_removed_link_is_remembered_with_its_version,
+                a_link_has_the_addresses_of_the_newest_message_that_says_any,
                 a_link_that_was_never_known_is_removed,
             }
             leases {
@@ -237,6 +240,19 @@ macro_rules! contract {
                 the_history_of_a_device_is_bounded_by_age_and_by_number,
                 old_executions_go_with_their_elements_in_chunks,
                 old_executions_go_with_results_targets_and_journals,
+            }
+            render_facts {
+                what_an_inventory_says_is_replaced_and_read_only_if_asked_for,
+                a_device_is_read_with_its_surroundings,
+                who_serves_no_domain_is_read_with_all,
+                many_devices_are_read_at_once,
+            }
+            management_domains {
+                the_newest_message_about_a_domain_counts,
+                a_domain_keeps_its_renamed_devices_and_goes_with_removed_ones,
+                a_domain_of_nobody_is_refused,
+                the_devices_of_a_stored_domain_are_read_and_locked,
+                removed_domains_go_when_they_are_old,
             }
             selector {
                 devices_are_flagged_by_what_they_are,
@@ -412,6 +428,7 @@ pub(crate) trait Store:
     + Tasks
     + Executions
     + RunCycle
+    + RenderFacts
     + SyncRuns
     + SyncPlans
 {
@@ -432,6 +449,7 @@ impl<
         + Tasks
         + Executions
         + RunCycle
+        + RenderFacts
         + SyncRuns
         + SyncPlans,
 > Store for S
@@ -494,6 +512,7 @@ pub(crate) const UNDO_SYNC: &[&str] = &[
     "DROP TABLE sync_element",
     "DROP TABLE management_domain",
     "DROP INDEX element_parked",
+    "DROP INDEX device_core",
     "ALTER TABLE element DROP COLUMN resume_at",
     "ALTER TABLE element DROP COLUMN expires_at",
     "ALTER TABLE linknet DROP COLUMN one_address",

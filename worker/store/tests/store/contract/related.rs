@@ -32,6 +32,7 @@ pub(crate) fn linked(link: &Link, present: bool, version: Option<Version>) -> Ef
             link: link.clone(),
             present,
             version,
+            addresses: None,
         }],
         ..Effects::default()
     }
@@ -99,6 +100,7 @@ pub(crate) async fn links_end_alike_in_whichever_order_they_come(place: &Place) 
                 link: link.clone(),
                 present,
                 version: Some(version(at)?),
+                addresses: None,
             }],
             ..Effects::default()
         };

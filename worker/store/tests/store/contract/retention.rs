@@ -21,7 +21,7 @@ use super::{
 
 const DAY: Duration = Duration::from_hours(24);
 
-fn young() -> Timestamp {
+pub(crate) fn young() -> Timestamp {
     at() + 10 * DAY
 }
 
@@ -31,7 +31,7 @@ fn before() -> Timestamp {
 }
 
 /// Deletes all chunks; returns the number of deleted records and of chunks.
-async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u32)> {
+pub(crate) async fn expire(place: &Place, records: &Records, limit: u32) -> Result<(u64, u32)> {
     let (mut deleted, mut from) = (0, 0);
     for chunk in 1..=1000 {
         let expired = place.store.expire(records, before(), from, limit).await?;
