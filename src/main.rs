@@ -6,6 +6,7 @@ mod data_folder;
 mod inventory;
 mod lifecycle;
 mod local_file;
+mod offline;
 mod roles;
 mod stack;
 mod telemetry;

@@ -23,6 +23,7 @@ mod migrate;
 mod outcome;
 mod providers;
 mod publish;
+mod render;
 mod repositories;
 mod request;
 mod response;
@@ -129,6 +130,7 @@ enum Command {
     Dead(dead::Dead),
     Messages(messages::Messages),
     Affected(affected::Affected),
+    Render(render::Render),
     Check(check::Check),
     Cvp(cvp::Cvp),
     Schema(schema::Schema),
@@ -193,6 +195,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dead(command) => command.run(&global).await,
         Command::Messages(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
+        Command::Render(command) => command.run(&global),
         Command::Check(command) => Ok(command.run(&global).await),
         Command::Cvp(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),

@@ -8,9 +8,11 @@ mod executions;
 mod gateway;
 mod problem;
 mod reader;
+mod render;
 mod repositories;
 mod sections;
 mod source;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -29,12 +31,14 @@ pub(crate) use gateway::GatewayConfig;
 pub(crate) use problem::ConfigProblems;
 pub(crate) use reader::LateSecret;
 use reader::Reader;
+pub(crate) use render::RenderConfig;
 pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
 pub(crate) use sections::{
     BrokerConfig, ConsoleConfig, LogConfig, LogFormat, ReconcileConfig, RetentionConfig, StoreConfig,
     TelemetryConfig, WorkerConfig,
 };
 use source::Settings;
+pub(crate) use sync::{Approval, SyncConfig};
 pub(crate) use token::TokenConfig;
 
 use crate::local_file::Origin;
@@ -52,8 +56,10 @@ pub(crate) struct Config {
     pub(crate) executions: ExecutionsConfig,
     pub(crate) devices: DevicesConfig,
     pub(crate) repositories: RepositoriesConfig,
+    pub(crate) render: RenderConfig,
     pub(crate) reconcile: ReconcileConfig,
     pub(crate) retention: RetentionConfig,
+    pub(crate) sync: SyncConfig,
     pub(crate) cvp: CvpClusters,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
@@ -170,8 +176,10 @@ impl Config {
             executions: ExecutionsConfig::of(reader),
             devices: DevicesConfig::of(reader),
             repositories: RepositoriesConfig::of(reader),
+            render: RenderConfig::of(reader),
             reconcile: ReconcileConfig::of(reader),
             retention: RetentionConfig::of(reader),
+            sync: SyncConfig::of(reader),
             cvp: cvp::clusters(reader),
             log: LogConfig::of(reader),
             telemetry: TelemetryConfig::of(reader),

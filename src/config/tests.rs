@@ -1,4 +1,5 @@
 mod devices;
+mod sync;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -135,6 +136,10 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         let key = key.replace("[0]", "").replace("[1]", "");
         let names = ["cvp.berlin.", "cvp.cloud.", "cvp.NAME."];
         let key = names.iter().fold(key, |key, name| key.replace(name, "cvp.*."));
+        let windows = ["freeze.year-end.", "freeze.core-nights."];
+        let key = windows
+            .iter()
+            .fold(key, |key, name| key.replace(name, "freeze.*."));
         let key = key.replace("repositories.settings.", "repositories.*.");
         let key = key.replace("repositories.templates.", "repositories.*.");
         // So do the logins of groups, of devices and of all.
@@ -181,6 +186,8 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "devices.types",
         "executions.at_once_per_group",
         "executions.at_once_per_provider",
+        "freeze",
+        "freeze.NAME",
         "repositories.settings",
         "repositories.templates",
     ];

@@ -9,7 +9,11 @@ mod surroundings;
 mod yaml;
 
 use std::fmt;
+use std::path::Path;
 
+use anyhow::Context;
+use lockstep_intent::fleet::DeviceTypes;
+use lockstep_protocol::DeviceType;
 use lockstep_protocol::events::{ImportedDevice, ImportedInterface, ImportedLink, ImportedManagementDomain};
 
 pub(crate) use chunk::chunks;
@@ -40,6 +44,35 @@ impl Inventory {
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.links.is_empty() && self.management_domains.is_empty()
     }
+}
+
+/// Reads a file of devices as people keep it beside a repository: a YAML list, or a map with lists of devices, links and management domains;
+/// the output of `lockstep devices list --json`; or a Nornir inventory, which is a folder or a map of hosts.
+///
+/// # Errors
+/// If the file cannot be read or is not valid.
+pub(crate) fn read_file(
+    file: &Path,
+    default_type: Option<DeviceType>,
+    types: &DeviceTypes,
+) -> anyhow::Result<Inventory> {
+    let invalid = "cannot read the inventory";
+    if file.is_dir() {
+        return read_nornir(file, default_type, types).context(invalid);
+    }
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    if is_nornir(&text) {
+        return read_nornir(file, default_type, types).context(invalid);
+    }
+    read_yaml(&name, &text).context(invalid)
+}
+
+/// Whether the text is a YAML map of hosts. Text that is not YAML is refused later.
+fn is_nornir(text: &str) -> bool {
+    let value: Result<serde_json::Value, _> = serde_norway::from_str(text);
+    let map = value.as_ref().ok().and_then(serde_json::Value::as_object);
+    map.is_some_and(|map| !map.keys().any(|key| yaml::KEYS.contains(&key.as_str())))
 }
 
 /// All problems of an inventory, each with its place.

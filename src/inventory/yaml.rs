@@ -5,7 +5,7 @@ use super::surroundings::{self, Surroundings};
 use super::{Entry, Inventory, InventoryError, entry, gather};
 
 /// The keys of a file that has more than devices.
-const KEYS: [&str; 3] = ["devices", "links", "management_domains"];
+pub(super) const KEYS: [&str; 3] = ["devices", "links", "management_domains"];
 
 /// Reads a YAML list of devices, or a map of `devices`, `links` and `management_domains`. Problems begin with the name of the `file`.
 ///

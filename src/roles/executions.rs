@@ -10,6 +10,7 @@ use lockstep_worker::executions::{ExecutionContext, ExecutionOptions};
 use super::devices;
 use super::providers::registry;
 use super::store::{Store, process_name};
+use super::sync;
 use crate::config::Config;
 
 /// The connections and providers of executions.
@@ -29,7 +30,7 @@ pub(super) fn context(
         executions: store.executions.clone(),
         cycle: store.cycle.clone(),
         follow_ups: store.follow_ups.clone(),
-        registry: registry(&config.cvp)?,
+        registry: registry(&config.cvp, sync::provider(&config.sync, None))?,
         devices: devices::devices(&config.devices)?,
         clock: clock.clone(),
         options: ExecutionOptions {
@@ -40,6 +41,7 @@ pub(super) fn context(
             },
             places: usize::from(config.worker.elements_at_once),
             element_timeout: executions.element_timeout,
+            sync: sync::requests(&config.sync),
             worker: process_name(),
             ..ExecutionOptions::default()
         },

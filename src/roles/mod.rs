@@ -12,8 +12,10 @@ mod http;
 mod metrics;
 mod providers;
 mod reconcile;
+mod rendering;
 mod repositories;
 mod store;
+mod sync;
 mod sync_rules;
 mod worker;
 

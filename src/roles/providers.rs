@@ -5,22 +5,26 @@ use lockstep_cvp_provider::CvpSweep;
 use lockstep_execution::{ArgumentsError, CycleStep, Provider, Registry, check_arguments};
 use lockstep_protocol::commands::TaskSaveRequested;
 use lockstep_protocol::rest::{ProviderView, StepView, TaskProblem};
+use lockstep_sync::Sync;
 use serde_json::json;
 
 use super::cvp;
 use crate::config::CvpClusters;
 
-/// The providers that tasks may run, on a worker with these clusters.
+/// The providers that tasks may run, on a worker with these clusters and this way to synchronize devices.
 ///
 /// # Errors
 /// If the client of a cluster cannot be built.
-pub(super) fn registry(clusters: &CvpClusters) -> anyhow::Result<Registry> {
-    Ok(Registry::built_in().with(CvpSweep::new(cvp::swept(clusters)?)))
+pub(super) fn registry(clusters: &CvpClusters, sync: Sync) -> anyhow::Result<Registry> {
+    let sweep = CvpSweep::new(cvp::swept(clusters)?);
+    Ok(Registry::built_in().with(sweep).with(sync))
 }
 
 /// The same providers in a process that runs none.
 pub(super) fn described() -> Registry {
-    Registry::built_in().with(CvpSweep::described())
+    Registry::built_in()
+        .with(CvpSweep::described())
+        .with(Sync::described())
 }
 
 /// The providers as data, for the console.

@@ -4,6 +4,7 @@
 //! - [`handlers`] decide the effects of a message, given the facts for its keys, without any input or output.
 //! - [`groups`] matches the rules of groups with hostnames.
 //! - [`repositories`] updates the sync flags to the tip of a repository: fetches, examines, commits.
+//! - [`rendering`] renders intended configurations from commits of the repositories.
 //! - [`executions`] run tasks on the elements of executions, on all workers.
 //! - [`sync`] writes what runs of syncs found out about flags.
 //! - [`reconcile`] publishes lost messages again; [`retention`] deletes expired records.
@@ -16,6 +17,7 @@ pub mod fail_point;
 pub mod groups;
 pub mod handlers;
 pub mod reconcile;
+pub mod rendering;
 pub mod repositories;
 pub mod retention;
 pub mod runtime;

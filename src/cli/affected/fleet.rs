@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Context;
 use lockstep_intent::fleet::{Candidate, DeviceTypes};
 use lockstep_protocol::{DeviceType, Hostname};
 use serde::Deserialize;
@@ -29,19 +28,10 @@ impl Fleet {
         default_type: Option<DeviceType>,
         types: &DeviceTypes,
     ) -> anyhow::Result<Self> {
-        let devices = if file.is_dir() {
-            nornir(file, default_type, types)?
-        } else {
-            let name = file.display().to_string();
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
-            if let Some(devices) = listed(&text) {
-                devices
-            } else if is_map(&text) {
-                nornir(file, default_type, types)?
-            } else {
-                let inventory = inventory::read_yaml(&name, &text).context("cannot read the inventory")?;
-                devices_of(inventory)
-            }
+        let text = std::fs::read_to_string(file).ok();
+        let devices = match text.as_deref().and_then(listed) {
+            Some(devices) => devices,
+            None => devices_of(inventory::read_file(file, default_type, types)?),
         };
         let devices = devices
             .into_iter()
@@ -71,17 +61,6 @@ impl Fleet {
 fn listed(text: &str) -> Option<Vec<Device>> {
     text.trim_start().starts_with('[').then_some(())?;
     serde_json::from_str(text).ok()
-}
-
-/// Whether the text is a YAML map, as the hosts of Nornir are. Text that is not YAML is refused later.
-fn is_map(text: &str) -> bool {
-    let value: Result<serde_json::Value, _> = serde_norway::from_str(text);
-    value.is_ok_and(|value| value.is_object())
-}
-
-fn nornir(path: &Path, default_type: Option<DeviceType>, types: &DeviceTypes) -> anyhow::Result<Vec<Device>> {
-    let inventory = inventory::read_nornir(path, default_type, types).context("cannot read the inventory")?;
-    Ok(devices_of(inventory))
 }
 
 fn devices_of(inventory: inventory::Inventory) -> Vec<Device> {

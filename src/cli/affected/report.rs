@@ -7,6 +7,7 @@ use lockstep_protocol::{DeviceType, GroupName, Hostname, counted};
 use serde::Serialize;
 
 use super::fleet::Fleet;
+use super::rendered::Rendered;
 use crate::cli::output;
 
 /// The result of the command. Scripts rely on the names of its fields.
@@ -20,6 +21,9 @@ pub(super) struct Report {
     unknown_hostnames: BTreeSet<Hostname>,
     groups: BTreeSet<GroupName>,
     problems: Vec<Problem>,
+    /// Which configurations differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rendered: Option<Rendered>,
 }
 
 /// A problem of the repository, or a warning about a path that affects no device.
@@ -123,10 +127,14 @@ impl Report {
     pub(super) fn show(&self, fleet: Option<&Fleet>) {
         match fleet {
             Some(fleet) => {
-                output::lines(
-                    &output::table(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)),
-                    None,
-                );
+                if let Some(rendered) = &self.rendered {
+                    rendered.show(&self.rows(fleet));
+                } else {
+                    output::lines(
+                        &output::table(["HOSTNAME", "TYPE", "PLATFORM"], &self.rows(fleet)),
+                        None,
+                    );
+                }
                 let (count, all) = (self.devices.len(), fleet.len());
                 let all = counted(all, "device");
                 output::note(&format!("{count} of {all} would become unsynchronized"));

@@ -35,8 +35,9 @@ pub(super) fn devices(config: &DevicesConfig) -> anyhow::Result<Arc<dyn Devices>
         timeout: config.timeout,
         ..EapiOptions::default()
     };
-    let driver = EapiDriver::new(http(config, &pool)?, options);
-    let pool = DevicePool::new(Arc::new(driver), Arc::new(credentials), pool);
+    let driver = |idle| anyhow::Ok(Arc::new(EapiDriver::new(http(config, idle)?, options)));
+    let pooled = driver(pool.per_device)?;
+    let pool = DevicePool::new(pooled, Arc::new(credentials), pool).with_unpooled(driver(0)?);
     Ok(Arc::new(Fleet(pool)))
 }
 
@@ -70,16 +71,17 @@ pub(crate) fn device_authorities(
     file.map(|file| authorities("devices.ca_file", file)).transpose()
 }
 
-/// Does not follow redirects, which could lead the password elsewhere, and uses no proxy: devices are in the own network.
+/// Does not follow redirects, which could lead the password elsewhere, and uses no proxy: devices are in the own network. Without idle
+/// connections, each request opens one.
 #[expect(
     clippy::disallowed_methods,
     reason = "the composition root builds HTTP clients; this one has the TLS of the devices"
 )]
-fn http(config: &DevicesConfig, pool: &PoolOptions) -> anyhow::Result<reqwest::Client> {
+fn http(config: &DevicesConfig, idle_per_device: usize) -> anyhow::Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .connect_timeout(config.connect_timeout.min(config.timeout))
-        .pool_max_idle_per_host(pool.per_device)
-        .pool_idle_timeout(pool.max_idle)
+        .pool_max_idle_per_host(idle_per_device)
+        .pool_idle_timeout(MAX_IDLE)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .tcp_nodelay(true)
@@ -145,16 +147,19 @@ mod tests {
             devices(&config.devices).unwrap()
         }
 
-        /// Runs a command on a device.
-        async fn run(&self, devices: &dyn Devices, number: usize) -> Result<(), DeviceError> {
-            let target = TargetDevice {
+        fn target(&self, number: usize) -> TargetDevice {
+            TargetDevice {
                 hostname: format!("leaf{number:05}"),
                 address: lockstep_device::DeviceAddress::of_ip(self.fleet.addresses()[number - 1].ip()),
                 platform: Some("eos".to_owned()),
                 groups: Vec::new(),
-            };
+            }
+        }
+
+        /// Runs a command on a device.
+        async fn run(&self, devices: &dyn Devices, number: usize) -> Result<(), DeviceError> {
             let command = Command::new("show version").unwrap();
-            let mut connection = devices.connect(&target).await?;
+            let mut connection = devices.connect(&self.target(number)).await?;
             connection
                 .run(&[command], lockstep_device::Format::Json)
                 .await
@@ -176,6 +181,23 @@ mod tests {
         for number in [1, 2] {
             scene.run(&*devices, number).await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_device_is_connected_to_anew_with_a_tcp_connection_of_its_own() {
+        let scene = Scene::start().await;
+        let devices = scene.devices(TRUSTED);
+        for _ in 0..2 {
+            scene.run(&*devices, 1).await.unwrap();
+        }
+        assert_eq!(scene.fleet.connections(0), 1, "the pool keeps its connection");
+        for connections in [2, 3] {
+            let mut anew = devices.connect_anew(&scene.target(1)).await.unwrap();
+            anew.running_configuration().await.unwrap();
+            assert_eq!(scene.fleet.connections(0), connections);
+        }
+        scene.run(&*devices, 1).await.unwrap();
+        assert_eq!(scene.fleet.connections(0), 3, "the pool keeps its connection");
     }
 
     #[tokio::test]

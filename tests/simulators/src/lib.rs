@@ -2,6 +2,7 @@
 
 mod authority;
 mod connection;
+mod hold;
 
 pub mod cvp;
 pub mod fleet;

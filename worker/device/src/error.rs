@@ -67,6 +67,60 @@ pub enum DeviceError {
         /// The outputs of the commands before it, which were executed.
         completed: Vec<CommandOutput>,
     },
+    /// A line of a configuration cannot be loaded. No session is left, as far as the device can be reached. A secret in the line is not
+    /// shown.
+    #[error("refuses line {line} of the configuration ({beginning:?}): {reason}")]
+    Line {
+        /// The number of the line, from 1.
+        line: usize,
+        /// How the line begins.
+        beginning: String,
+        /// What is wrong, from the device or before it was asked.
+        reason: String,
+    },
+    /// The device has as many configuration sessions as it allows.
+    #[error("has no free configuration session; abort those that nobody needs{}", list(.sessions))]
+    TooManySessions {
+        /// The names of the sessions that have not ended, if the device told them.
+        sessions: Vec<String>,
+    },
+    /// Somebody else has committed a session with a timer that still runs.
+    #[error(
+        "waits for the confirmation of the configuration session {session:?}{}; it is rolled back when its timer is over, or aborted by its name",
+        .user.as_ref().map(|user| format!(" of {user}")).unwrap_or_default()
+    )]
+    SessionInUse {
+        /// The name of the session.
+        session: String,
+        /// Who committed it, as far as the device tells.
+        user: Option<String>,
+    },
+    /// Somebody else holds the lock of the configuration.
+    #[error("has its configuration locked: {reason}")]
+    Locked {
+        /// What the device says.
+        reason: String,
+    },
+    /// There is no session with this name, or none that waits for its confirmation: it was confirmed, rolled back or aborted.
+    #[error(
+        "has no pending configuration session {session:?}: it was confirmed, rolled back or aborted before"
+    )]
+    NotPending {
+        /// The name of the session.
+        session: String,
+    },
+    /// A commit is confirmed, but a restart of the device would undo it.
+    #[error("has confirmed the configuration, but not saved it for its next start: {reason}")]
+    NotSaved {
+        /// What the device says.
+        reason: String,
+    },
+    /// The request is longer than allowed. It was not sent.
+    #[error("would get a request of more than {limit} bytes")]
+    RequestTooLarge {
+        /// The most bytes of a request.
+        limit: usize,
+    },
     /// The answer is longer than allowed.
     #[error("answered more than {limit} bytes")]
     TooLarge {
@@ -96,15 +150,22 @@ impl DeviceError {
     /// Whether another attempt may succeed.
     pub fn retryability(&self) -> Retryability {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Interrupted { .. } => {
-                Retryability::Transient
-            }
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. }
+            | Self::SessionInUse { .. }
+            | Self::Locked { .. } => Retryability::Transient,
             Self::Status { status, .. } if *status >= 500 || *status == 429 => Retryability::Transient,
             Self::Certificate { .. }
             | Self::Authentication { .. }
             | Self::NoCredentials
             | Self::Status { .. }
             | Self::Refused { .. }
+            | Self::Line { .. }
+            | Self::TooManySessions { .. }
+            | Self::NotPending { .. }
+            | Self::NotSaved { .. }
+            | Self::RequestTooLarge { .. }
             | Self::TooLarge { .. }
             | Self::Unreadable { .. } => Retryability::Permanent,
         }
@@ -116,11 +177,18 @@ impl DeviceError {
             Self::Unreachable { .. }
             | Self::Certificate { .. }
             | Self::Authentication { .. }
-            | Self::NoCredentials => false,
+            | Self::NoCredentials
+            | Self::Line { .. }
+            | Self::TooManySessions { .. }
+            | Self::SessionInUse { .. }
+            | Self::Locked { .. }
+            | Self::NotPending { .. }
+            | Self::RequestTooLarge { .. } => false,
             Self::Refused { completed, .. } => !completed.is_empty(),
             Self::TimedOut { .. }
             | Self::Interrupted { .. }
             | Self::Status { .. }
+            | Self::NotSaved { .. }
             | Self::TooLarge { .. }
             | Self::Unreadable { .. } => true,
         }
@@ -197,12 +265,55 @@ mod tests {
             (status(404), Permanent, true),
             (refused(Vec::new()), Permanent, false),
             (refused(vec![done]), Permanent, true),
+            (
+                DeviceError::Line {
+                    line: 1,
+                    beginning: reason(),
+                    reason: reason(),
+                },
+                Permanent,
+                false,
+            ),
+            (
+                DeviceError::TooManySessions { sessions: Vec::new() },
+                Permanent,
+                false,
+            ),
+            (
+                DeviceError::SessionInUse {
+                    session: reason(),
+                    user: None,
+                },
+                Transient,
+                false,
+            ),
+            (DeviceError::Locked { reason: reason() }, Transient, false),
+            (DeviceError::NotPending { session: reason() }, Permanent, false),
+            (DeviceError::NotSaved { reason: reason() }, Permanent, true),
+            (DeviceError::RequestTooLarge { limit: 1 }, Permanent, false),
             (DeviceError::TooLarge { limit: 1 }, Permanent, true),
             (DeviceError::unreadable("no JSON", b"<html>"), Permanent, true),
         ];
         for (error, retryability, may_have_run) in table {
             assert_eq!(error.retryability(), retryability, "{error}");
             assert_eq!(error.may_have_run(), may_have_run, "{error}");
+        }
+    }
+
+    #[test]
+    fn errors_of_sessions_name_them() {
+        let sessions = vec!["a".to_owned(), "b".to_owned()];
+        let in_use = |user: Option<&str>| DeviceError::SessionInUse {
+            session: "a".to_owned(),
+            user: user.map(str::to_owned),
+        };
+        let table = [
+            (DeviceError::TooManySessions { sessions }, "nobody needs (a; b)"),
+            (in_use(Some("ada on vty3")), "session \"a\" of ada on vty3;"),
+            (in_use(None), "session \"a\"; it is rolled back"),
+        ];
+        for (error, text) in table {
+            assert!(error.to_string().contains(text), "{error}");
         }
     }
 

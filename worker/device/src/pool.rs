@@ -38,6 +38,8 @@ impl Default for PoolOptions {
 #[derive(Debug)]
 pub struct DevicePool {
     driver: Arc<dyn DeviceDriver>,
+    /// Opens the connections that are in no pool.
+    unpooled: Arc<dyn DeviceDriver>,
     credentials: Arc<dyn CredentialSource>,
     options: PoolOptions,
     pools: Mutex<HashMap<Target, Pool<Manager>>>,
@@ -77,10 +79,21 @@ impl DevicePool {
         options: PoolOptions,
     ) -> Self {
         Self {
+            unpooled: driver.clone(),
             driver,
             credentials,
             options,
             pools: Mutex::default(),
+        }
+    }
+
+    /// Opens the connections that are in no pool by this driver. The driver of the pool may share TCP connections between them and those
+    /// of the pool.
+    #[must_use]
+    pub fn with_unpooled(self, driver: Arc<dyn DeviceDriver>) -> Self {
+        Self {
+            unpooled: driver,
+            ..self
         }
     }
 
@@ -115,7 +128,8 @@ impl DevicePool {
         }
     }
 
-    /// A new connection to the device, which is in no pool.
+    /// A new connection to the device, which is in no pool. With a driver of its own ([`with_unpooled`](Self::with_unpooled)) it shows that
+    /// the device can still be reached.
     ///
     /// # Errors
     /// The device has no credentials, cannot be reached, or refuses the credentials.
@@ -127,7 +141,7 @@ impl DevicePool {
     ) -> Result<Box<dyn DeviceConnection>, DeviceError> {
         let credentials = self.credentials.credentials(hostname, groups);
         let credentials = credentials.ok_or(DeviceError::NoCredentials)?;
-        self.driver.open(address, &credentials).await
+        self.unpooled.open(address, &credentials).await
     }
 
     /// Number of devices with connections.

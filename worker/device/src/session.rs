@@ -65,7 +65,7 @@ pub struct PendingSession {
     pub state: SessionState,
     /// Who opened it, and from where, as far as the device tells.
     pub user: Option<String>,
-    /// When its timer rolls it back.
+    /// When its timer rolls it back, by the clock of the device.
     pub rolls_back_at: Option<Timestamp>,
     /// How long it is there, as far as the device tells.
     pub age: Option<Duration>,
@@ -84,7 +84,8 @@ pub trait ConfigurationSessions: Send {
     /// be reached.
     async fn load(&mut self, session: &SessionName, configuration: &str) -> Result<(), DeviceError>;
 
-    /// How the session differs from the running configuration, as the device shows it. Empty if it does not.
+    /// How the session differs from the running configuration, as the device shows it, without lines that name the session. Empty if it
+    /// does not.
     ///
     /// # Errors
     /// See [`DeviceError`].
@@ -93,19 +94,21 @@ pub trait ConfigurationSessions: Send {
     /// Commits the session. The device rolls back after this time unless it is confirmed.
     ///
     /// # Errors
-    /// The device refuses. After an error that may have run, [`pending`](Self::pending) tells whether it is committed.
+    /// The device refuses, as while a commit of somebody else waits for its confirmation. After an error that may have run,
+    /// [`pending`](Self::pending) tells whether it is committed.
     async fn commit(&mut self, session: &SessionName, rollback_after: Duration) -> Result<(), DeviceError>;
 
     /// Confirms the commit, and keeps the configuration over a restart of the device.
     ///
     /// # Errors
-    /// The device refuses, such as because the timer is over. After an error that may have run, [`pending`](Self::pending) tells.
+    /// The device refuses, or the timer is over ([`NotPending`](DeviceError::NotPending)). After an error that may have run,
+    /// [`pending`](Self::pending) tells, except for [`NotSaved`](DeviceError::NotSaved): it is confirmed then.
     async fn confirm(&mut self, session: &SessionName) -> Result<(), DeviceError>;
 
     /// Ends the session. What is committed with a timer is rolled back at once.
     ///
     /// # Errors
-    /// There is no such session, or see [`DeviceError`].
+    /// There is no such session ([`NotPending`](DeviceError::NotPending)), or see [`DeviceError`].
     async fn abort(&mut self, session: &str) -> Result<(), DeviceError>;
 
     /// The sessions that have not ended, with those of others, ordered by name.

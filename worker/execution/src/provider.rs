@@ -348,7 +348,8 @@ pub struct StepDone {
 /// A step failed: its entity, and all below it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepFailure {
-    /// How it failed: `FAILED`, `PARTIAL_FAILED`, `PRECHECK_FAILED` or `POSTCHECK_FAILED`.
+    /// How it failed: `FAILED`, `PARTIAL_FAILED`, `PRECHECK_FAILED` or `POSTCHECK_FAILED`; or `FILTERED`, if there was a reason to leave the
+    /// entity alone: it counts as skipped.
     pub state: ElementState,
     /// Why: a word for programs, such as `unreachable`.
     pub reason: &'static str,
@@ -396,7 +397,13 @@ impl From<DeviceError> for StepFailure {
             DeviceError::TimedOut { .. } => "timed-out",
             DeviceError::Interrupted { .. } => "connection-lost",
             DeviceError::Refused { .. } => "refused",
-            DeviceError::TooLarge { .. } => "too-large",
+            DeviceError::Line { .. } => "refused-line",
+            DeviceError::TooManySessions { .. } => "too-many-sessions",
+            DeviceError::SessionInUse { .. } => "session-in-use",
+            DeviceError::Locked { .. } => "configuration-locked",
+            DeviceError::NotPending { .. } => "not-pending",
+            DeviceError::NotSaved { .. } => "not-saved",
+            DeviceError::RequestTooLarge { .. } | DeviceError::TooLarge { .. } => "too-large",
             DeviceError::Status { .. } | DeviceError::Unreadable { .. } => "unreadable-answer",
         };
         Self::new(reason, error.to_string())

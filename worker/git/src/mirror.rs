@@ -7,7 +7,7 @@ use lockstep_protocol::CommitId;
 use super::access::{self, Access};
 use super::blobs::{self, Blob};
 use super::command::Call;
-use super::{Git, GitError, Limit, Remote, leftovers};
+use super::{Git, GitError, Limit, Remote, RemoteError, leftovers};
 
 /// The ref of the clone that points to the fetched tip.
 const TIP: &str = "refs/lockstep/tip";
@@ -31,6 +31,25 @@ impl Mirror {
             remote,
             folder: folder.into(),
         }
+    }
+
+    /// A clone of another branch, in a folder beside this one.
+    ///
+    /// # Errors
+    /// If it is not the name of a branch.
+    pub fn of_branch(&self, branch: &str) -> Result<Self, RemoteError> {
+        let name = self.folder.file_stem().unwrap_or_default().to_string_lossy();
+        // Names of branches have slashes, and differ in case.
+        let digits: String = branch.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let folder = match digits.len() {
+            0..=200 => format!("{name}.branch-{digits}.git"),
+            _ => return Err(RemoteError::Branch(branch.to_owned())),
+        };
+        Ok(Self {
+            git: self.git.clone(),
+            remote: self.remote.with_branch(branch)?,
+            folder: self.folder.with_file_name(folder),
+        })
     }
 
     /// The remote that it is a clone of.

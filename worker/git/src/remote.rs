@@ -138,6 +138,19 @@ impl Remote {
         &self.settings.branch
     }
 
+    /// The same repository with another branch.
+    ///
+    /// # Errors
+    /// If it is not the name of a branch.
+    pub(super) fn with_branch(&self, branch: &str) -> Result<Self, RemoteError> {
+        if !is_branch(branch) {
+            return Err(RemoteError::Branch(branch.to_owned()));
+        }
+        let mut remote = self.clone();
+        branch.clone_into(&mut remote.settings.branch);
+        Ok(remote)
+    }
+
     /// The address without credentials.
     pub(super) fn url(&self) -> &str {
         &self.url

@@ -24,6 +24,8 @@ pub const MOST_ALIASES: usize = 250_000;
 pub const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// The most bytes that one examination reads. Files with the same content count once.
 pub const MOST_TOTAL_BYTES: u64 = 1024 * 1024 * 1024;
+/// The most bytes of the files of one commit from which configurations are rendered.
+pub const MOST_RENDERED_BYTES: u64 = 256 * 1024 * 1024;
 /// The most bytes that are read at a time, unless a single file has more.
 pub(crate) const MOST_BYTES_AT_A_TIME: u64 = 8 * 1024 * 1024;
 /// The most objects that are read at a time.

@@ -61,6 +61,11 @@ impl<'a, R: ReadObjects> ObjectReader<'a, R> {
         }
     }
 
+    /// Reads fewer bytes.
+    pub(crate) fn within(self, most: u64) -> Self {
+        Self { left: most, ..self }
+    }
+
     /// Calls `found` with the content of each object, which is dropped afterwards. Objects of more than `most` bytes are not read.
     /// Ends early when `found` returns false.
     pub(crate) fn each(

@@ -35,8 +35,9 @@ pub mod settings;
 pub mod templates;
 #[cfg(test)]
 mod tests;
+mod text_files;
 mod tree_reader;
-mod yaml;
+pub mod yaml;
 
 pub use cancellation::{Cancellation, Cancelled};
 pub use change::Change;
@@ -50,4 +51,5 @@ pub use listing::{Entry, Listing, ListingError, Mode};
 pub use object::{ObjectError, ObjectId};
 pub use path::display_path;
 pub use problem::IntentProblem;
+pub use text_files::text_files;
 pub use yaml::{AmbiguousWord, ambiguous_words};

@@ -24,7 +24,7 @@ impl IntentProblem {
     }
 
     /// A problem of a file as a whole.
-    pub(super) fn whole(path: &[u8], reason: impl Into<String>) -> Self {
+    pub fn whole(path: &[u8], reason: impl Into<String>) -> Self {
         Self {
             // An escaped byte is four characters, so the rest would be cut anyway.
             file: cut(display_path(&path[..path.len().min(4 * MOST_PROBLEM_CHARACTERS)])),
@@ -35,13 +35,14 @@ impl IntentProblem {
     }
 
     /// A problem at a place in a file.
-    pub(super) fn at(path: &[u8], place: Place, reason: impl Into<String>) -> Self {
+    pub fn at(path: &[u8], place: Place, reason: impl Into<String>) -> Self {
         Self {
             line: Some(place.line),
             column: Some(place.column),
             ..Self::whole(path, reason)
         }
     }
+
     /// Notes that other files have the same content.
     pub(super) fn also_in(&mut self, others: usize) {
         let note = match others {

@@ -38,11 +38,7 @@ pub(super) async fn examine_commit(
         Err(error) => return Err(git_error(&error)),
     };
     let (kind, types, listing) = (source.kind, Arc::clone(&source.types), Arc::clone(&new));
-    let objects = GitObjects {
-        mirror: source.mirror.clone(),
-        cancel: context.cancel.clone(),
-        runtime: Handle::current(),
-    };
+    let objects = GitObjects::new(source.mirror.clone(), context.cancel.clone());
     let examination = on_own_thread(context, move |cancellation| {
         examine_listings(kind, &types, &old, &listing, objects, cancellation)
     });
@@ -105,14 +101,23 @@ fn examine_listings(
     }
 }
 
-/// Reads objects from the clone.
-struct GitObjects {
+/// Reads objects from the clone, on a thread that may wait.
+pub(crate) struct GitObjects {
     mirror: Mirror,
     cancel: CancellationToken,
     runtime: Handle,
 }
 
 impl GitObjects {
+    /// Reads until this is cancelled. Must be made in a runtime.
+    pub(crate) fn new(mirror: Mirror, cancel: CancellationToken) -> Self {
+        Self {
+            mirror,
+            cancel,
+            runtime: Handle::current(),
+        }
+    }
+
     /// Waits for git; `None` if the run is cancelled.
     fn wait<T>(&self, read: impl Future<Output = Result<T, GitError>>) -> Result<T, Option<GitError>> {
         let read = self.runtime.block_on(self.cancel.run_until_cancelled(read));

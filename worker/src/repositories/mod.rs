@@ -23,6 +23,7 @@ mod runner;
 mod source;
 mod watch;
 
+pub(crate) use examination::GitObjects;
 pub use message::RepositoryMessage;
 pub use runner::RepositoryRunner;
 pub use source::Source;

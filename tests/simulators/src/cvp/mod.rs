@@ -12,7 +12,6 @@ mod version;
 
 mod endpoint;
 mod fault;
-mod hold;
 mod hooks;
 mod log;
 mod sessions;
@@ -23,9 +22,9 @@ mod api;
 mod serve;
 mod simulator;
 
+pub use crate::hold::Hold;
 pub use endpoint::Endpoint;
 pub use fault::{Fault, Injection};
-pub use hold::Hold;
 pub use knobs::Knobs;
 pub use log::{Credential, Logged};
 pub use scenario::Scenario;

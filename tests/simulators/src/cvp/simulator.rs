@@ -8,7 +8,6 @@ use tokio::net::TcpListener;
 
 use super::endpoint::Endpoint;
 use super::fault::Injection;
-use super::hold::Hold;
 use super::knobs::Knobs;
 use super::log::Logged;
 use super::scenario::Scenario;
@@ -16,6 +15,7 @@ use super::serve::{Node, NodeMode, Shared, accept};
 use super::state::{Accounts, State};
 use super::world::{TaskStatus, World};
 use crate::authority::{Authority, CertificateError};
+use crate::hold::Hold;
 
 /// Addresses and credentials of the simulator.
 #[derive(Clone, Debug)]
@@ -167,7 +167,10 @@ impl CvpSimulator {
 
     /// Stops requests to this endpoint about this task or device (about anything if `None`) before they are executed.
     pub fn hold(&self, endpoint: Endpoint, subject: Option<&str>) -> Hold {
-        self.shared.state().holds.add(endpoint, subject)
+        self.shared
+            .state()
+            .holds
+            .add((endpoint, subject.map(str::to_owned)))
     }
 
     /// Ends all sessions. Clients notice it at their next request.

@@ -4,7 +4,6 @@ use super::answer::SimulatedResponse;
 use super::api::{self, Call};
 use super::endpoint::{Endpoint, Need};
 use super::fault::Faults;
-use super::hold::Holds;
 use super::hooks::Hooks;
 use super::knobs::Knobs;
 use super::log::{Credential, Log};
@@ -13,6 +12,7 @@ use super::serve::NodeMode;
 use super::sessions::Sessions;
 use super::version::Version;
 use super::world::World;
+use crate::hold::Holds;
 
 /// The state that all nodes share, behind one lock.
 #[derive(Debug)]
@@ -23,7 +23,8 @@ pub(crate) struct State {
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     pub(crate) faults: Faults,
-    pub(crate) holds: Holds,
+    /// Each stops requests to an endpoint, of all subjects or of one.
+    pub(crate) holds: Holds<(Endpoint, Option<String>)>,
     pub(crate) hooks: Hooks,
     pub(crate) log: Log,
     /// Ids of tasks whose cancellation was triggered, in that order.

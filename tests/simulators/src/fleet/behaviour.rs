@@ -5,6 +5,8 @@ pub enum Behaviour {
     Healthy,
     /// It accepts requests and answers none.
     Silent,
+    /// It closes every connection.
+    Unreachable,
     /// It answers every user with 401.
     RejectsLogin,
     /// It answers this HTTP status with a page of HTML, like a proxy whose agent is restarting.

@@ -1,10 +1,15 @@
-//! What a device answers to each command, in both formats.
+//! What a device does at each command of a request.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::Device;
+use super::clock::Clock;
+use super::configuration::{self, Editor, Moved};
+use super::configurations::{Author, Configurations};
+use super::failure::Failure;
+use super::show::{self, Answer};
+use super::{Device, duration, session_list};
 
 /// The format of the answers of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,244 +18,336 @@ pub(crate) enum Format {
     Text,
 }
 
-/// Why a command failed, with the code of eAPI.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) code: i32,
-    pub(crate) reason: &'static str,
-    pub(crate) errors: Vec<String>,
+/// A command, and what it asks for: the password of `enable`, or the lines of a banner.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Command {
+    pub(crate) line: String,
+    pub(crate) input: String,
+    /// Whether the next command is indented more.
+    pub(crate) opens: bool,
 }
 
-impl Failure {
-    fn invalid(error: String) -> Self {
-        Self {
-            code: 1002,
-            reason: "invalid command",
-            errors: vec![error],
-        }
-    }
-
-    fn unconverted() -> Self {
-        Self {
-            code: 1003,
-            reason: "unconverted command",
-            errors: vec!["Command cannot be used over the API at this time. To see ASCII output, set format='text' in your request".to_owned()],
-        }
-    }
+/// Who sends a request, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'caller> {
+    pub(crate) user: &'caller str,
+    pub(crate) enable_password: Option<&'caller str>,
+    pub(crate) clock: &'caller Clock,
 }
 
-/// The state of one request: whether `enable` preceded.
-#[derive(Debug, Default)]
+/// The state of one request: whether `enable` preceded, and what is configured.
+#[derive(Debug)]
 pub(crate) struct Mode {
     privileged: bool,
+    indented: bool,
+    place: Place,
+}
+
+/// What a command that is no other belongs to.
+#[derive(Debug)]
+enum Place {
+    /// Nothing is configured.
+    Executive,
+    /// The running configuration.
+    Running(Editor),
+    /// The session with this name.
+    Session(String, Editor),
 }
 
 impl Mode {
-    /// Runs a command. `input` is what the command asks for: the password of `enable`.
+    /// The state at the begin of a request, whose configuration commands are indented or not.
+    pub(crate) fn new(indented: bool) -> Self {
+        Self {
+            privileged: false,
+            indented,
+            place: Place::Executive,
+        }
+    }
+
+    /// Whether the next command is one of the configuration, and none that acts on a session or on the device.
+    pub(crate) fn configures(&self, line: &str) -> bool {
+        const ACTS: [&str; 13] = [
+            "enable",
+            "show",
+            "configure",
+            "copy",
+            "write",
+            "commit",
+            "abort",
+            "rollback",
+            "end",
+            "exit",
+            "no configure",
+            "disable",
+            "ping",
+        ];
+        let line = line.trim();
+        let acts = |act: &&str| {
+            line.strip_prefix(act)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        !matches!(self.place, Place::Executive) && !ACTS.iter().any(acts)
+    }
+
+    /// Runs a command.
     pub(crate) fn run(
         &mut self,
         device: &Device,
-        enable_password: Option<&str>,
-        command: &str,
-        input: &str,
+        configurations: &mut Configurations,
+        caller: Caller<'_>,
+        command: &Command,
         format: Format,
     ) -> Result<Value, Failure> {
-        let words: Vec<&str> = command.split_whitespace().collect();
+        let author = Author {
+            user: caller.user,
+            now: caller.clock.now(),
+        };
+        configurations.pass_time(author.now);
+        let words: Vec<&str> = command.line.split_whitespace().collect();
         let answer = match words.as_slice() {
             ["enable"] => {
-                if enable_password.is_some_and(|password| password != input) {
-                    return Err(Failure {
-                        code: 1000,
-                        reason: "could not run command",
-                        errors: vec!["Bad secret".to_owned()],
-                    });
+                if caller
+                    .enable_password
+                    .is_some_and(|password| password != command.input)
+                {
+                    return Err(Failure::could_not_run("Bad secret"));
                 }
                 self.privileged = true;
-                return Ok(match format {
-                    Format::Json => json!({}),
-                    Format::Text => json!({"output": ""}),
-                });
+                Answer::nothing()
             }
-            ["show", "version"] => version(device),
-            ["show", "hostname"] => hostname(device),
-            ["show", "interfaces", "status"] => interfaces_status(device),
-            ["show", "lldp", "neighbors"] => lldp_neighbors(device),
-            ["show", "running-config" | "startup-config", ..] if !self.privileged => {
-                return Err(Failure::invalid(
-                    "Invalid input (privileged mode required)".to_owned(),
-                ));
+            ["show", shown @ ..] if !shown.is_empty() => {
+                self.show(device, configurations, caller.clock, author.now, shown)?
             }
-            ["show", "running-config" | "startup-config"] | ["show", "running-config", "all"] => {
-                configuration(device)
+            ["configure" | "copy" | "write", ..] | ["no", "configure", ..] => {
+                self.act(device, configurations, author, &words)?
             }
-            ["show", "tech-support"] => Answer {
-                json: None,
-                text: format!(
-                    "------------- show version -------------\n\n{}",
-                    version(device).text
-                ),
-            },
-            ["show", word, ..] => {
-                return Err(Failure::invalid(format!("Invalid input (at token 1: '{word}')")));
-            }
-            _ => {
-                let word = words.first().copied().unwrap_or_default();
-                return Err(Failure::invalid(format!("Invalid input (at token 0: '{word}')")));
-            }
+            [first, ..] => self.configure(device, configurations, author, command, &words, first)?,
+            [] if matches!(self.place, Place::Executive) => return Err(Failure::invalid_word(0, "")),
+            [] => Answer::nothing(),
         };
         match format {
             Format::Text => Ok(json!({"output": answer.text})),
             Format::Json => answer.json.ok_or_else(Failure::unconverted),
         }
     }
-}
 
-/// The output of a command. Some have none in JSON.
-struct Answer {
-    json: Option<Value>,
-    text: String,
-}
-
-fn version(device: &Device) -> Answer {
-    let Device {
-        model,
-        serial,
-        system_mac,
-        version,
-        ..
-    } = device;
-    Answer {
-        json: Some(json!({
-            "mfgName": "Arista", "modelName": model, "hardwareRevision": "11.03", "serialNumber": serial,
-            "systemMacAddress": system_mac, "hwMacAddress": system_mac, "configMacAddress": "00:00:00:00:00:00",
-            "version": version, "architecture": "x86_64", "internalVersion": format!("{version}-33434233.4303M"),
-            "internalBuildId": "00000000-0000-0000-0000-000000000000", "imageFormatVersion": "3.0",
-            "imageOptimization": "Default", "bootupTimestamp": 1_700_000_000.0, "uptime": 86400.0,
-            "memTotal": 8_099_732, "memFree": 5_821_664, "isIntlVersion": false,
-        })),
-        text: format!(
-            "Arista {model}\nHardware version: 11.03\nSerial number: {serial}\nHardware MAC address: {system_mac}\n\
-             System MAC address: {system_mac}\n\nSoftware image version: {version}\nArchitecture: x86_64\n\n\
-             Uptime: 1 day\nTotal memory: 8099732 kB\nFree memory: 5821664 kB\n\n"
-        ),
+    fn show(
+        &self,
+        device: &Device,
+        configurations: &Configurations,
+        clock: &Clock,
+        now: Duration,
+        shown: &[&str],
+    ) -> Result<Answer, Failure> {
+        let uptime = show::uptime(configurations.restarted, now);
+        let booted = clock.unix_seconds(now) - uptime.as_secs_f64();
+        let hostname = configurations.hostname();
+        let hostname = hostname.as_deref().unwrap_or(&device.hostname);
+        Ok(match shown {
+            ["version"] => show::version(device, uptime, booted),
+            ["hostname"] => show::hostname(hostname),
+            ["interfaces"] => show::interfaces(device, booted),
+            ["interfaces", "status"] => show::interfaces_status(device),
+            ["lldp", "neighbors"] => show::lldp_neighbors(device),
+            ["configuration", "sessions"] => session_list::list(configurations, clock, now, false),
+            ["configuration", "sessions", "detail"] => session_list::list(configurations, clock, now, true),
+            ["running-config" | "startup-config" | "session-config", ..] if !self.privileged => {
+                return Err(Failure::invalid("Invalid input (privileged mode required)"));
+            }
+            ["running-config"] | ["running-config", "all"] => show::configuration(
+                device,
+                hostname,
+                "running-config",
+                &configurations.running(device),
+            ),
+            ["startup-config"] => show::configuration(
+                device,
+                hostname,
+                "startup-config",
+                &configurations.startup(device),
+            ),
+            ["session-config", rest @ ..] => self.show_session(device, hostname, configurations, rest)?,
+            ["tech-support"] => Answer {
+                json: None,
+                text: format!(
+                    "------------- show version -------------\n\n{}",
+                    show::version(device, uptime, booted).text
+                ),
+            },
+            _ => {
+                let word = shown.first().copied().unwrap_or_default();
+                return Err(Failure::invalid_word(1, word));
+            }
+        })
     }
-}
 
-fn hostname(device: &Device) -> Answer {
-    let name = &device.hostname;
-    Answer {
-        json: Some(json!({"hostname": name, "fqdn": name})),
-        text: format!("Hostname: {name}\nFQDN:     {name}\n"),
-    }
-}
-
-fn interfaces_status(device: &Device) -> Answer {
-    let mut statuses = Map::new();
-    let mut text = "Port       Name               Status       Vlan     Duplex Speed  Type         Flags Encapsulation\n".to_owned();
-    for port in &device.ports {
-        let status = if port.connected { "connected" } else { "notconnect" };
-        statuses.insert(
-            port.name.clone(),
-            json!({
-                "description": port.description, "linkStatus": status,
-                "lineProtocolStatus": if port.connected { "up" } else { "down" },
-                "bandwidth": 10_000_000_000_u64, "duplex": "duplexFull", "autoNegotiateActive": false,
-                "interfaceType": "10GBASE-SR",
-                "vlanInformation": {
-                    "interfaceMode": "bridged", "vlanId": port.vlan, "interfaceForwardingModel": "bridged",
-                },
+    fn show_session(
+        &self,
+        device: &Device,
+        hostname: &str,
+        configurations: &Configurations,
+        words: &[&str],
+    ) -> Result<Answer, Failure> {
+        let (name, words) = match (words, &self.place) {
+            (["named", name, words @ ..], _) => (*name, words),
+            (words, Place::Session(name, _)) => (name.as_str(), words),
+            _ => return Err(Failure::could_not_run("Not in a configuration session")),
+        };
+        match words {
+            [] => {
+                let candidate = configurations.candidate(name)?;
+                let command = format!("session-configuration named {name}");
+                Ok(show::configuration(device, hostname, &command, &candidate))
+            }
+            ["diffs"] => Ok(Answer {
+                json: None,
+                text: configurations.difference(device, name)?,
             }),
-        );
-        let short = port.name.replace("Ethernet", "Et");
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{short:<10} {:<18} {status:<12} {:<8} full   10G    10GBASE-SR",
-            port.description, port.vlan
-        );
+            [word, ..] => Err(Failure::invalid_word(2, word)),
+        }
     }
-    Answer {
-        json: Some(json!({"interfaceStatuses": statuses})),
-        text,
-    }
-}
 
-fn lldp_neighbors(device: &Device) -> Answer {
-    let mut rows = Vec::new();
-    let mut text = "Port          Neighbor Device ID       Neighbor Port ID    TTL\n------------- ------------------------ ------------------- ---\n".to_owned();
-    for port in &device.ports {
-        let Some((neighbor, neighbor_port)) = &port.neighbor else {
-            continue;
+    /// Runs a command that acts on sessions and configurations, in any place.
+    fn act(
+        &mut self,
+        device: &Device,
+        configurations: &mut Configurations,
+        author: Author<'_>,
+        words: &[&str],
+    ) -> Result<Answer, Failure> {
+        if !self.privileged {
+            return Err(Failure::invalid("Invalid input (privileged mode required)"));
+        }
+        match words {
+            ["configure"] | ["configure", "terminal"] => {
+                self.place = Place::Running(Editor::new(self.indented));
+            }
+            ["configure", "session"] => {
+                self.enter(device, configurations, author, &configurations.free_name())?;
+            }
+            ["configure", "session", name] => self.enter(device, configurations, author, name)?,
+            ["configure", "session", name, "commit", timer @ ..] => {
+                configurations.commit(device, name, timer_of(timer)?, author)?;
+            }
+            ["configure", "session", name, "abort"] | ["no", "configure", "session", name] => {
+                configurations.abort(name, author)?;
+            }
+            ["configure", "replace", from] => configurations.replace(device, from, author)?,
+            ["copy", from, to] => {
+                configurations.copy(device, from, to, author)?;
+                return Ok(Answer::message("Copy completed successfully."));
+            }
+            ["write"] | ["write", "memory"] => {
+                configurations.copy(device, "running-config", "startup-config", author)?;
+                return Ok(Answer::message("Copy completed successfully."));
+            }
+            _ => {
+                return Err(Failure::invalid_word(
+                    1,
+                    words.get(1).copied().unwrap_or_default(),
+                ));
+            }
+        }
+        Ok(Answer::nothing())
+    }
+
+    fn enter(
+        &mut self,
+        device: &Device,
+        configurations: &mut Configurations,
+        author: Author<'_>,
+        name: &str,
+    ) -> Result<(), Failure> {
+        configurations.enter(device, name, author)?;
+        self.place = Place::Session(name.to_owned(), Editor::new(self.indented));
+        Ok(())
+    }
+
+    /// Runs a command that depends on the place.
+    fn configure(
+        &mut self,
+        device: &Device,
+        configurations: &mut Configurations,
+        author: Author<'_>,
+        command: &Command,
+        words: &[&str],
+        first: &str,
+    ) -> Result<Answer, Failure> {
+        let edit = configuration::Command {
+            line: &command.line,
+            input: &command.input,
+            opens: command.opens,
         };
-        rows.push(json!({
-            "port": port.name, "neighborDevice": neighbor, "neighborPort": neighbor_port, "ttl": 120,
-        }));
-        let short = port.name.replace("Ethernet", "Et");
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{short:<13} {neighbor:<24} {neighbor_port:<19} 120");
-    }
-    let count = rows.len();
-    Answer {
-        json: Some(json!({
-            "tablesLastChangeTime": 1_700_000_000.0, "tablesAgeOuts": 0, "tablesInserts": count,
-            "tablesDeletes": 0, "tablesDrops": 0, "lldpNeighbors": rows,
-        })),
-        text,
-    }
-}
-
-fn configuration(device: &Device) -> Answer {
-    let text = device.running_configuration();
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.starts_with('!') && *line != "end")
-        .collect();
-    Answer {
-        json: Some(json!({
-            "header": [format!("! device: {} ({}, EOS-{})\n!", device.hostname, device.model, device.version)],
-            "comments": [],
-            "cmds": commands(&lines),
-        })),
-        text,
-    }
-}
-
-/// Configuration lines as EOS nests them: what is indented belongs to the line above. Two levels are enough here.
-fn commands(lines: &[&str]) -> Value {
-    let mut tree = Map::new();
-    let mut at = 0;
-    while at < lines.len() {
-        let inner = lines[at + 1..]
-            .iter()
-            .take_while(|line| line.starts_with(' '))
-            .count();
-        let inside: Map<String, Value> = lines[at + 1..=at + inner]
-            .iter()
-            .map(|line| (line.trim().to_owned(), Value::Null))
-            .collect();
-        let value = if inside.is_empty() {
-            Value::Null
-        } else {
-            json!({"comments": [], "cmds": inside})
+        let moved = match &mut self.place {
+            Place::Executive => return Err(Failure::invalid_word(0, first)),
+            Place::Running(editor) => configurations.configure(device, editor, edit, author)?,
+            Place::Session(name, editor) => match words {
+                ["commit", timer @ ..] => {
+                    configurations.commit(device, name, timer_of(timer)?, author)?;
+                    Moved::Left
+                }
+                ["abort"] => {
+                    configurations.abort(name, author)?;
+                    Moved::Left
+                }
+                ["rollback", "clean-config"] => {
+                    configurations.clean(device, name)?;
+                    *editor = Editor::new(self.indented);
+                    Moved::Stayed
+                }
+                _ => configurations.edit(name, editor, edit)?,
+            },
         };
-        tree.insert(lines[at].to_owned(), value);
-        at += inner + 1;
+        if moved == Moved::Left {
+            self.place = Place::Executive;
+        }
+        Ok(Answer::nothing())
     }
-    Value::Object(tree)
+}
+
+/// The time after `commit`.
+fn timer_of(words: &[&str]) -> Result<Option<Duration>, Failure> {
+    match words {
+        [] => Ok(None),
+        ["timer", time] => match duration::parse(time) {
+            Some(timer) => Ok(Some(timer)),
+            None => Err(Failure::invalid_word(2, time)),
+        },
+        _ => Err(Failure::invalid_word(
+            1,
+            words.first().copied().unwrap_or_default(),
+        )),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::clock::Time;
     use super::*;
 
     fn run(commands: &[&str], format: Format) -> Result<Value, Failure> {
-        let mut mode = Mode::default();
+        let mut mode = Mode::new(false);
         let device = Device::numbered(7);
+        let mut configurations = Configurations::default();
+        let clock = Clock::new(Time::StandsStill);
+        let caller = Caller {
+            user: "admin",
+            enable_password: None,
+            clock: &clock,
+        };
         let mut last = Ok(Value::Null);
         for command in commands {
-            last = mode.run(&device, None, command, "", format);
+            last = mode.run(&device, &mut configurations, caller, &plain(command), format);
         }
         last
+    }
+
+    fn plain(line: &str) -> Command {
+        Command {
+            line: line.to_owned(),
+            input: String::new(),
+            opens: false,
+        }
     }
 
     #[test]
@@ -259,7 +356,10 @@ mod tests {
             "enable",
             "show version",
             "show hostname",
+            "show interfaces",
             "show interfaces status",
+            "show configuration sessions",
+            "show configuration sessions detail",
             "show lldp neighbors",
             "show running-config",
             "show running-config all",
@@ -289,14 +389,18 @@ mod tests {
             assert_eq!(run(&[command], format).unwrap_err().code, code, "{command}");
         }
         assert!(run(&["show tech-support"], Format::Text).is_ok());
-        let mut mode = Mode::default();
-        let wrong = mode.run(
-            &Device::numbered(1),
-            Some("secret"),
-            "enable",
-            "guess",
-            Format::Json,
-        );
+        let clock = Clock::new(Time::StandsStill);
+        let caller = Caller {
+            user: "admin",
+            enable_password: Some("secret"),
+            clock: &clock,
+        };
+        let guess = Command {
+            input: "guess".to_owned(),
+            ..plain("enable")
+        };
+        let (device, mut configurations) = (Device::numbered(1), Configurations::default());
+        let wrong = Mode::new(false).run(&device, &mut configurations, caller, &guess, Format::Json);
         assert_eq!(wrong.unwrap_err().errors, ["Bad secret"]);
     }
 

@@ -58,7 +58,7 @@ impl Device {
         Self { behaviour, ..self }
     }
 
-    /// The running configuration, as `show running-config` prints it.
+    /// The configuration that the device begins with, as `show running-config` prints it.
     pub fn running_configuration(&self) -> String {
         let mut text = format!(
             "! Command: show running-config\n! device: {} ({}, EOS-{})\n!\n! boot system flash:/EOS.swi\n!\nhostname {}\n!\n",

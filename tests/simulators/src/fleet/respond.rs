@@ -10,6 +10,7 @@ use hyper::{Request, Response};
 use thiserror::Error;
 
 use super::behaviour::Behaviour;
+use super::execute::execute;
 use super::rpc::RunCommands;
 use super::shared::{Accounts, Shared};
 
@@ -44,6 +45,7 @@ pub(crate) async fn respond(
     }
     match behaviour {
         Behaviour::Silent => std::future::pending().await,
+        Behaviour::Unreachable => return Err(Closed),
         Behaviour::Status(status) => return page(status, "the agent is not available"),
         _ => {}
     }
@@ -56,15 +58,7 @@ pub(crate) async fn respond(
     }
     let answer = match RunCommands::read(&body) {
         Err(unreadable) => unreadable.to_json(),
-        Ok(request) => {
-            let mut state = shared.device(index);
-            state.commands.extend(request.commands().map(str::to_owned));
-            let flood = match behaviour {
-                Behaviour::Floods(bytes) => bytes,
-                _ => 0,
-            };
-            request.run(&state.device, accounts.enable_password.as_deref(), flood)
-        }
+        Ok(request) => execute(&shared, index, &request, &accounts).await?,
     };
     let mut answer = answer.to_string().into_bytes();
     match behaviour {

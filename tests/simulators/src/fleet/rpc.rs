@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::Device;
-use super::command::{Failure, Format, Mode};
+use super::command::{Command, Format};
+use super::configuration::indentation;
+use super::failure::Failure;
 
 /// A request to run commands.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunCommands {
     id: Value,
-    format: Format,
-    /// Each command, and what it asks for.
-    commands: Vec<(String, String)>,
+    pub(crate) format: Format,
+    pub(crate) commands: Vec<Command>,
 }
 
 /// What JSON-RPC answers to a request that cannot be read.
@@ -53,7 +53,13 @@ impl RunCommands {
         if params["version"] != 1 && params["version"] != "latest" {
             return Err(refuse(id, -32602, "Invalid params: version must be 1 or latest"));
         }
-        let commands = params["cmds"]
+        for flag in ["autoComplete", "expandAliases", "timestamps"] {
+            if !matches!(params[flag], Value::Null | Value::Bool(_)) {
+                let problem = format!("Invalid params: {flag} must be true or false");
+                return Err(refuse(id, -32602, &problem));
+            }
+        }
+        let commands: Vec<(String, String)> = params["cmds"]
             .as_array()
             .ok_or_else(|| refuse(id, -32602, "Invalid params: cmds must be a list"))?
             .iter()
@@ -69,34 +75,29 @@ impl RunCommands {
         Ok(Self {
             id: id.clone(),
             format,
-            commands,
+            commands: with_indentation(commands),
         })
     }
 
-    /// The commands without what they ask for, which may be a password.
-    pub(crate) fn commands(&self) -> impl Iterator<Item = &str> {
-        self.commands.iter().map(|(command, _)| command.as_str())
+    /// Whether the commands are indented, as in a configuration.
+    pub(crate) fn is_indented(&self) -> bool {
+        self.commands.iter().any(|command| command.line.starts_with(' '))
     }
 
-    /// Runs the commands until one fails. `flood` bytes follow each text.
-    pub(crate) fn run(&self, device: &Device, enable_password: Option<&str>, flood: usize) -> Value {
-        let mut mode = Mode::default();
-        let mut outputs = Vec::new();
-        for (number, (command, input)) in self.commands.iter().enumerate() {
-            match mode.run(device, enable_password, command, input, self.format) {
-                Ok(mut output) => {
-                    if let Some(Value::String(text)) = output.get_mut("output") {
-                        text.extend(std::iter::repeat_n('#', flood));
-                    }
-                    outputs.push(output);
-                }
-                Err(failure) => return self.failed(number, command, &failure, outputs),
-            }
-        }
-        json!({"jsonrpc": "2.0", "id": self.id, "result": outputs})
+    /// The answer where all commands were run.
+    pub(crate) fn succeeded(&self, outputs: Vec<Value>) -> Value {
+        let mut answer = json!({"jsonrpc": "2.0", "id": self.id});
+        answer["result"] = Value::Array(outputs);
+        answer
     }
 
-    fn failed(&self, number: usize, command: &str, failure: &Failure, mut outputs: Vec<Value>) -> Value {
+    /// The answer where a command failed.
+    pub(crate) fn failed(&self, failure: &Failure, mut outputs: Vec<Value>) -> Value {
+        let number = outputs.len();
+        let command = self
+            .commands
+            .get(number)
+            .map_or("", |command| command.line.trim());
         outputs.push(json!({"errors": failure.errors}));
         let (number, all) = (number + 1, self.commands.len());
         let message = format!(
@@ -108,6 +109,23 @@ impl RunCommands {
             "error": {"code": failure.code, "message": message, "data": outputs},
         })
     }
+}
+
+/// The commands, each with whether the next one is indented more.
+fn with_indentation(commands: Vec<(String, String)>) -> Vec<Command> {
+    let is_command = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('!');
+    let mut next = None;
+    let mut read: Vec<Command> = Vec::with_capacity(commands.len());
+    for (line, input) in commands.into_iter().rev() {
+        let indent = indentation(&line);
+        let opens = next.is_some_and(|next| next > indent);
+        if is_command(&line) {
+            next = Some(indent);
+        }
+        read.push(Command { line, input, opens });
+    }
+    read.reverse();
+    read
 }
 
 #[cfg(test)]
@@ -146,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn commands_run_until_one_fails() {
+    fn a_failed_command_ends_the_answer() {
         let body = json!({
             "jsonrpc": "2.0", "method": "runCmds", "id": "x",
             "params": {"version": 1, "cmds": [{"cmd": "enable", "input": ""}, "show foo", "show version"]},
         });
         let request = RunCommands::read(body.to_string().as_bytes()).unwrap();
-        let answer = request.run(&Device::numbered(1), None, 0);
+        let answer = request.failed(&Failure::invalid_word(1, "foo"), vec![json!({})]);
         assert_eq!(
             answer["error"],
             json!({
@@ -162,5 +180,13 @@ mod tests {
             })
         );
         assert_eq!(answer["id"], "x");
+    }
+
+    #[test]
+    fn a_command_opens_a_section_if_the_next_one_is_indented_more() {
+        let lines = ["foo", "!", "   bar", "   baz", "      qux", "end"];
+        let commands = with_indentation(lines.map(|line| (line.to_owned(), String::new())).to_vec());
+        let opens: Vec<bool> = commands.iter().map(|command| command.opens).collect();
+        assert_eq!(opens, [true, true, false, true, false, false]);
     }
 }

@@ -1,6 +1,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Device;
+use super::clock::{Clock, Time};
+use super::configuration::{self, Editor, Pattern};
+use super::configurations::{Author, Configurations};
+use super::injection::{Injection, When};
+use crate::hold::Holds;
 
 /// What all devices share. Each device is locked by itself, so that thousands of them can be busy at once.
 #[derive(Debug)]
@@ -8,6 +13,7 @@ pub(crate) struct Shared {
     accounts: Mutex<Accounts>,
     counts: Mutex<Counts>,
     devices: Vec<Mutex<DeviceState>>,
+    pub(crate) clock: Clock,
 }
 
 /// The user of all devices.
@@ -22,6 +28,10 @@ pub(crate) struct Accounts {
 #[derive(Debug)]
 pub(crate) struct DeviceState {
     pub(crate) device: Device,
+    pub(crate) configurations: Configurations,
+    pub(crate) injections: Vec<Injection>,
+    /// Each stops commands, before or after they are executed.
+    pub(crate) holds: Holds<(Pattern, When)>,
     pub(crate) commands: Vec<String>,
     pub(crate) connections: usize,
     pub(crate) counts: Counts,
@@ -44,10 +54,13 @@ impl Counts {
 }
 
 impl Shared {
-    pub(crate) fn new(devices: Vec<Device>, accounts: Accounts) -> Self {
+    pub(crate) fn new(devices: Vec<Device>, accounts: Accounts, time: Time) -> Self {
         let state = |device| {
             Mutex::new(DeviceState {
                 device,
+                configurations: Configurations::default(),
+                injections: Vec::new(),
+                holds: Holds::default(),
                 commands: Vec::new(),
                 connections: 0,
                 counts: Counts::default(),
@@ -57,6 +70,7 @@ impl Shared {
             accounts: Mutex::new(accounts),
             counts: Mutex::default(),
             devices: devices.into_iter().map(state).collect(),
+            clock: Clock::new(time),
         }
     }
 
@@ -72,6 +86,41 @@ impl Shared {
     /// There is no such device.
     pub(crate) fn device(&self, index: usize) -> MutexGuard<'_, DeviceState> {
         lock(&self.devices[index])
+    }
+
+    /// The state of a device at this time.
+    pub(crate) fn device_now(&self, index: usize) -> MutexGuard<'_, DeviceState> {
+        let mut state = self.device(index);
+        state.configurations.pass_time(self.clock.now());
+        state
+    }
+
+    /// Restarts a device with its startup configuration.
+    pub(crate) fn restart(&self, index: usize) {
+        let mut state = self.device_now(index);
+        let state = &mut *state;
+        state.configurations.restart(&state.device, self.clock.now());
+    }
+
+    /// Executes configuration commands on a device, as its user at the console.
+    ///
+    /// # Panics
+    /// The device refuses one of them.
+    pub(crate) fn configure(&self, index: usize, user: &str, commands: &[String]) {
+        let mut state = self.device_now(index);
+        let state = &mut *state;
+        let author = Author {
+            user,
+            now: self.clock.now(),
+        };
+        let mut editor = Editor::new(commands.iter().any(|line| line.starts_with(' ')));
+        let lines: Vec<&str> = commands.iter().map(String::as_str).collect();
+        for command in configuration::Command::each(&lines) {
+            let done = state
+                .configurations
+                .configure(&state.device, &mut editor, command, author);
+            assert!(done.is_ok(), "the device refuses {:?}: {done:?}", command.line);
+        }
     }
 
     /// Counts a request to a device as in flight until the guard is dropped, also by a closed connection.

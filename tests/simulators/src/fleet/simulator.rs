@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::respond::respond;
 use super::shared::{Accounts, Shared};
-use super::{Behaviour, Device};
+use super::{Behaviour, Device, Time};
 use crate::authority::{Authority, CertificateError};
 use crate::connection;
 
@@ -23,6 +23,7 @@ pub struct Options {
     pub password: String,
     /// The password of `enable`, if it asks for one.
     pub enable_password: Option<String>,
+    pub time: Time,
 }
 
 impl Default for Options {
@@ -33,6 +34,7 @@ impl Default for Options {
             username: "admin".to_owned(),
             password: "simulated".to_owned(),
             enable_password: None,
+            time: Time::Passes,
         }
     }
 }
@@ -57,7 +59,7 @@ pub enum StartError {
 /// Simulated devices that run until it is dropped.
 #[derive(Debug)]
 pub struct FleetSimulator {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     authority: Arc<Certificates>,
     devices: Mutex<Vec<Listening>>,
 }
@@ -92,6 +94,7 @@ impl FleetSimulator {
                 password: options.password,
                 enable_password: options.enable_password,
             },
+            options.time,
         ));
         let mut port = options.listen.port();
         let mut listening = Vec::with_capacity(addresses.len());
@@ -257,6 +260,7 @@ async fn accept(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                Ok(_) if shared.device(index).device.behaviour == Behaviour::Unreachable => {}
                 Ok((stream, _)) => {
                     let acceptor = acceptor.get_or_init(|| tls(&certificates.0, &shared, index, ip));
                     if let Some(acceptor) = acceptor {

@@ -1,6 +1,7 @@
 //! Reads the answer to a request. Pure.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::request::PRECEDING;
@@ -8,10 +9,10 @@ use super::visible;
 use crate::{Command, CommandOutput, DeviceError, Format, Output};
 
 #[derive(Deserialize)]
-struct Response {
+struct Response<T> {
     #[serde(default)]
     id: Value,
-    result: Option<Vec<Value>>,
+    result: Option<Vec<T>>,
     error: Option<RpcError>,
 }
 
@@ -35,24 +36,62 @@ pub(super) fn read(
     commands: &[Command],
     format: Format,
 ) -> Result<Vec<CommandOutput>, DeviceError> {
+    let results = match results(body, id, commands.len())? {
+        Ok(results) => results,
+        Err(error) => return Err(refused(error, commands, format)),
+    };
+    let answered = commands.iter().zip(results.into_iter().skip(PRECEDING));
+    let outputs: Option<_> = answered
+        .map(|(command, result)| output(command, result, format))
+        .collect();
+    outputs.ok_or_else(|| DeviceError::unreadable("an output is no text", body))
+}
+
+/// A command that a device did not execute.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Failed {
+    /// Its number among the commands after `enable`, from 0. `None` for `enable`, and if the whole request is refused.
+    pub(super) number: Option<usize>,
+    pub(super) code: i64,
+    pub(super) message: String,
+    pub(super) details: Vec<String>,
+}
+
+/// Whether so many commands were executed, from the answer to a request with this id. Their outputs are not kept.
+///
+/// # Errors
+/// The answer is not what eAPI answers.
+pub(super) fn executed(body: &[u8], id: &str, commands: usize) -> Result<Result<(), Failed>, DeviceError> {
+    let results = results::<IgnoredAny>(body, id, commands)?;
+    Ok(results.map(drop).map_err(|error| {
+        let last = error.data.len().checked_sub(1);
+        Failed {
+            number: last.and_then(|last| last.checked_sub(PRECEDING)),
+            code: error.code,
+            details: details(&error),
+            message: error.message,
+        }
+    }))
+}
+
+/// The results of as many commands and of `enable`, or the error of the device.
+fn results<T: for<'body> Deserialize<'body>>(
+    body: &[u8],
+    id: &str,
+    commands: usize,
+) -> Result<Result<Vec<T>, RpcError>, DeviceError> {
     let text = visible(body, "\\\\");
-    let response: Response =
+    let response: Response<T> =
         serde_json::from_str(&text).map_err(|error| DeviceError::unreadable(&error.to_string(), body))?;
     match (response.error, response.result) {
-        (Some(error), _) => Err(refused(error, commands, format)),
+        (Some(error), _) => Ok(Err(error)),
         // The answer to another request would be taken for this one's.
         (None, Some(_)) if response.id != id => {
             Err(DeviceError::unreadable("it answers another request", body))
         }
-        (None, Some(results)) if results.len() == commands.len() + PRECEDING => {
-            let answered = commands.iter().zip(results.into_iter().skip(PRECEDING));
-            let outputs: Option<_> = answered
-                .map(|(command, result)| output(command, result, format))
-                .collect();
-            outputs.ok_or_else(|| DeviceError::unreadable("an output is no text", body))
-        }
+        (None, Some(results)) if results.len() == commands + PRECEDING => Ok(Ok(results)),
         (None, Some(results)) => {
-            let (asked, answered) = (commands.len() + PRECEDING, results.len());
+            let (asked, answered) = (commands + PRECEDING, results.len());
             let reason = format!("it has {answered} outputs for {asked} commands");
             Err(DeviceError::unreadable(&reason, body))
         }
@@ -78,15 +117,7 @@ fn output(command: &Command, result: Value, format: Format) -> Option<CommandOut
 fn refused(error: RpcError, commands: &[Command], format: Format) -> DeviceError {
     // The last entry belongs to the command that failed; an error of the request itself has none.
     let failed = error.data.len().checked_sub(1);
-    let details = error
-        .data
-        .last()
-        .and_then(|last| last["errors"].as_array())
-        .into_iter()
-        .flatten();
-    let details = details
-        .map(|detail| detail.as_str().map_or_else(|| detail.to_string(), str::to_owned))
-        .collect();
+    let details = details(&error);
     let command = match failed {
         None => String::new(),
         Some(number) => match number.checked_sub(PRECEDING) {
@@ -106,6 +137,16 @@ fn refused(error: RpcError, commands: &[Command], format: Format) -> DeviceError
             .filter_map(|(command, result)| output(command, result, format))
             .collect(),
     }
+}
+
+/// What the device says about the command that failed.
+fn details(error: &RpcError) -> Vec<String> {
+    let details = error.data.last().and_then(|last| last["errors"].as_array());
+    details
+        .into_iter()
+        .flatten()
+        .map(|detail| detail.as_str().map_or_else(|| detail.to_string(), str::to_owned))
+        .collect()
 }
 
 #[cfg(test)]
@@ -176,6 +217,31 @@ mod tests {
         }
         let text = error(1002, &json!([{}, {"errors": ["Invalid input"]}])).to_string();
         assert_eq!(text, "refuses \"show version\": failed (Invalid input)");
+    }
+
+    #[test]
+    fn the_command_that_was_not_executed_is_numbered() {
+        let read = |body: &Value| executed(body.to_string().as_bytes(), "7", 2).unwrap();
+        assert_eq!(
+            read(&json!({"id": "7", "result": [{}, {}, {"messages": ["done"]}]})),
+            Ok(())
+        );
+        let failed = |data: &Value| {
+            let error = json!({"code": 1002, "message": "failed", "data": data});
+            read(&json!({"id": "7", "error": error})).unwrap_err()
+        };
+        // The results until the one of the command; its number after `enable`.
+        let table = [
+            (json!([{}, {}, {"errors": ["Invalid input"]}]), Some(1)),
+            (json!([{}, {"errors": ["Invalid input"]}]), Some(0)),
+            (json!([{"errors": ["Bad secret"]}]), None),
+            (json!([]), None),
+        ];
+        for (data, number) in table {
+            assert_eq!(failed(&data).number, number, "{data}");
+        }
+        let error = executed(br#"{"id": "7", "result": [{}]}"#, "7", 2).unwrap_err();
+        assert!(error.to_string().contains("1 outputs for 3 commands"), "{error}");
     }
 
     #[test]

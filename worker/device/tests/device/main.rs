@@ -3,3 +3,4 @@
 mod eapi;
 mod pool;
 mod scene;
+mod sessions;

@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use lockstep_protocol::{DeviceType, GroupName, Hostname, InterfaceName};
 use serde_json::{Map, Value};
 
@@ -36,7 +37,51 @@ pub struct DeviceFacts {
     pub cores: Vec<PeerFacts>,
     /// The other device of its MLAG pair: a peer of its own type by a link, for devices of the type ACCESS.
     pub mlag_peer: Option<PeerFacts>,
+    /// Other devices that its settings name, such as peers of EVPN that are neither linked to it nor of the type CORE.
+    pub named: Vec<PeerFacts>,
 }
+
+impl DeviceFacts {
+    /// Another device by its hostname, in upper or lower case.
+    pub(crate) fn peer(&self, hostname: &str) -> Option<&PeerFacts> {
+        let linked = self.links.iter().map(|link| &link.peer);
+        let mut known = self.cores.iter().chain(linked).chain(&self.named);
+        known.find(|peer| peer.hostname.as_str().eq_ignore_ascii_case(hostname))
+    }
+}
+
+/// The other device of the MLAG pair of a device of the type ACCESS, by its links: a peer of its own type.
+pub fn mlag_peer(device_type: &DeviceType, links: &[LinkFacts]) -> Option<PeerFacts> {
+    let mut peers = links.iter().map(|link| &link.peer);
+    let peer =
+        peers.find(|peer| *device_type == DeviceType::ACCESS && peer.device_type == DeviceType::ACCESS);
+    peer.cloned()
+}
+
+/// The management domains that a device serves or that contain its management address or the secondary one in its data.
+pub fn domains_of(
+    hostname: &Hostname,
+    management_ip: Option<IpAddr>,
+    data: &Map<String, Value>,
+    domains: &[ManagementDomainFacts],
+) -> Vec<ManagementDomainFacts> {
+    let secondary = data.get(SECONDARY_MANAGEMENT_IP).and_then(Value::as_str);
+    let secondary = secondary.and_then(|address| address.parse().ok());
+    let addresses = [management_ip, secondary];
+    let contains = |domain: &ManagementDomainFacts| {
+        addresses
+            .iter()
+            .flatten()
+            .any(|address| domain.gateway_of(*address).is_some())
+    };
+    let of_device = domains
+        .iter()
+        .filter(|domain| domain.devices.contains(hostname) || contains(domain));
+    of_device.cloned().collect()
+}
+
+/// The key of a device's data with its second management address.
+pub(crate) const SECONDARY_MANAGEMENT_IP: &str = "secondary_management_ip";
 
 /// An interface of a device.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,4 +145,16 @@ pub struct ManagementDomainFacts {
     pub description: Option<String>,
     /// The virtual MAC address of its Ethernet segment.
     pub esi_mac: Option<String>,
+}
+
+impl ManagementDomainFacts {
+    /// The gateway whose network contains an address.
+    pub(crate) fn gateway_of(&self, address: IpAddr) -> Option<IpNet> {
+        let gateways = [&self.ipv4_gateway, &self.ipv6_gateway];
+        let mut gateways = gateways
+            .into_iter()
+            .flatten()
+            .filter_map(|gateway| gateway.parse().ok());
+        gateways.find(|gateway: &IpNet| gateway.contains(&address))
+    }
 }

@@ -7,9 +7,20 @@ mod device;
 mod files;
 mod filters;
 mod jinja;
+mod json;
+mod overlay;
+mod platforms;
+mod rendering;
 mod settings;
 mod variables;
 
-pub use device::{DeviceFacts, InterfaceFacts, LinkFacts, ManagementDomainFacts, PeerFacts};
+pub use device::{
+    DeviceFacts, InterfaceFacts, LinkFacts, ManagementDomainFacts, PeerFacts, domains_of, mlag_peer,
+};
 pub use files::Files;
 pub use jinja::{Bounds, TemplateError, TemplateSet, Undefined};
+pub use overlay::read_overlay;
+pub use platforms::Platforms;
+pub use rendering::{RenderError, Rendering};
+pub use settings::{DeviceSettings, Origin, SettingsSet};
+pub use variables::{Overlay, TemplateSecrets, VariableOrigin, Variables, VariablesError};

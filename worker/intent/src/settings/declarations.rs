@@ -37,7 +37,7 @@ impl Kind {
             Self::List => matches!(value, Value::List(_)),
             Self::Map => matches!(value, Value::Map(_)),
             Self::Text => matches!(value, Value::Text(_)),
-            Self::Number => matches!(value, Value::Integer(_) | Value::Number),
+            Self::Number => matches!(value, Value::Integer(_) | Value::Number(_)),
             Self::Boolean => matches!(value, Value::Boolean(_)),
         }
     }

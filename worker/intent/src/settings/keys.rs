@@ -1,17 +1,27 @@
 //! The keys that CNaaS NMS documents for settings (up to release 1.9), and the shapes of their values. Only keys that identify an
 //! item are required, since releases differ in which keys belong together. CNaaS NMS ignores unknown keys; Lockstep rejects them.
 
-use super::shape::Field;
 use super::shape::Shape::{
     self, Boolean, Host, Ipv4, Ipv4Prefix, Ipv6, Ipv6Prefix, List, Named, Number, NumberOrText, OneOrMore,
     Optional, Prefix, Record, Text, Word,
 };
+use super::shape::{Default, Field};
 
 const fn field(key: &'static str, shape: Shape) -> Field {
     Field {
         key,
         shape,
         required: false,
+        default: Default::OfShape,
+    }
+}
+
+const fn with_default(key: &'static str, shape: Shape, default: Default) -> Field {
+    Field {
+        key,
+        shape,
+        required: false,
+        default,
     }
 }
 
@@ -20,6 +30,7 @@ const fn required(key: &'static str, shape: Shape) -> Field {
         key,
         shape,
         required: true,
+        default: Default::Absent,
     }
 }
 
@@ -66,11 +77,11 @@ pub(super) static ROOT: &[Field] = &[
     field("banner_login", OPTIONAL_TEXT),
     field("banner_motd", OPTIONAL_TEXT),
     field("dot1x_fail_vlan", OPTIONAL_VLAN),
-    field("dot1x_multi_host", Boolean),
-    field("poe_reboot_maintain", Boolean),
-    field("cli_prepend_str", Text),
-    field("cli_append_str", Text),
-    field("organization_name", Text),
+    with_default("dot1x_multi_host", Boolean, Default::Boolean(false)),
+    with_default("poe_reboot_maintain", Boolean, Default::Boolean(false)),
+    with_default("cli_prepend_str", Text, Default::Text("")),
+    with_default("cli_append_str", Text, Default::Text("")),
+    with_default("organization_name", Text, Default::Text("")),
     field("domain_name", Optional(&Host)),
     field("users", List(&Record(USER))),
     field("interface_tag_options", Named(&Record(TAG_OPTION))),
@@ -88,7 +99,7 @@ pub(super) static ROOT: &[Field] = &[
 const INTERFACE: &[Field] = &[
     required("name", Text),
     field("ifclass", Text),
-    field("redundant_link", Boolean),
+    with_default("redundant_link", Boolean, Default::Boolean(true)),
     field("config", OPTIONAL_TEXT),
     field("description", OPTIONAL_TEXT),
     field("enabled", OPTIONAL_BOOLEAN),
@@ -105,7 +116,7 @@ const INTERFACE: &[Field] = &[
     field("acl_ipv4_out", OPTIONAL_TEXT),
     field("acl_ipv6_in", OPTIONAL_TEXT),
     field("acl_ipv6_out", OPTIONAL_TEXT),
-    field("cli_append_str", Text),
+    with_default("cli_append_str", Text, Default::Text("")),
 ];
 
 const TAG_OPTION: &[Field] = &[field("description", Text), field("groups", OPTIONAL_TEXTS)];
@@ -130,7 +141,7 @@ const VRF: &[Field] = &[
 
 const VXLAN: &[Field] = &[
     field("description", OPTIONAL_TEXT),
-    field("enabled", Boolean),
+    with_default("enabled", Boolean, Default::Boolean(true)),
     field("vni", Number(1, 16_777_215)),
     field("vrf", OPTIONAL_TEXT),
     field("vlan_id", VLAN),
@@ -140,13 +151,13 @@ const VXLAN: &[Field] = &[
     field("ipv6_gw", Optional(&Ipv6Prefix)),
     field("dhcp_relays", Optional(&HOSTS)),
     field("mtu", MTU),
-    field("vxlan_host_route", Boolean),
+    with_default("vxlan_host_route", Boolean, Default::Boolean(true)),
     field("igmp_snooping", Record(IGMP_SNOOPING)),
     field("acl_ipv4_in", OPTIONAL_TEXT),
     field("acl_ipv4_out", OPTIONAL_TEXT),
     field("acl_ipv6_in", OPTIONAL_TEXT),
     field("acl_ipv6_out", OPTIONAL_TEXT),
-    field("cli_append_str", Text),
+    with_default("cli_append_str", Text, Default::Text("")),
     field("groups", TEXTS),
     field("devices", TEXTS),
     field("tags", TEXTS),
@@ -180,7 +191,7 @@ const STATIC_VRF: &[Field] = &[
             field("nexthop", Ipv4),
             field("interface", OPTIONAL_TEXT),
             field("name", Text),
-            field("cli_append_str", Text),
+            with_default("cli_append_str", Text, Default::Text("")),
         ]))),
     ),
     field(
@@ -190,7 +201,7 @@ const STATIC_VRF: &[Field] = &[
             field("nexthop", Ipv6),
             field("interface", OPTIONAL_TEXT),
             field("name", Text),
-            field("cli_append_str", Text),
+            with_default("cli_append_str", Text, Default::Text("")),
         ]))),
     ),
 ];
@@ -199,7 +210,7 @@ const OSPF_VRF: &[Field] = &[
     required("name", Text),
     field("ipv4_redist_routefilter", OPTIONAL_TEXT),
     field("ipv6_redist_routefilter", OPTIONAL_TEXT),
-    field("cli_append_str", Text),
+    with_default("cli_append_str", Text, Default::Text("")),
 ];
 
 const BGP_VRF: &[Field] = &[
@@ -207,7 +218,7 @@ const BGP_VRF: &[Field] = &[
     field("local_as", AS_NUMBER),
     field("neighbor_v4", List(&Record(NEIGHBOR_V4))),
     field("neighbor_v6", List(&Record(NEIGHBOR_V6))),
-    field("cli_append_str", Text),
+    with_default("cli_append_str", Text, Default::Text("")),
 ];
 
 const NEIGHBOR_V4: &[Field] = &[
@@ -225,7 +236,7 @@ const NEIGHBOR_V4: &[Field] = &[
     field("remove_private_as", Optional(&Word(&["all", "replace"]))),
     field("auth_type", OPTIONAL_TEXT),
     field("auth_string", OPTIONAL_TEXT),
-    field("cli_append_str", Text),
+    with_default("cli_append_str", Text, Default::Text("")),
 ];
 
 const NEIGHBOR_V6: &[Field] = &[
@@ -243,7 +254,7 @@ const NEIGHBOR_V6: &[Field] = &[
     field("remove_private_as", Optional(&Word(&["all", "replace"]))),
     field("auth_type", OPTIONAL_TEXT),
     field("auth_string", OPTIONAL_TEXT),
-    field("cli_append_str", Text),
+    with_default("cli_append_str", Text, Default::Text("")),
 ];
 
 const INTERNAL_VLANS: &[Field] = &[

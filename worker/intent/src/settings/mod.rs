@@ -1,6 +1,7 @@
 //! The rules of a settings repository (`docs/sync-rules.md`): which devices a path concerns, and what a settings file may contain.
 
 mod declarations;
+mod defaults;
 mod examine;
 mod file;
 mod groups_file;
@@ -10,6 +11,7 @@ mod rule;
 mod shape;
 mod unread;
 
+pub use defaults::{completed, defaults};
 pub(super) use examine::examine;
 pub use groups_file::read as read_groups;
 pub(crate) use nearest::nearest;

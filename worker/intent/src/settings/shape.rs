@@ -44,6 +44,19 @@ pub(super) struct Field {
     pub(super) key: &'static str,
     pub(super) shape: Shape,
     pub(super) required: bool,
+    /// Its value where it is absent.
+    pub(super) default: Default,
+}
+
+/// The value of an absent key, as CNaaS NMS has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Default {
+    /// There is none.
+    Absent,
+    /// What follows from the shape: nothing for an optional value, an empty list or map.
+    OfShape,
+    Boolean(bool),
+    Text(&'static str),
 }
 
 /// Checks the values of one file.
@@ -142,7 +155,7 @@ impl Checker<'_> {
             Value::Integer(number) if matches!(shape, Shape::Number(..)) => {
                 format!("{name} must be {expected}, is {number}")
             }
-            Value::Integer(_) | Value::Number | Value::Date | Value::Boolean(_)
+            Value::Integer(_) | Value::Number(_) | Value::Date(_) | Value::Boolean(_)
                 if matches!(shape, Shape::Text) =>
             {
                 format!("{name} must be {expected}, is {}; put it in quotes", node.kind())

@@ -4,6 +4,7 @@ mod bounds;
 mod links;
 mod settings;
 mod templates;
+mod text_files;
 
 use std::collections::HashMap;
 

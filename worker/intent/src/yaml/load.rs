@@ -1,9 +1,10 @@
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
-use super::{Node, Pair, Value, scalar};
+use super::{KeyKind, Node, Pair, Value, scalar};
 use crate::IntentProblem;
 use crate::bounds::{MOST_DEPTH, MOST_KEY_BYTES, MOST_NODES, MOST_TEXT_BYTES};
 use crate::place::Place;
@@ -12,7 +13,7 @@ use crate::place::Place;
 ///
 /// # Errors
 /// The first problem, with its place: not UTF-8, invalid YAML, a duplicate key, too deep, too large.
-pub(crate) fn load(path: &[u8], bytes: &[u8]) -> Result<Rc<Node>, IntentProblem> {
+pub fn load(path: &[u8], bytes: &[u8]) -> Result<Rc<Node>, IntentProblem> {
     let text = decode(path, bytes)?;
     let mut builder = Builder {
         path,
@@ -29,13 +30,9 @@ pub(crate) fn load(path: &[u8], bytes: &[u8]) -> Result<Rc<Node>, IntentProblem>
         })?;
         builder.take(event, place(&span.start))?;
     }
-    Ok(builder.root.unwrap_or_else(|| {
-        Rc::new(Node {
-            place: Place { line: 1, column: 1 },
-            value: Value::Null,
-            size: 1,
-        })
-    }))
+    Ok(builder
+        .root
+        .unwrap_or_else(|| Rc::new(Node::new(Place { line: 1, column: 1 }, Value::Null))))
 }
 
 fn decode<'a>(path: &[u8], bytes: &'a [u8]) -> Result<&'a str, IntentProblem> {
@@ -86,7 +83,7 @@ enum OpenKind {
 }
 
 enum Key {
-    Name(Rc<str>, Place),
+    Name(Rc<str>, KeyKind, Place),
     /// `<<`
     Merge(Place),
 }
@@ -109,14 +106,7 @@ impl Builder<'_> {
                     return Ok(());
                 }
                 let value = self.scalar(&text, style, tag.as_deref(), place)?;
-                self.add(
-                    anchor,
-                    Node {
-                        place,
-                        value,
-                        size: 1,
-                    },
-                )
+                self.add(anchor, Node::new(place, value))
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
@@ -211,35 +201,10 @@ impl Builder<'_> {
         };
         let value = match kind {
             OpenKind::List(items) => Value::List(items),
-            OpenKind::Map {
-                mut pairs,
-                mut keys,
-                merged,
-                ..
-            } => {
-                for map in merged {
-                    for pair in map.as_map().unwrap_or_default() {
-                        if keys.insert(pair.key.clone()) {
-                            pairs.push(pair.clone());
-                        }
-                    }
-                }
-                Value::Map(pairs)
-            }
+            OpenKind::Map { pairs, merged, .. } if merged.is_empty() => Value::Map(pairs),
+            OpenKind::Map { pairs, merged, .. } => Value::Map(with_merged(pairs, &merged)),
         };
-        let inside: usize = match &value {
-            Value::List(items) => items.iter().map(|item| item.size).sum(),
-            Value::Map(pairs) => pairs.iter().map(|pair| pair.value.size).sum(),
-            _ => 0,
-        };
-        self.add(
-            anchor,
-            Node {
-                place,
-                value,
-                size: inside + 1,
-            },
-        )
+        self.add(anchor, Node::new(place, value))
     }
 
     /// Counts and attaches a new node. The values in it were counted before.
@@ -286,7 +251,7 @@ impl Builder<'_> {
                 key,
             }) => match key.take() {
                 None => {
-                    let Some(name) = name(&node.value) else {
+                    let Some((name, kind)) = name(&node.value) else {
                         return problem(place, "a key must be a word, not a list or a map".to_owned());
                     };
                     if name.len() > MOST_KEY_BYTES {
@@ -299,10 +264,11 @@ impl Builder<'_> {
                     if !keys.insert(Rc::clone(&name)) {
                         return problem(place, format!("duplicate key {name}; remove one of them"));
                     }
-                    *key = Some(Key::Name(name, place));
+                    *key = Some(Key::Name(name, kind, place));
                 }
-                Some(Key::Name(name, key_place)) => pairs.push(Pair {
+                Some(Key::Name(name, key_kind, key_place)) => pairs.push(Pair {
                     key: name,
+                    key_kind,
                     key_place,
                     value: node,
                 }),
@@ -319,13 +285,34 @@ impl Builder<'_> {
     }
 }
 
-/// A key as text.
-fn name(value: &Value) -> Option<Rc<str>> {
+/// The keys of a map after those that are merged into it, which come first, as in Python. Of the same key in several maps the first one
+/// counts, and the map's own key before them all.
+fn with_merged(own: Vec<Pair>, merged: &[Rc<Node>]) -> Vec<Pair> {
+    let mut places: HashMap<Rc<str>, usize> = HashMap::new();
+    let mut pairs: Vec<Pair> = Vec::new();
+    let merged = merged
+        .iter()
+        .rev()
+        .flat_map(|map| map.as_map().unwrap_or_default().iter().cloned());
+    for pair in merged.chain(own) {
+        match places.entry(Rc::clone(&pair.key)) {
+            Entry::Occupied(place) => pairs[*place.get()] = pair,
+            Entry::Vacant(place) => {
+                place.insert(pairs.len());
+                pairs.push(pair);
+            }
+        }
+    }
+    pairs
+}
+
+/// A key as text, and what it is.
+fn name(value: &Value) -> Option<(Rc<str>, KeyKind)> {
     match value {
-        Value::Text(text) => Some(text.as_str().into()),
-        Value::Integer(number) => Some(number.to_string().into()),
-        Value::Boolean(value) => Some(value.to_string().into()),
-        Value::Null => Some("null".into()),
-        Value::Number | Value::Date | Value::List(_) | Value::Map(_) => None,
+        Value::Text(text) => Some((text.as_str().into(), KeyKind::Text)),
+        Value::Integer(number) => Some((number.to_string().into(), KeyKind::Integer(*number))),
+        Value::Boolean(value) => Some((value.to_string().into(), KeyKind::Boolean(*value))),
+        Value::Null => Some(("null".into(), KeyKind::Null)),
+        Value::Number(_) | Value::Date(_) | Value::List(_) | Value::Map(_) => None,
     }
 }

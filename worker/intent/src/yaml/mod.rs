@@ -8,6 +8,7 @@ mod scalar;
 mod tests;
 mod words;
 
-pub(super) use load::load;
-pub(super) use node::{Node, Pair, Value};
+pub use crate::place::Place;
+pub use load::load;
+pub use node::{KeyKind, Node, Number, Pair, Value};
 pub use words::{AmbiguousWord, ambiguous_words};

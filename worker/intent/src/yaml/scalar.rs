@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use fancy_regex::Regex;
 
-use super::Value;
+use super::{Number, Value};
 
 /// An integer: binary, octal, decimal, hexadecimal, or of base 60.
 static INTEGER: LazyLock<Regex> = LazyLock::new(|| {
@@ -45,8 +45,8 @@ pub(super) fn plain(text: &str, is_key: bool) -> Result<Value, &'static str> {
         }
         _ => match numeral(text) {
             Some(Numeral::Integer) => integer(text),
-            Some(Numeral::Fraction) => Value::Number,
-            Some(Numeral::Date) => Value::Date,
+            Some(Numeral::Fraction) => Value::Number(Number::Fraction(fraction(text))),
+            Some(Numeral::Date) => Value::Date(date(text)),
             None => Value::Text(text.to_owned()),
         },
     };
@@ -75,7 +75,7 @@ fn is(pattern: &Regex, text: &str) -> bool {
     matches!(pattern.is_match(text), Ok(true))
 }
 
-/// The value of an integer; a number without a value if it is too large for `i64`.
+/// The value of an integer; a fraction if it is too large for `i128`.
 fn integer(text: &str) -> Value {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -92,10 +92,59 @@ fn integer(text: &str) -> Value {
         let part = i128::from_str_radix(part, radix).ok()?;
         value.checked_mul(60)?.checked_add(part)
     };
-    let value = digits.split(':').try_fold(0_i128, place);
-    value
-        .and_then(|value| i64::try_from(sign * value).ok())
-        .map_or(Value::Number, Value::Integer)
+    let Some(value) = digits.split(':').try_fold(0_i128, place) else {
+        return Value::Number(Number::Fraction(fraction(text)));
+    };
+    match i64::try_from(sign * value) {
+        Ok(number) => Value::Integer(number),
+        Err(_) => Value::Number(Number::Large(sign * value)),
+    }
+}
+
+/// The value of a fraction.
+fn fraction(text: &str) -> f64 {
+    let text = text.replace('_', "").to_lowercase();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let number = match digits {
+        ".inf" => f64::INFINITY,
+        ".nan" => f64::NAN,
+        _ => digits.split(':').fold(0.0, |value, part| {
+            value * 60.0 + part.parse::<f64>().unwrap_or(f64::NAN)
+        }),
+    };
+    sign * number
+}
+
+/// A date, or a date and a time, as Python prints it: `2024-01-02`, `2024-01-02 03:04:05.600000+01:00`.
+fn date(text: &str) -> String {
+    let Some((day, time)) = text.split_once([' ', '\t', 'T', 't']) else {
+        return text.to_owned();
+    };
+    let padded = |part: &str| format!("{part:0>2}");
+    let day = day.split('-').map(padded).collect::<Vec<_>>().join("-");
+    let time = time.trim_start_matches([' ', '\t']);
+    let end = time.find([' ', '\t', 'Z', '+', '-']).unwrap_or(time.len());
+    let (time, zone) = (&time[..end], time[end..].trim_start_matches([' ', '\t']));
+    let (time, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let time = time.split(':').map(padded).collect::<Vec<_>>().join(":");
+    let fraction: String = format!("{fraction:0<6}").chars().take(6).collect();
+    let fraction = if fraction == "000000" {
+        String::new()
+    } else {
+        format!(".{fraction}")
+    };
+    let zone = match zone.split_at_checked(1) {
+        Some(("Z", _)) => "+00:00".to_owned(),
+        Some((sign, offset)) => {
+            let (hours, minutes) = offset.split_once(':').unwrap_or((offset, "00"));
+            format!("{sign}{hours:0>2}:{minutes}")
+        }
+        None => String::new(),
+    };
+    format!("{day} {time}{fraction}{zone}")
 }
 
 #[cfg(test)]
@@ -147,7 +196,7 @@ mod tests {
             ("FALSE", false),
         ];
         for word in numbers.split_whitespace() {
-            assert_eq!(plain(word, false), Ok(Value::Number), "{word}");
+            assert!(matches!(plain(word, false), Ok(Value::Number(_))), "{word}");
         }
         for word in texts.split_whitespace() {
             assert_eq!(plain(word, false), Ok(Value::Text(word.to_owned())), "{word}");
@@ -158,9 +207,33 @@ mod tests {
         for word in ["", "~", "null", "NULL"] {
             assert_eq!(plain(word, false), Ok(Value::Null), "{word}");
         }
-        for word in ["2024-01-01", "2024-01-01T00:00:00Z", "2024-1-1 1:02:03.4 +01:00"] {
-            assert_eq!(plain(word, false), Ok(Value::Date), "{word}");
+        let dates = [
+            ("2024-01-01", "2024-01-01"),
+            ("2024-01-01T00:00:00Z", "2024-01-01 00:00:00+00:00"),
+            ("2024-1-1 1:02:03.4 +01:00", "2024-01-01 01:02:03.400000+01:00"),
+            ("2024-1-1\t1:02:03 -5", "2024-01-01 01:02:03-05:00"),
+            ("2024-1-1 10:02:03.", "2024-01-01 10:02:03"),
+        ];
+        for (word, printed) in dates {
+            assert_eq!(plain(word, false), Ok(Value::Date(printed.to_owned())), "{word}");
         }
+        let fractions = [
+            ("1.5", 1.5),
+            ("1_0.5", 10.5),
+            ("-1:30.5", -90.5),
+            ("-.inf", f64::NEG_INFINITY),
+        ];
+        for (word, value) in fractions {
+            assert_eq!(
+                plain(word, false),
+                Ok(Value::Number(Number::Fraction(value))),
+                "{word}"
+            );
+        }
+        assert_eq!(
+            plain("9223372036854775808", false),
+            Ok(Value::Number(Number::Large(9_223_372_036_854_775_808)))
+        );
         for word in ["=", "<<"] {
             assert!(plain(word, false).is_err(), "{word}");
         }

@@ -12,8 +12,8 @@ fn loaded(text: &str) -> String {
             Value::Null => "null".to_owned(),
             Value::Boolean(value) => value.to_string(),
             Value::Integer(number) => number.to_string(),
-            Value::Number => "number".to_owned(),
-            Value::Date => "date".to_owned(),
+            Value::Number(_) => "number".to_owned(),
+            Value::Date(_) => "date".to_owned(),
             Value::Text(text) => format!("{text:?}"),
             Value::List(items) => {
                 format!(
@@ -46,7 +46,7 @@ fn values_have_places() {
         ("a: &x {p: 1}\nb: *x\n", "{a@1:1={p@1:8=1} b@2:1={p@1:8=1}}"),
         (
             "a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3\n",
-            "{a@1:1={p@1:8=1 q@1:14=2} b@2:1={q@4:3=3 p@1:8=1}}",
+            "{a@1:1={p@1:8=1 q@1:14=2} b@2:1={p@1:8=1 q@4:3=3}}",
         ),
         ("räume: 1\nb: 'ä' \n", "{räume@1:1=1 b@2:1=\"ä\"}"),
         ("'<<': 1", "{<<@1:1=1}"),

@@ -101,9 +101,9 @@ fn other_meaning(word: &str, read: Option<&Json>) -> Option<String> {
     };
     let is_same = match (&value, read) {
         // JSON has neither infinity nor numbers of any size.
-        (_, None) | (Value::Null, Some(Json::Null)) | (Value::Number, Some(Json::Number(_) | Json::Null)) => {
-            true
-        }
+        (_, None)
+        | (Value::Null, Some(Json::Null))
+        | (Value::Number(_), Some(Json::Number(_) | Json::Null)) => true,
         (Value::Boolean(value), Some(Json::Bool(read))) => value == read,
         (Value::Integer(value), Some(Json::Number(read))) => read.as_i64() == Some(*value),
         (Value::Text(value), Some(Json::String(read))) => value == read,
@@ -113,8 +113,8 @@ fn other_meaning(word: &str, read: Option<&Json>) -> Option<String> {
         Value::Null => "null".to_owned(),
         Value::Boolean(value) => value.to_string(),
         Value::Integer(value) => value.to_string(),
-        Value::Number => "a number".to_owned(),
-        Value::Date => "a date".to_owned(),
+        Value::Number(_) => "a number".to_owned(),
+        Value::Date(_) => "a date".to_owned(),
         Value::Text(_) | Value::List(_) | Value::Map(_) => "text".to_owned(),
     })
 }

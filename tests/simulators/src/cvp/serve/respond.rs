@@ -56,7 +56,10 @@ pub(crate) async fn respond(
         let mut state = shared.state();
         let fault = state.faults.take(call.endpoint, call.subject.as_deref());
         let mode = state.modes.get(node).copied().unwrap_or_default();
-        let hold = state.holds.of(call.endpoint, call.subject.as_deref());
+        let subject = call.subject.as_deref();
+        let hold = state.holds.find(|(endpoint, about)| {
+            *endpoint == call.endpoint && about.as_deref().is_none_or(|about| Some(about) == subject)
+        });
         (mode, state.knobs.latency, fault, hold)
     };
     if !latency.is_zero() {

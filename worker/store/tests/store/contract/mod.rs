@@ -58,7 +58,11 @@ use lockstep_protocol::{
     Cause, DeviceState, DeviceType, Digest, Hostname, Identity, Kind, Mac, MessageId, MessageKey, Serial,
     Source, WorkResult,
 };
-use lockstep_store::{Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork};
+use lockstep_store::{
+    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
+    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, RenderFacts, Repositories,
+    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+};
 use serde_json::json;
 
 /// Defines a test for each part of the contract, for the store that `$open` opens.
@@ -424,9 +428,9 @@ pub(crate) trait Store:
     + Tasks
     + Executions
     + RunCycle
+    + RenderFacts
     + SyncRuns
     + SyncPlans
-    + RenderFacts
 {
 }
 
@@ -445,9 +449,9 @@ impl<
         + Tasks
         + Executions
         + RunCycle
+        + RenderFacts
         + SyncRuns
-        + SyncPlans
-        + RenderFacts,
+        + SyncPlans,
 > Store for S
 {
 }

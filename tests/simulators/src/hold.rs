@@ -2,9 +2,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::{Semaphore, watch};
 
-use super::endpoint::Endpoint;
-
-/// Stops matching requests before they are executed, until they are released. Dropping it releases all of them.
+/// Stops matching requests or commands before they are executed, until they are released. Dropping it releases all of them.
 #[derive(Debug)]
 #[must_use = "dropping it releases all requests"]
 pub struct Hold {
@@ -13,8 +11,6 @@ pub struct Hold {
 
 #[derive(Debug)]
 struct Door {
-    endpoint: Endpoint,
-    subject: Option<String>,
     passes: Semaphore,
     arrived: watch::Sender<usize>,
 }
@@ -39,34 +35,35 @@ impl Drop for Hold {
     }
 }
 
-/// All active holds.
-#[derive(Debug, Default)]
-pub(crate) struct Holds(Vec<Weak<Door>>);
+/// All active holds, with what each of them stops.
+#[derive(Debug)]
+pub(crate) struct Holds<Stopped>(Vec<(Stopped, Weak<Door>)>);
+
+impl<Stopped> Default for Holds<Stopped> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 /// The hold that stops a request.
 #[derive(Debug)]
 pub(crate) struct Waiting(Arc<Door>);
 
-impl Holds {
-    pub(crate) fn add(&mut self, endpoint: Endpoint, subject: Option<&str>) -> Hold {
+impl<Stopped> Holds<Stopped> {
+    pub(crate) fn add(&mut self, stopped: Stopped) -> Hold {
         let door = Arc::new(Door {
-            endpoint,
-            subject: subject.map(str::to_owned),
             passes: Semaphore::new(0),
             arrived: watch::Sender::new(0),
         });
-        self.0.retain(|door| door.strong_count() > 0);
-        self.0.push(Arc::downgrade(&door));
+        self.0.retain(|(_, door)| door.strong_count() > 0);
+        self.0.push((stopped, Arc::downgrade(&door)));
         Hold { door }
     }
 
-    pub(crate) fn of(&self, endpoint: Endpoint, subject: Option<&str>) -> Option<Waiting> {
-        let mut doors = self.0.iter().filter_map(Weak::upgrade);
-        let door = doors.find(|door| {
-            let about = door.subject.as_deref();
-            door.endpoint == endpoint && about.is_none_or(|about| Some(about) == subject)
-        });
-        door.map(Waiting)
+    /// The first hold that stops what this describes.
+    pub(crate) fn find(&self, is_stopped: impl Fn(&Stopped) -> bool) -> Option<Waiting> {
+        let mut doors = self.0.iter().filter(|(stopped, _)| is_stopped(stopped));
+        doors.find_map(|(_, door)| door.upgrade()).map(Waiting)
     }
 }
 

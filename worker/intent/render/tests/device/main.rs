@@ -1,0 +1,5 @@
+//! Settings, variables and configurations of devices, from repositories that look like real ones.
+
+mod scene;
+mod settings;
+mod variables;
