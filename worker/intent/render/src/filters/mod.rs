@@ -6,7 +6,6 @@ mod network;
 use minijinja::Environment;
 
 /// Adds all of them to an environment.
-#[expect(dead_code, reason = "the base of the work on rendering")]
 pub(crate) fn add_to(environment: &mut Environment<'_>) {
     network::add_to(environment);
     ansible::add_to(environment);
