@@ -32,8 +32,9 @@ impl RenderConfig {
             let reason = format!("is {word:?}, must be \"lenient\" or \"strict\"");
             reader.problem("render.undefined", origin.as_ref(), reason);
         }
-        let millions: u32 = reader.number("render.million_instructions", 50, 1..=10_000);
+        let millions: u32 = reader.number("render.million_steps", 50, 1..=10_000);
         let output: u32 = reader.number("render.most_output_mib", 16, 1..=256);
+        let values: u32 = reader.number("render.most_values_mib", 256, 1..=65_536);
         let cache: u32 = reader.number("render.cache_mib", 512, 16..=65_536);
         let bytes = |mib: u32| usize::try_from(mib).unwrap_or(usize::MAX).saturating_mul(1 << 20);
         Self {
@@ -41,6 +42,7 @@ impl RenderConfig {
             bounds: Bounds {
                 fuel: u64::from(millions) * 1_000_000,
                 output: bytes(output),
+                memory: bytes(values),
             },
             cache: bytes(cache),
             secrets: secrets(reader),

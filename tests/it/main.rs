@@ -43,6 +43,7 @@ mod poison;
 mod python;
 mod readme;
 mod reconcile;
+mod render;
 mod repositories;
 mod retention;
 mod roles;

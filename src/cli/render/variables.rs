@@ -1,23 +1,13 @@
 use lockstep_render::{VariableOrigin, Variables};
-use serde_json::{Map, Value, json};
+use minijinja::Value;
+use serde::{Serialize, Serializer};
 
 use crate::cli::output;
 
 /// Shows the variables of a device with the origin of each; as JSON with the values, of which secrets are masked.
 pub(super) fn show(variables: &Variables, as_json: bool) {
     if as_json {
-        let all = variables.iter().map(|(name, value, origin)| {
-            let value = match origin {
-                VariableOrigin::Secret => json!("***"),
-                VariableOrigin::Overlay if name.starts_with("TEMPLATE_SECRET") => json!("***"),
-                _ => serde_json::to_value(value).unwrap_or_else(|_| json!(value.to_string())),
-            };
-            (
-                name.to_owned(),
-                json!({"value": value, "origin": described(origin)}),
-            )
-        });
-        output::json(&Value::Object(all.collect::<Map<String, Value>>()));
+        output::json(&Shown(variables));
         return;
     }
     let rows: Vec<[String; 2]> = variables
@@ -25,6 +15,27 @@ pub(super) fn show(variables: &Variables, as_json: bool) {
         .map(|(name, _, origin)| [name.to_owned(), described(origin)])
         .collect();
     output::lines(&output::table(["VARIABLE", "ORIGIN"], &rows), None);
+}
+
+/// All variables by name. Keys have the order that templates see.
+struct Shown<'a>(&'a Variables);
+
+#[derive(Serialize)]
+struct Variable<'a> {
+    value: &'a Value,
+    origin: String,
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let masked = Value::from("***");
+        serializer.collect_map(self.0.iter().map(|(name, value, origin)| {
+            let is_secret = *origin == VariableOrigin::Secret || name.starts_with("TEMPLATE_SECRET");
+            let value = if is_secret { &masked } else { value };
+            let origin = described(origin);
+            (name, Variable { value, origin })
+        }))
+    }
 }
 
 fn described(origin: &VariableOrigin) -> String {
