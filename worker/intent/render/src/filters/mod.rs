@@ -5,7 +5,6 @@ mod ansible;
 mod arguments;
 mod cnaas;
 mod digest;
-mod float;
 mod netutils;
 mod regex;
 
@@ -13,15 +12,11 @@ use std::sync::Arc;
 
 use minijinja::Environment;
 
+pub(crate) use address::{as_number, contains, is_network, repr};
+use netutils::mac_groups;
 use regex::Regexes;
 
-use netutils::mac_groups;
-
-#[expect(unused_imports, reason = "the engine is not there yet")]
-pub(crate) use address::{contains, plus, repr};
-
 /// Adds all of them to an environment. A name that several have is CNaaS NMS's, else netutils', else Ansible's.
-#[expect(dead_code, reason = "the engine is not there yet")]
 pub(crate) fn add_to(environment: &mut Environment<'_>) {
     let regexes = Arc::new(Regexes::default());
     ansible::add_to(environment, &regexes);

@@ -1,0 +1,115 @@
+//! Values of rendering from and to those of minijinja, in which variables come and which the filters of networks use.
+
+use std::sync::Arc;
+
+use minijinja::Value;
+use minijinja::value::{Tuple, ValueKind};
+
+use super::failure::{Failure, Res, fail};
+use super::interpreter::Run;
+use super::value::{Entries, Key, MAX_NESTING, Val};
+
+/// The value of a variable or of the result of a filter.
+pub(super) fn from_foreign(run: &Run<'_>, value: &Value) -> Res<Val> {
+    convert(run, value, 0)
+}
+
+fn convert(run: &Run<'_>, value: &Value, depth: usize) -> Res<Val> {
+    if depth > MAX_NESTING {
+        fail!("a value is nested more than {MAX_NESTING} deep");
+    }
+    Ok(match value.kind() {
+        ValueKind::Undefined => Val::Undefined(None),
+        ValueKind::None => Val::None,
+        ValueKind::Bool => Val::Bool(value.is_true()),
+        ValueKind::Number => match i128::try_from(value.clone()) {
+            Ok(number) if value.is_integer() => Val::Int(number),
+            _ => match f64::try_from(value.clone()) {
+                Ok(number) => Val::Float(number),
+                Err(_) => fail!("the number {value} is too large"),
+            },
+        },
+        ValueKind::String => value.to_str().map_or(Val::None, Val::Str),
+        ValueKind::Seq => {
+            run.allocate_items(value.len().unwrap_or(0))?;
+            let items = iterate(value)?.map(|item| convert(run, &item, depth + 1));
+            let items = items.collect::<Res<Vec<Val>>>()?;
+            if value.is_tuple() { Val::tuple(items) } else { Val::list(items) }
+        }
+        ValueKind::Map if value.as_object().is_some() => {
+            run.allocate_items(value.len().unwrap_or(0) * 2)?;
+            let mut entries = Entries::with_capacity(value.len().unwrap_or(0));
+            for key in iterate(value)? {
+                let item = value.get_item(&key).map_err(|error| failure(&error))?;
+                entries.insert(Key::new(convert(run, &key, depth + 1)?)?, convert(run, &item, depth + 1)?);
+            }
+            Val::dict(entries)
+        }
+        ValueKind::Iterable => {
+            let mut items = Vec::new();
+            for item in iterate(value)? {
+                run.allocate_items(1)?;
+                items.push(convert(run, &item, depth + 1)?);
+            }
+            Val::generator(items)
+        }
+        ValueKind::Invalid => fail!("{value}"),
+        _ => Val::Foreign(value.clone()),
+    })
+}
+
+fn iterate(value: &Value) -> Res<minijinja::value::ValueIter> {
+    value.try_iter().map_err(|error| failure(&error))
+}
+
+/// The value for a filter of networks.
+pub(super) fn to_foreign(run: &Run<'_>, value: &Val) -> Res<Value> {
+    convert_back(run, value, 0)
+}
+
+fn convert_back(run: &Run<'_>, value: &Val, depth: usize) -> Res<Value> {
+    if depth > MAX_NESTING {
+        fail!("a value is nested more than {MAX_NESTING} deep");
+    }
+    Ok(match value {
+        Val::Undefined(_) => Value::UNDEFINED,
+        Val::None => Value::from(()),
+        Val::Bool(truth) => Value::from(*truth),
+        Val::Int(number) => i64::try_from(*number).map_or_else(|_| Value::from(*number), Value::from),
+        Val::Float(number) => Value::from(*number),
+        Val::Str(text) => Value::from(Arc::clone(text)),
+        Val::Foreign(object) => object.clone(),
+        Val::Dict(dict) | Val::Namespace(dict) => {
+            let entries = dict.0.borrow();
+            run.allocate_items(entries.len() * 2)?;
+            let pairs = entries.iter().map(|(key, value)| {
+                let key = convert_back(run, key.value(), depth + 1)?;
+                Ok((key, convert_back(run, value, depth + 1)?))
+            });
+            pairs.collect::<Res<Vec<_>>>()?.into_iter().collect()
+        }
+        Val::List(_) | Val::Tuple(_) | Val::View(..) | Val::Range(_) | Val::Iterator(_) => {
+            let items = run.iterate(value)?;
+            run.allocate_items(items.len())?;
+            let items = items.iter().map(|item| convert_back(run, item, depth + 1));
+            let items = items.collect::<Res<Vec<Value>>>()?;
+            if matches!(value, Val::Tuple(_)) {
+                Value::from_object(Tuple::new(items))
+            } else {
+                Value::from(items)
+            }
+        }
+        _ => fail!("a {} cannot be given to this filter", value.type_name()),
+    })
+}
+
+/// What a filter, test or method of minijinja fails with.
+pub(super) fn failure(error: &minijinja::Error) -> Failure {
+    let mut reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        reason = format!("{reason}: {error}");
+        source = error.source();
+    }
+    Failure::new(reason)
+}
