@@ -119,7 +119,13 @@ fn answer(net: Net, query: &str, keep: &dyn Fn(bool) -> Value) -> Result<Option<
     Ok(Some(match query {
         "" if is_network => text(net.text()),
         "" => text(ip_text),
-        "6to4" => six_to_four(net, keep),
+        "6to4" => {
+            let routed = !property("is_multicast", false) && !is_mask(ip) || !property("is_global", false);
+            if ip.version == Version::V4 && !routed {
+                return Ok(Some(Value::from(false)));
+            }
+            six_to_four(net, keep)
+        }
         "address" | "ip" => when(is_host || ip.version == Version::V6, ip_text),
         "address/prefix" | "gateway" | "gw" | "host/prefix" | "hostnet" | "router" => {
             let is_end = size > 2 && (ip == prefix.first() || Some(ip) == net.broadcast());

@@ -28,15 +28,12 @@ impl Emitter {
     }
 
     pub(super) fn document(mut self, node: &Node, style: Style) -> String {
-        let plain_root = self.node(node, style, None, false, false);
+        self.node(node, style, None, false, false);
         self.indent(0);
-        if plain_root {
-            self.out.push_str("...\n");
-        }
         self.out
     }
 
-    /// Writes a node; `indent` is that of what contains it. Returns whether it was a plain scalar.
+    /// Writes a node; `indent` is that of what contains it.
     fn node(
         &mut self,
         node: &Node,
@@ -44,7 +41,7 @@ impl Emitter {
         indent: Option<usize>,
         in_mapping: bool,
         in_flow: bool,
-    ) -> bool {
+    ) {
         let flow = in_flow
             || match style {
                 Style::Block => false,
@@ -54,7 +51,7 @@ impl Emitter {
         match node {
             Node::Scalar { text, plain } => {
                 let indent = indent.map_or(self.step, |indent| indent + self.step);
-                return self.scalar(text, *plain, indent, in_flow, false);
+                self.scalar(text, *plain, indent, in_flow, false);
             }
             Node::List(items) if flow || items.is_empty() => self.flow_list(items, style, indent),
             Node::Map(pairs) if flow || pairs.is_empty() => self.flow_map(pairs, style, indent),
@@ -88,7 +85,6 @@ impl Emitter {
                 }
             }
         }
-        false
     }
 
     fn flow_list(&mut self, items: &[Node], style: Style, indent: Option<usize>) {
@@ -164,8 +160,8 @@ impl Emitter {
         (self.whitespace, self.indention, self.column) = (true, true, 0);
     }
 
-    /// Writes a text. Returns whether it was written as it is.
-    fn scalar(&mut self, text: &str, plain: bool, indent: usize, in_flow: bool, is_key: bool) -> bool {
+    /// Writes a text.
+    fn scalar(&mut self, text: &str, plain: bool, indent: usize, in_flow: bool, is_key: bool) {
         let Analysis {
             multi_line,
             plain_in_flow,
@@ -175,14 +171,11 @@ impl Emitter {
         let allowed = if in_flow { plain_in_flow } else { plain_in_block };
         if plain || allowed && !is_other_type(text) && !(is_key && multi_line) {
             self.plain(text, indent, !is_key);
-            return true;
-        }
-        if single_quoted && !(is_key && multi_line) {
+        } else if single_quoted && !(is_key && multi_line) {
             self.single_quoted(text, indent, !is_key);
         } else {
             self.double_quoted(text, indent, !is_key);
         }
-        false
     }
 
     /// Text without quotes: words, with the line broken at single spaces where it is full.

@@ -1,6 +1,6 @@
 //! How a text is written in YAML: as it is, or in quotes.
 
-use crate::filters::float;
+use crate::jinja::float_repr;
 
 /// What may be done with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +209,7 @@ pub(super) fn float(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
-    let text = float::repr(number);
+    let text = float_repr(number);
     // Without a dot it would be read as a text.
     match text.split_once('e') {
         Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
