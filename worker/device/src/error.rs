@@ -78,6 +78,9 @@ pub enum DeviceError {
         /// What is wrong, from the device or before it was asked.
         reason: String,
     },
+    /// A configuration has no commands. Loaded, it would remove everything from the device.
+    #[error("gets no configuration without commands: everything would be removed from it")]
+    EmptyConfiguration,
     /// The device has as many configuration sessions as it allows.
     #[error("has no free configuration session; abort those that nobody needs{}", list(.sessions))]
     TooManySessions {
@@ -162,6 +165,7 @@ impl DeviceError {
             | Self::Status { .. }
             | Self::Refused { .. }
             | Self::Line { .. }
+            | Self::EmptyConfiguration
             | Self::TooManySessions { .. }
             | Self::NotPending { .. }
             | Self::NotSaved { .. }
@@ -179,6 +183,7 @@ impl DeviceError {
             | Self::Authentication { .. }
             | Self::NoCredentials
             | Self::Line { .. }
+            | Self::EmptyConfiguration
             | Self::TooManySessions { .. }
             | Self::SessionInUse { .. }
             | Self::Locked { .. }
@@ -274,6 +279,7 @@ mod tests {
                 Permanent,
                 false,
             ),
+            (DeviceError::EmptyConfiguration, Permanent, false),
             (
                 DeviceError::TooManySessions { sessions: Vec::new() },
                 Permanent,

@@ -398,6 +398,7 @@ impl From<DeviceError> for StepFailure {
             DeviceError::Interrupted { .. } => "connection-lost",
             DeviceError::Refused { .. } => "refused",
             DeviceError::Line { .. } => "refused-line",
+            DeviceError::EmptyConfiguration => "empty-configuration",
             DeviceError::TooManySessions { .. } => "too-many-sessions",
             DeviceError::SessionInUse { .. } => "session-in-use",
             DeviceError::Locked { .. } => "configuration-locked",

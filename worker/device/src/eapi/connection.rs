@@ -19,6 +19,9 @@ use crate::{
 /// A request that changes the configuration may take so many times the timeout.
 const CHANGE: u32 = 3;
 
+/// The most bytes that are reserved for an answer before it comes.
+const RESERVED: usize = 256 << 10;
+
 /// Bytes of a request beside its commands.
 const FRAME: usize = 512;
 
@@ -166,7 +169,13 @@ impl EapiConnection {
     /// The whole answer, if it is not too long.
     async fn body(&self, mut answer: Response, timeout: Duration) -> Result<Vec<u8>, DeviceError> {
         let limit = self.options.max_answer;
-        let mut body = Vec::new();
+        let announced = answer.content_length().unwrap_or_default();
+        let mut body = Vec::with_capacity(
+            usize::try_from(announced)
+                .unwrap_or(limit)
+                .min(limit)
+                .min(RESERVED),
+        );
         loop {
             let chunk = answer.chunk().await;
             let chunk = chunk.map_err(|error| failure(&error.without_url(), timeout))?;

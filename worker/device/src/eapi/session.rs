@@ -17,16 +17,17 @@ use crate::{
 /// The longest commit timer: `HH:MM:SS` within a day.
 const LONGEST_TIMER: u64 = 24 * 3600 - 1;
 
+/// Gives a session the configuration of a new device, in the place of the running one.
+const REPLACE: &str = "rollback clean-config";
+
 const SHOW_SESSIONS: &str = "show configuration sessions detail";
 
 #[async_trait]
 impl ConfigurationSessions for EapiConnection {
     async fn load(&mut self, session: &SessionName, configuration: &str) -> Result<(), DeviceError> {
-        if let Some(bad) = entries(configuration).find_map(Result::err) {
-            return Err(bad_line(&bad));
-        }
+        check(configuration)?;
         let open = format!("configure session {session}");
-        let before = [open.as_str(), "rollback clean-config"];
+        let before = [open.as_str(), REPLACE];
         let lines = entries(configuration).flatten().map(Cmd::from);
         let commands = before.into_iter().map(Cmd::Plain).chain(lines);
         let error = match self.execute(commands, configuration.len()).await {
@@ -34,13 +35,8 @@ impl ConfigurationSessions for EapiConnection {
             Ok(Err(failed)) => match failed.number {
                 None => return Err(refused("enable", failed)),
                 Some(0) => return Err(self.not_opened(refused(&open, failed)).await),
-                Some(number) => match entries(configuration)
-                    .flatten()
-                    .nth(number.wrapping_sub(before.len()))
-                {
-                    None => refused(before[1], failed),
-                    Some(entry) => refused_line(&entry, &failed),
-                },
+                Some(1) => refused(REPLACE, failed),
+                Some(number) => refused_line(configuration, number - before.len(), failed),
             },
             Err(error) if !error.may_have_run() => return Err(error),
             Err(error) => error,
@@ -226,25 +222,40 @@ fn refused(command: &str, failed: Failed) -> DeviceError {
     }
 }
 
-fn bad_line(bad: &BadLine) -> DeviceError {
-    DeviceError::Line {
-        line: bad.line,
-        beginning: beginning(&bad.command),
-        reason: bad.reason.to_owned(),
+/// Whether a configuration can be loaded, as far as its text tells.
+fn check(configuration: &str) -> Result<(), DeviceError> {
+    let mut entries = entries(configuration).peekable();
+    if entries.peek().is_none() {
+        return Err(DeviceError::EmptyConfiguration);
+    }
+    match entries.find_map(Result::err) {
+        None => Ok(()),
+        Some(BadLine {
+            line,
+            command,
+            reason,
+        }) => Err(DeviceError::Line {
+            line,
+            beginning: beginning(&command),
+            reason: reason.to_owned(),
+        }),
     }
 }
 
-/// The error of a line that the device refuses. Its message repeats the line, and the details have words of it: neither is kept, because
-/// a line may have a secret.
-fn refused_line(entry: &Entry<'_>, failed: &Failed) -> DeviceError {
+/// The error of a command of a configuration that the device refuses. Its message repeats the command, and the details have words of it:
+/// neither is kept, because a line may have a secret.
+fn refused_line(configuration: &str, number: usize, failed: Failed) -> DeviceError {
+    let Some(Entry { line, command, .. }) = entries(configuration).flatten().nth(number) else {
+        return refused("", failed);
+    };
     let details: Vec<String> = failed
         .details
         .iter()
         .map(|detail| without_quotes(detail))
         .collect();
     DeviceError::Line {
-        line: entry.line,
-        beginning: beginning(entry.command),
+        line,
+        beginning: beginning(command),
         reason: if details.is_empty() {
             format!("no reason given (code {})", failed.code)
         } else {
@@ -366,32 +377,20 @@ mod tests {
             "key 7 hunter2",
             "neighbor 10.0.0.1 password hunter2",
         ] {
-            let entry = Entry {
-                line: 12,
-                command,
-                input: Some("hunter2".into()),
-            };
-            let error = refused_line(&entry, &failed);
+            let error = refused_line(&format!("!\nhostname a\n{command}\n"), 1, failed.clone());
             for shown in [error.to_string(), format!("{error:?}")] {
                 assert!(!shown.contains("hunter2"), "{shown}");
             }
-            assert!(error.to_string().contains("line 12"), "{error}");
-            assert!(
-                error.to_string().contains("Invalid input (at token 3: '…')"),
-                "{error}"
-            );
+            for text in ["line 3", "Invalid input (at token 3: '…')"] {
+                assert!(error.to_string().contains(text), "{error}");
+            }
         }
         let without_details = Failed {
             details: Vec::new(),
             ..failed
         };
-        let entry = Entry {
-            line: 1,
-            command: "exit",
-            input: None,
-        };
         assert_eq!(
-            refused_line(&entry, &without_details).to_string(),
+            refused_line("exit", 0, without_details).to_string(),
             "refuses line 1 of the configuration (\"exit\"): no reason given (code 1002)"
         );
     }

@@ -275,6 +275,10 @@ async fn a_line_that_cannot_be_loaded_is_named_and_leaves_no_session() -> Result
     let error = sessions.load(&name, "hostname a\ncommit\n").await.unwrap_err();
     let text = "line 2 of the configuration (\"commit\")";
     assert!(error.to_string().contains(text), "{error}");
+    for empty in ["", "!\nend\n"] {
+        let error = sessions.load(&name, empty).await.unwrap_err();
+        assert_eq!(error, DeviceError::EmptyConfiguration);
+    }
     assert_eq!(scene.fleet.requests(), requests, "nothing was sent");
     assert!(connection.is_reusable());
     Ok(())
