@@ -64,6 +64,11 @@ impl Mode {
         }
     }
 
+    /// Whether the device restarts at this command.
+    pub(crate) fn restarts(&self, line: &str) -> bool {
+        self.privileged && matches!(self.place, Place::Executive) && line == "reload now"
+    }
+
     /// Whether the next command is one of the configuration, and none that acts on a session or on the device.
     pub(crate) fn configures(&self, line: &str) -> bool {
         const ACTS: [&str; 13] = [

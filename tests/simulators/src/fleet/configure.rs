@@ -100,7 +100,7 @@ impl FleetSimulator {
         self.bring_up(device).await
     }
 
-    /// The last 1,000 changes of the configurations of a device, oldest first.
+    /// The last 256 changes of the configurations of a device, oldest first.
     pub fn changes(&self, device: usize) -> Vec<Recorded> {
         self.shared
             .device_now(device)

@@ -51,6 +51,10 @@ async fn step(
         if !mode.configures(line) {
             state.commands.push(line.to_owned());
         }
+        if mode.restarts(line) {
+            state.configurations.restart(&state.device, shared.clock.now());
+            return Err(Ended::Closed);
+        }
         let caller = Caller {
             user: &accounts.username,
             enable_password: accounts.enable_password.as_deref(),

@@ -15,6 +15,7 @@ mod execute;
 mod failure;
 mod injection;
 mod knobs;
+mod lifecycle;
 mod record;
 mod respond;
 mod rpc;

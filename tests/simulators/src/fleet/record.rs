@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most changes that a device remembers.
-const LONGEST: usize = 1_000;
+/// The most changes that a device remembers, because they have configurations.
+const LONGEST: usize = 256;
 
 /// What happened to the configuration of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,18 +34,18 @@ pub(super) fn list(configurations: &Configurations, clock: &Clock, now: Duration
 }
 
 fn rows(configurations: &Configurations) -> Vec<Row<'_>> {
-    let pending = configurations.sessions().iter().map(|(name, session)| Row {
+    let pending = configurations.sessions.iter().map(|(name, session)| Row {
         name,
         state: "pending",
         user: &session.user,
         committed: None,
     });
     let committed = match configurations.knobs.dialect {
-        Dialect::UpTo431 if configurations.timer().is_some() => "pendingCommitTimer",
+        Dialect::UpTo431 if configurations.timer.is_some() => "pendingCommitTimer",
         Dialect::UpTo431 => "completed",
         Dialect::Since432 => "committed",
     };
-    let completed = configurations.completed().map(|completed| Row {
+    let completed = configurations.completed.iter().map(|completed| Row {
         name: &completed.name,
         state: committed,
         user: "",
@@ -72,7 +72,8 @@ fn as_json(configurations: &Configurations, rows: &[Row<'_>], clock: &Clock, det
         }
         if detail && row.state == "pendingCommitTimer" {
             session["commitBy"] = configurations
-                .timer()
+                .timer
+                .as_ref()
                 .map_or(Value::Null, |timer| json!(end(configurations, timer, clock)));
         }
         sessions.insert(row.name.to_owned(), session);
@@ -82,7 +83,7 @@ fn as_json(configurations: &Configurations, rows: &[Row<'_>], clock: &Clock, det
         "mergeOnCommit": false, "saveToStartupConfigOnCommit": false,
     });
     if let (true, Dialect::Since432, Some(timer)) =
-        (detail, configurations.knobs.dialect, configurations.timer())
+        (detail, configurations.knobs.dialect, &configurations.timer)
     {
         answer["commitTimerSessionName"] = json!(timer.session);
         answer["commitTimerExpireTime"] = json!(end(configurations, timer, clock));
@@ -111,7 +112,7 @@ fn as_text(
         "Maximum number of completed sessions: {MAX_COMPLETED}\nMaximum number of pending sessions: {max_pending}\n\
          Merge on commit is disabled\nAutosave to startup-config on commit is disabled\n\n"
     );
-    let timer = configurations.timer().filter(|_| detail);
+    let timer = configurations.timer.as_ref().filter(|_| detail);
     if let (Dialect::Since432, Some(timer)) = (configurations.knobs.dialect, timer) {
         let left = duration::show(timer.due.saturating_sub(now));
         let name = &timer.session;

@@ -20,13 +20,7 @@ impl Scene {
             ..Options::default()
         };
         let fleet = FleetSimulator::start(vec![Device::numbered(1)], options).await?;
-        // Fails if another test of this process has installed the provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        #[expect(clippy::disallowed_methods, reason = "a client of this test only")]
-        let http = reqwest::Client::builder()
-            .tls_certs_only([reqwest::Certificate::from_pem(fleet.ca_pem().as_bytes())?])
-            .no_proxy()
-            .build()?;
+        let http = http(&fleet)?;
         let address = fleet.addresses()[0];
         Ok(Self { fleet, http, address })
     }
@@ -97,4 +91,16 @@ impl Scene {
             .await
             .map(drop)
     }
+}
+
+/// A client that trusts only the authority of these devices.
+pub(crate) fn http(fleet: &FleetSimulator) -> Result<reqwest::Client> {
+    // Fails if another test of this process has installed the provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    #[expect(clippy::disallowed_methods, reason = "a client of this test only")]
+    let http = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(fleet.ca_pem().as_bytes())?])
+        .no_proxy()
+        .build()?;
+    Ok(http)
 }

@@ -1,55 +1,27 @@
 //! Arista's own Python client, unchanged.
 
-use std::path::Path;
-use std::process::Command;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use lockstep_simulators::fleet::{Behaviour, Device, FleetSimulator, Options};
-use serde_json::Value;
 
-const CLIENT: &str = "pyeapi==1.0.4";
+use serde_json::json;
 
-/// Runs `pyeapi_check.py`, which verifies the certificates of the devices, and returns what it saw.
-async fn pyeapi(fleet: &FleetSimulator) -> Result<Value> {
-    let folder = tempfile::tempdir()?;
-    let ca = folder.path().join("ca.pem");
-    std::fs::write(&ca, fleet.ca_pem())?;
-    let addresses = fleet.addresses();
-    let hosts: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
-    let port = addresses[0].port().to_string();
-    let Options {
-        username, password, ..
-    } = Options::default();
-    let output = tokio::task::spawn_blocking(move || -> Result<_> {
-        let packages = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let python = lockstep_testbed::python_with(packages, &[CLIENT])?;
-        let output = Command::new(python)
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/fleet/pyeapi_check.py"
-            ))
-            .env("EAPI_HOSTS", hosts.join(","))
-            .env("EAPI_PORT", port)
-            .env("EAPI_CA", ca)
-            .env("EAPI_USERNAME", username)
-            .env("EAPI_PASSWORD", password)
-            .output()?;
-        Ok(output)
-    })
-    .await??;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {errors}", output.status);
-    serde_json::from_slice(&output.stdout).context("the script prints JSON")
-}
+use crate::python;
+
+const PACKAGES: &[&str] = &["pyeapi==1.0.4"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pyeapi_reads_devices_and_understands_their_faults() -> Result<()> {
-    let behaviours = [Behaviour::Healthy, Behaviour::Garbage, Behaviour::LosesAnswer];
+async fn pyeapi_reads_and_configures_devices_and_understands_their_faults() -> Result<()> {
+    let behaviours = [
+        Behaviour::Healthy,
+        Behaviour::Garbage,
+        Behaviour::LosesAnswer,
+        Behaviour::Healthy,
+    ];
     let devices = (1..)
         .zip(behaviours)
         .map(|(n, behaviour)| Device::numbered(n).with(behaviour));
     let fleet = FleetSimulator::start(devices.collect(), Options::default()).await?;
-    let seen = pyeapi(&fleet).await?;
+    let seen = python::run(&fleet, "pyeapi_check.py", PACKAGES).await?;
 
     assert_eq!(seen["version"], "4.30.3M");
     assert_eq!(seen["model"], "7050", "the number in the name of the model");
@@ -70,24 +42,12 @@ async fn pyeapi_reads_devices_and_understands_their_faults() -> Result<()> {
         ["enable", "show version"],
         "it executed what it did not answer"
     );
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_devices_start_in_one_process() -> Result<()> {
-    let devices = (1..=2000).map(Device::numbered).collect();
-    let fleet = FleetSimulator::start(devices, Options::default()).await?;
-    let addresses = fleet.addresses();
-    assert_eq!(addresses.len(), 2000);
-    assert_eq!(addresses[1999].ip().to_string(), "127.64.7.208");
-    assert!(
-        addresses
-            .iter()
-            .all(|address| address.port() == addresses[0].port())
-    );
-    fleet.take_down(1999).await;
-    assert!(tokio::net::TcpStream::connect(addresses[1999]).await.is_err());
-    fleet.bring_up(1999).await?;
-    tokio::net::TcpStream::connect(addresses[1999]).await?;
+    let difference = seen["sessions"]["diff"]
+        .as_str()
+        .context("a difference is text")?;
+    assert!(difference.contains("+   description by pyeapi\n"), "{difference}");
+    assert_eq!(seen["sessions"]["running"], json!([true, false]));
+    assert_eq!(seen["sessions"]["direct"], json!([true, true]));
+    assert_eq!((fleet.totals(3).commits, fleet.totals(3).aborts), (1, 1));
     Ok(())
 }

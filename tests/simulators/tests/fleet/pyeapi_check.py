@@ -25,6 +25,26 @@ def error_of(call):
         return {"type": type(error).__name__, "code": getattr(error, "error_code", None), "message": str(error)}
 
 
+def sessions(host):
+    """A session that is compared and committed, and one that is aborted, by the functions of the client."""
+    device = node(host)
+    device.configure_session()
+    device.config(["interface Ethernet1", "description by pyeapi"])
+    seen = {"diff": device.diff()}
+    device.commit()
+    device.configure_session()
+    device.config("hostname aborted")
+    device.abort()
+    device.refresh()
+    running = device.get_config(as_string=True)
+    seen["running"] = ["by pyeapi" in running, "aborted" in running]
+    device._session_name = None
+    device.api("vlans").create("300")
+    device.config(["banner motd MULTILINE:Hello\nworld", "hostname direct"])
+    seen["direct"] = ["300" in device.section("^vlan 300$"), "Hello\nworld\nEOF" in device.get_config(as_string=True)]
+    return seen
+
+
 def main():
     healthy = node(HOSTS[0])
     answers = healthy.enable(["show version", "show lldp neighbors"])
@@ -39,6 +59,7 @@ def main():
         "invalid": error_of(lambda: healthy.enable("show nothing")),
         "password": error_of(lambda: node(HOSTS[0], "guess").enable("show version")),
         "garbage": error_of(lambda: node(HOSTS[1]).enable("show version")),
+        "sessions": sessions(HOSTS[3]),
         "lost": error_of(lambda: node(HOSTS[2]).run_commands("show version")),
     }
 

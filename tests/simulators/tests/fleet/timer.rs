@@ -69,11 +69,24 @@ async fn aborting_a_commit_rolls_it_back_at_once() -> Result<()> {
 async fn a_restart_rolls_back_and_forgets_sessions() -> Result<()> {
     let scene = committed().await?;
     scene.run(&["configure session other", "hostname y"]).await?;
-    scene.fleet.restart(0).await?;
+    assert!(
+        scene.run(&["reload now"]).await.is_err(),
+        "the connection is closed"
+    );
     assert_eq!(hostname(&scene).await?, "leaf00001");
     assert!(scene.fleet.sessions(0).is_empty());
     assert_eq!(scene.fleet.totals(0).rollbacks, 1);
     assert_eq!(scene.run(&["show version"]).await?[0]["uptime"], 0.0);
+
+    let connections = scene.fleet.connections(0);
+    scene.run(&["configure", "hostname z", "write memory"]).await?;
+    scene.fleet.restart(0).await?;
+    assert_eq!(hostname(&scene).await?, "z", "it was saved");
+    assert_eq!(
+        scene.fleet.connections(0),
+        connections + 1,
+        "the old one is closed"
+    );
     Ok(())
 }
 

@@ -93,7 +93,9 @@ impl Editor {
             _ => {}
         }
         let indent = indentation(command.line);
-        self.leave_sections(&line, indent);
+        // A client that sends lines after a command may do so without its indentation.
+        let by_indentation = self.indented && (command.input.is_empty() || indent > 0);
+        self.leave_sections(&line, by_indentation.then_some(indent));
         if let Some(rest) = line.strip_prefix("no ") {
             self.negate(configuration, rest, false);
         } else if let Some(rest) = line.strip_prefix("default ") {
@@ -112,7 +114,7 @@ impl Editor {
 
     /// Adds a line to the comment of the section with this indentation.
     pub(super) fn comment(&mut self, configuration: &mut Section, indent: usize, text: &str) {
-        self.leave_sections("", indent);
+        self.leave_sections("", Some(indent));
         configuration.at(&self.path).comment.push(text.to_owned());
     }
 
@@ -120,9 +122,9 @@ impl Editor {
         self.path.last().map(String::as_str)
     }
 
-    /// Leaves the sections to which the command does not belong.
-    fn leave_sections(&mut self, line: &str, indent: usize) {
-        let keep = if self.indented {
+    /// Leaves the sections to which the command does not belong, by its indentation or by what is known of it.
+    fn leave_sections(&mut self, line: &str, indent: Option<usize>) {
+        let keep = if let Some(indent) = indent {
             self.indents.iter().take_while(|outer| **outer < indent).count()
         } else {
             let command = line.strip_prefix("no ").or_else(|| line.strip_prefix("default "));

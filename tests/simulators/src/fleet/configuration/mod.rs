@@ -18,3 +18,6 @@ pub(crate) use pattern::Pattern;
 pub(crate) use print::print;
 pub(crate) use read::read;
 pub(crate) use section::Section;
+
+#[cfg(test)]
+mod tests;
