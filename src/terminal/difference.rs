@@ -47,7 +47,7 @@ fn plain(text: &str) -> Vec<String> {
 }
 
 fn shown(line: &str) -> String {
-    let parts = line.split('\t').map(visible::visible);
+    let parts = line.split('\t').map(|part| visible::field(part, visible::LINE));
     visible::inert(&parts.collect::<Vec<_>>().join("\t")).into_owned()
 }
 

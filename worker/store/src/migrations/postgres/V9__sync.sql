@@ -8,6 +8,9 @@ ALTER TABLE device ADD COLUMN checked_at timestamptz;
 -- What the inventory says beside the columns: a JSON object, which templates read.
 ALTER TABLE device ADD COLUMN data text;
 
+-- When a worker last asked the remote of the repository for its tip, and got an answer.
+ALTER TABLE repository ADD COLUMN asked_at timestamptz;
+
 -- The addresses of both ends of a link, each with the length of its prefix.
 ALTER TABLE linknet ADD COLUMN one_address text;
 ALTER TABLE linknet ADD COLUMN other_address text;

@@ -8,6 +8,9 @@ ALTER TABLE device ADD COLUMN checked_at INTEGER;
 -- What the inventory says beside the columns: a JSON object, which templates read.
 ALTER TABLE device ADD COLUMN data TEXT;
 
+-- When a worker last asked the remote of the repository for its tip, and got an answer.
+ALTER TABLE repository ADD COLUMN asked_at INTEGER;
+
 -- The addresses of both ends of a link, each with the length of its prefix.
 ALTER TABLE linknet ADD COLUMN one_address TEXT;
 ALTER TABLE linknet ADD COLUMN other_address TEXT;

@@ -271,6 +271,7 @@ macro_rules! contract {
                 its_sessions_are_counted,
             }
             ages {
+                a_synchronized_device_that_was_never_compared_is_as_old_as_its_state,
                 managed_devices_are_as_old_as_their_flag,
                 unmanaged_devices_are_as_old_as_their_state,
                 what_should_have_ended_is_expired_in_any_state,
