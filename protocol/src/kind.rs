@@ -285,7 +285,7 @@ messages! { $
         /// Take a commit as the accepted one.
         RepositoryAcceptRequested(commands::RepositoryAcceptRequested) = "lockstep.repository.accept-requested" in Repositories,
         /// Bring devices in lockstep with their intended configuration.
-        SyncRequested(commands::SyncRequested) = "lockstep.sync.requested" in Commands (planned),
+        SyncRequested(commands::SyncRequested) = "lockstep.sync.requested" in Executions,
         /// Run a task.
         TaskRequested(commands::TaskRequested) = "lockstep.task.requested" in Executions,
         /// Save a task.

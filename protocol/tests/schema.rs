@@ -93,7 +93,6 @@ fn public_documents_name_no_internal_type() {
 fn planned_types_are_marked_in_both_documents() {
     let (messages, asyncapi) = (schema::messages(), schema::asyncapi());
     let kinds = Kind::ALL.iter().filter(|kind| kind.is_public());
-    let mut planned = 0;
     for kind in kinds {
         let name = kind.as_str();
         for marked in [
@@ -111,9 +110,7 @@ fn planned_types_are_marked_in_both_documents() {
                 "{kind}: {description}"
             );
         }
-        planned += usize::from(kind.is_planned());
     }
-    assert!(planned > 0 && planned < Kind::ALL.len());
 }
 
 #[test]

@@ -205,6 +205,7 @@ impl RetentionConfig {
                 causes: reader.duration("retention.causes", 30 * DAY, DAY..=LONGEST, ""),
                 dead_letters: reader.duration("retention.dead_letters", 90 * DAY, DAY..=LONGEST, ""),
                 executions: reader.duration("retention.executions", 90 * DAY, DAY..=LONGEST, ""),
+                sync_texts: reader.duration("retention.sync_texts", 30 * DAY, DAY..=LONGEST, ""),
             },
         }
     }

@@ -23,7 +23,7 @@ pub struct SyncRequested {
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Id>"))]
     pub rollback: Option<Uuid>,
     /// What to do; `synchronize` if absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub action: SyncAction,
     /// Include devices that are already synchronized.
     #[serde(default)]
@@ -46,7 +46,7 @@ pub struct SyncRequested {
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Label>"))]
     pub session: Option<String>,
     /// The limits of this run.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub limits: RunLimits,
     /// Why, for people: such as the number of a change ticket.
     #[serde(
@@ -91,6 +91,11 @@ pub enum SyncTargets {
     DeviceType(DeviceType),
     /// The members of one group.
     Group(GroupName),
+}
+
+/// What is not said is left out, as in messages from before these fields.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The default of `dry_run` and `enabled`. Dry runs are the default so that no device changes by omission.

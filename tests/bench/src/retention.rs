@@ -102,6 +102,7 @@ pub(crate) async fn deleting<T>(
             causes: 30 * DAY,
             dead_letters: 90 * DAY,
             executions: 90 * DAY,
+            sync_texts: 30 * DAY,
         },
     };
     let mut deleted = Deleted::default();

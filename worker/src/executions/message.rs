@@ -2,7 +2,7 @@ use lockstep_protocol::Message;
 use lockstep_protocol::commands::{
     CvpSweepRequested, ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested,
     ExecutionResumeRequested, ExecutionsResumeRequested, ExecutionsStopRequested, ScheduleDeleteRequested,
-    ScheduleSaveRequested, TaskDeleteRequested, TaskRequested, TaskSaveRequested,
+    ScheduleSaveRequested, SyncRequested, TaskDeleteRequested, TaskRequested, TaskSaveRequested,
 };
 use lockstep_protocol::internal::{CvpElementQueued, CvpLookDue, ElementQueued};
 
@@ -33,6 +33,8 @@ pub enum ExecutionMessage<'a> {
     StopAllRequested(&'a ExecutionsStopRequested),
     /// Let executions go on.
     ResumeAllRequested(&'a ExecutionsResumeRequested),
+    /// Synchronize devices, or do another thing with their configurations.
+    SyncRequested(&'a SyncRequested),
     /// Sweep a cluster of CloudVision.
     SweepRequested(&'a CvpSweepRequested),
     /// Check devices once more whose CloudVision tasks were cancelled.
@@ -68,6 +70,7 @@ run_lane!(Executions(ExecutionMessage):
     ExecutionRelaunchRequested => RelaunchRequested,
     ExecutionsStopRequested => StopAllRequested,
     ExecutionsResumeRequested => ResumeAllRequested,
+    SyncRequested => SyncRequested,
     CvpSweepRequested => SweepRequested,
     CvpLookDue => LookDue,
 );

@@ -16,6 +16,8 @@ mod element;
 mod element_end;
 mod element_runner;
 mod finish;
+#[cfg(test)]
+mod fixtures;
 mod journal;
 mod message;
 mod names;
@@ -33,12 +35,13 @@ mod settle;
 mod start;
 mod step_data;
 mod sweep;
+mod sync;
 mod tasks;
 mod unit;
 
 pub use context::ExecutionContext;
 pub use element_runner::ElementRunner;
 pub use message::ExecutionMessage;
-pub use options::ExecutionOptions;
+pub use options::{ExecutionOptions, SyncOptions};
 pub use periodic::ElementsTask;
 pub use runner::ExecutionRunner;

@@ -18,8 +18,28 @@ pub struct ExecutionOptions {
     /// How long a message about an element has before the periodic task publishes it again: of a queued element that no worker took,
     /// and of an ended one that its worker did not announce. One that was queued because a place became free has the lease time.
     pub overdue_after: Duration,
+    /// Which syncs may be requested.
+    pub sync: SyncOptions,
     /// What other workers and people call this worker: its machine and its process id.
     pub worker: String,
+}
+
+/// Which syncs may be requested. All workers should have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncOptions {
+    /// Whether devices are changed only by plans, which somebody looked at.
+    pub approval_required: bool,
+    /// How long after its end a plan may be applied.
+    pub plan_expires: Duration,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self {
+            approval_required: false,
+            plan_expires: Duration::from_hours(24),
+        }
+    }
 }
 
 impl Default for ExecutionOptions {
@@ -31,6 +51,7 @@ impl Default for ExecutionOptions {
             stop_grace: Duration::from_secs(5),
             lease_time: Duration::from_secs(10),
             overdue_after: Duration::from_secs(30),
+            sync: SyncOptions::default(),
             worker: format!("pid {}", std::process::id()),
         }
     }

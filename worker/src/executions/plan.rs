@@ -183,7 +183,7 @@ fn saved(rejection: &Rejection, task: &TaskRow, place: &str) -> Rejection {
 }
 
 /// The stages of phases with these steps, of which the first `before` are pre-tasks.
-fn stages(before: usize, steps: &[Steps]) -> Vec<PlannedStage> {
+pub(super) fn stages(before: usize, steps: &[Steps]) -> Vec<PlannedStage> {
     let phases = steps.iter().enumerate().map(|(index, steps)| Phase {
         role: match index.cmp(&before) {
             std::cmp::Ordering::Less => PhaseRole::Pre,

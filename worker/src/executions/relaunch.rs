@@ -9,9 +9,10 @@ use super::control::unknown;
 use super::phase::{levels, steps, tasks};
 use super::plan::{check_run, provider};
 use super::runner::{Command, Decided};
+use super::sync;
 use crate::handlers::Rejection;
 
-pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRequested) -> Decided {
+pub(super) async fn relaunch(mut command: Command<'_>, request: &ExecutionRelaunchRequested) -> Decided {
     let Some(row) = command.executions.lock(request.execution).await? else {
         return Ok(Err(unknown()));
     };
@@ -35,6 +36,15 @@ pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRe
     if let Err(rejection) = checked {
         return Ok(Err(rejection));
     }
+    let dry_run = request.dry_run.unwrap_or(before.requested.dry_run);
+    let source = if before.provider == sync::PROVIDER {
+        match sync::again(&mut command, &row, dry_run).await? {
+            Ok(source) => ElementSource::Sync(source),
+            Err(rejection) => return Ok(Err(rejection)),
+        }
+    } else {
+        ElementSource::FailedOf(row.number)
+    };
     let limits = *before.limits();
     let new = NewExecution {
         task_number: before.task_number,
@@ -46,7 +56,7 @@ pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRe
             execute_on: Vec::new(),
             execute_on_names: Vec::new(),
             execute_on_type: before.run_on,
-            dry_run: request.dry_run.unwrap_or(before.requested.dry_run),
+            dry_run,
             arguments,
             limits,
         },
@@ -58,8 +68,6 @@ pub(super) async fn relaunch(command: Command<'_>, request: &ExecutionRelaunchRe
         relaunch_of: Some(row.id),
         ..command.new_execution(&limits)
     };
-    let levels = levels(&before.plan, &steps(before, registry));
-    command
-        .start(new, &ElementSource::FailedOf(row.number), levels)
-        .await
+    let levels = levels(&before.plan, &steps(before, &command.context.registry));
+    command.start(new, &source, levels).await
 }

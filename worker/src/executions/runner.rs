@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::advance::{Aftermath, log_end};
 use super::announce::Announcer;
 use super::settle::{release_stopped, settle};
-use super::{ExecutionContext, ExecutionMessage, control, relaunch, schedules, start, sweep, tasks};
+use super::{ExecutionContext, ExecutionMessage, control, relaunch, schedules, start, sweep, sync, tasks};
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, ProcessingError, RunContext, RunEnd, Runner, TransactionRetry};
 
@@ -180,6 +180,7 @@ impl Command<'_> {
             ExecutionMessage::PauseRequested(request) => control::pause(self, request.execution).await,
             ExecutionMessage::ResumeRequested(request) => control::resume(self, request.execution).await,
             ExecutionMessage::StopAllRequested(request) => control::stop_all(self, request).await,
+            ExecutionMessage::SyncRequested(request) => sync::sync(self, request).await,
             ExecutionMessage::SweepRequested(request) => sweep::sweep(self, request).await,
             ExecutionMessage::LookDue(due) => sweep::look_again(self, due).await,
             ExecutionMessage::ResumeAllRequested(_) => control::resume_all(self).await,

@@ -233,57 +233,13 @@ struct Counts {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use lockstep_protocol::{ExecutionState, Identity, Kind, Source};
-    use lockstep_store::{ElementCounts, ReplyAddress, StageRow};
-    use uuid::Uuid;
-
+    use super::super::fixtures;
     use super::*;
 
     fn execution(provider: &str, arguments: Value, dry_run: bool) -> ExecutionRow {
-        ExecutionRow {
-            number: 7,
-            id: Uuid::nil(),
-            request: NewExecution {
-                task_number: 0,
-                task: PROVIDER.to_owned(),
-                provider: provider.to_owned(),
-                task_arguments: arguments,
-                requested: TaskRequested {
-                    task: PROVIDER.into(),
-                    execute_on: Vec::new(),
-                    execute_on_names: Vec::new(),
-                    execute_on_type: ExecuteOn::Global,
-                    dry_run,
-                    arguments: Value::Null,
-                    limits: RunLimits::default(),
-                },
-                run_on: ExecuteOn::Global,
-                pre_tasks: Vec::new(),
-                post_tasks: Vec::new(),
-                plan: Vec::new(),
-                lane: Lane::Cvp,
-                relaunch_of: None,
-                identity: Identity {
-                    source: Source::worker(),
-                    id: Uuid::nil().into(),
-                },
-                kind: Kind::CvpSweepRequested,
-                actor: None,
-                reply: ReplyAddress::default(),
-                at: Timestamp::UNIX_EPOCH,
-                deadline_at: None,
-            },
-            state: ExecutionState::Running,
-            reason: None,
-            started_at: Some(Timestamp::UNIX_EPOCH),
-            ended_at: None,
-            paused: false,
-            halt: None,
-            in_canary: false,
-            counts: ElementCounts::default(),
-            stage: StageRow::default(),
-        }
+        let mut row = fixtures::execution(provider, arguments, RunLimits::default());
+        row.request.requested.dry_run = dry_run;
+        row
     }
 
     #[test]

@@ -7,6 +7,7 @@ use lockstep_store::NewTask;
 use super::plan::{check_task, provider};
 use super::runner::{Command, Decided, Done};
 use super::sequence::{Related, load, sequence};
+use super::sync;
 use crate::handlers::Rejection;
 
 pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> Decided {
@@ -14,6 +15,15 @@ pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> D
         .and_then(|provider| check_task(&**provider, &request.arguments, "$.data.arguments").map(|_| ()));
     if let Err(rejection) = checked {
         return Ok(Err(rejection));
+    }
+    if request.provider == sync::PROVIDER {
+        // What its elements are bound to, and who has to approve it, is part of the request.
+        let reason = "provider sync is no task: publish lockstep.sync.requested, or use `lockstep sync`";
+        return Ok(Err(Rejection::new(
+            Code::InvalidArguments,
+            "$.data.provider",
+            reason,
+        )));
     }
     let related = Related {
         name: &request.name,

@@ -2,15 +2,15 @@
 
 use lockstep_protocol::{Code, Kind, planned_bodies};
 
-use super::{Processable, Processing, Rejection};
+use super::Rejection;
 
 /// Registers planned kinds, by their bodies.
 macro_rules! not_supported {
     ($(planned $body:ty,)*) => {
         $(
-            impl Processable for $body {
-                fn processing(&self) -> Processing<'_> {
-                    Processing::NotSupported
+            impl $crate::handlers::Processable for $body {
+                fn processing(&self) -> $crate::handlers::Processing<'_> {
+                    $crate::handlers::Processing::NotSupported
                 }
             }
         )*

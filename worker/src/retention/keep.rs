@@ -15,6 +15,8 @@ pub struct Keep {
     pub dead_letters: Duration,
     /// Executions and their elements, from their end. Those that go on are not deleted.
     pub executions: Duration,
+    /// Whole differences, rendered and previous configurations of syncs, from the end of the execution. They go with it at the latest.
+    pub sync_texts: Duration,
 }
 
 impl Keep {

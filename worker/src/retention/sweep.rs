@@ -46,6 +46,8 @@ pub struct Deleted {
     pub removed_links: u64,
     /// Deleted entries of the history of devices.
     pub device_history: u64,
+    /// Elements of syncs whose large texts were removed.
+    pub sync_texts: u64,
     /// Whether the sweep ended early, because the leadership was lost.
     pub cut: bool,
 }
@@ -61,6 +63,7 @@ impl RetentionSweep {
             causes,
             dead_letters,
             executions,
+            sync_texts,
         } = self.keep;
         let mut continues = self
             .expire(
@@ -106,6 +109,7 @@ impl RetentionSweep {
             (Records::FormerHostnames, inbox, &mut deleted.former_hostnames),
             (Records::RemovedLinks, inbox, &mut deleted.removed_links),
             (Records::DeviceHistory, causes, &mut deleted.device_history),
+            (Records::SyncTexts, sync_texts, &mut deleted.sync_texts),
         ] {
             continues = continues && self.expire(&records, keep, leadership, count).await?;
         }
@@ -161,10 +165,11 @@ impl PeriodicTask for RetentionSweep {
             former_hostnames,
             removed_links,
             device_history,
+            sync_texts,
             cut,
         } = deleted;
         let of_devices = former_hostnames + removed_links + device_history;
-        if inbox + causes + dead_letters + delivery_attempts + executions + of_devices > 0 {
+        if inbox + causes + dead_letters + delivery_attempts + executions + of_devices + sync_texts > 0 {
             tracing::info!(
                 inbox,
                 causes,
@@ -174,6 +179,7 @@ impl PeriodicTask for RetentionSweep {
                 former_hostnames,
                 removed_links,
                 device_history,
+                sync_texts,
                 "expired records deleted"
             );
         }
@@ -241,6 +247,7 @@ mod tests {
                 Records::FormerHostnames => "former hostnames",
                 Records::RemovedLinks => "removed links",
                 Records::DeviceHistory => "device history",
+                Records::SyncTexts => "texts of syncs",
             };
             let mut calls = self.calls.lock().unwrap();
             calls.push((what, before.as_second(), from));
@@ -287,6 +294,7 @@ mod tests {
                 causes: Duration::from_secs(200),
                 dead_letters: Duration::from_mins(5),
                 executions: Duration::from_secs(400),
+                sync_texts: Duration::from_secs(350),
             },
         }
     }
@@ -323,6 +331,7 @@ mod tests {
             ("former hostnames", 999_900, 0),
             ("removed links", 999_900, 0),
             ("device history", 999_800, 0),
+            ("texts of syncs", 999_650, 0),
         ];
         assert_eq!(*store.calls.lock().unwrap(), expected);
         let expected = Deleted {

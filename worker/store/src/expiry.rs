@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::sql::{SqlDatabase, SqlTransaction};
-use super::{Expired, Records, StoreError, execution_table};
+use super::{Expired, Records, StoreError, execution_table, sync_table};
 
 const OPERATION: &str = "delete expired records";
 
@@ -49,6 +49,7 @@ pub(super) async fn expire<D: SqlDatabase>(
         Records::FormerHostnames => delete(database, FORMER_HOSTNAMES, before, limit).await,
         Records::RemovedLinks => delete(database, REMOVED_LINKS, before, limit).await,
         Records::DeviceHistory => device_history(database, before, from, limit).await,
+        Records::SyncTexts => sync_table::expire_texts(database, before, limit).await,
         Records::Inbox(_) | Records::Causes(_) | Records::DeadLetters | Records::DeliveryAttempts => {
             return Ok(None);
         }

@@ -6,7 +6,7 @@
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
 //! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `device_name_table`, `execution_table`,
-//! `follow_up_table`, `group_table` and `repository_failure`.
+//! `follow_up_table`, `group_table`, `sync_table` and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
@@ -51,6 +51,7 @@ pub mod sqlite;
 mod stats;
 mod surroundings;
 mod sync;
+mod sync_table;
 mod type_counts;
 mod unit_of_work;
 
@@ -76,8 +77,8 @@ pub use execution::{
     ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt, HeldBack, JournalEntry, JsonText,
     NamedEntities, NewCheck, NewExecution, NewFact, NewSchedule, NewTask, OpenExecution, PhaseTask,
     PlannedStage, QueuedElement, RenewedElements, RunCycle, SavedRow, ScheduleRow, StageRow,
-    StartedExecution, StopRow, StoppedElement, TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity,
-    UnitLevels,
+    StartedExecution, StopRow, StoppedElement, SyncBound, SyncDevices, SyncSource, TaskRow, Tasks,
+    UnitDevice, UnitEntities, UnitEntity, UnitLevels,
 };
 pub use facts::{
     Facts, Flips, NewCause, NewFormerHostname, NewHistory, Origin, RenamedDevice, SettledDeadLetters,

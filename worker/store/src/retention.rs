@@ -51,6 +51,8 @@ pub enum Records {
     RemovedLinks,
     /// The history of devices. Of each device, at most its newest 1,000 entries stay, whatever their age.
     DeviceHistory,
+    /// Whole differences, rendered and previous configurations of syncs. Their age counts from the end of the execution.
+    SyncTexts,
 }
 
 /// The result of one chunk.

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{ElementState, EntityType, GroupName, Hostname};
+use lockstep_protocol::{ElementState, EntityType, GroupName, Hostname, SyncTarget};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -27,6 +27,45 @@ pub enum ElementSource {
     /// What failed of another execution, by its number: of its failed elements the targets that failed, or were skipped because something
     /// above them failed; all targets of an element without any such. All devices of a failed group, and everything if the fleet failed.
     FailedOf(u64),
+    /// The devices of a sync, each by itself, also one that another device is connected to for; bound in the same transaction.
+    Sync(SyncSource),
+}
+
+/// Which devices become elements of a sync, and what these are bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncSource {
+    /// The devices.
+    pub devices: SyncDevices,
+    /// What their elements are bound to.
+    pub bound: SyncBound,
+}
+
+/// Which devices become elements of a sync.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyncDevices {
+    /// The MANAGED devices of a target. Of a target that names no single device those that are not synchronized.
+    Target {
+        /// The target.
+        target: SyncTarget,
+        /// Also those that are synchronized.
+        synchronized: bool,
+    },
+    /// Those of the execution to which the elements are bound: of a plan the devices that would change; of an execution that is taken back
+    /// those whose configuration before it is still kept.
+    Bound,
+    /// Those of the elements of another sync that failed, by its number.
+    FailedOf(u64),
+}
+
+/// What the elements of a sync are bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncBound {
+    /// The accepted commits, and the generations that are desired now.
+    Accepted,
+    /// What the elements of a plan on the same devices are bound to, and the differences that they found; by the number of the plan.
+    Plan(u64),
+    /// The configurations that the devices had before this execution, by its number, and the generations that are desired now.
+    PreviousOf(u64),
 }
 
 /// Entities of a kind that were looked up by name: groups by name, devices by hostname, interfaces by hostname and name with a space

@@ -18,7 +18,7 @@ pub use cycle::{
 pub use element::{
     BeginElement, BegunStage, CandidateElement, Candidates, ElementDevice, ElementEnd, ElementLevels,
     ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, NamedEntities, NewFact,
-    QueuedElement, RenewedElements, StoppedElement,
+    QueuedElement, RenewedElements, StoppedElement, SyncBound, SyncDevices, SyncSource,
 };
 pub use json_text::JsonText;
 pub use query::{

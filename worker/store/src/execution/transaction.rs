@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::commands::{ExecuteOn, TaskReference};
-use lockstep_protocol::{GroupName, Hostname};
+use lockstep_protocol::{DeviceState, GroupName, Hostname};
 use uuid::Uuid;
 
 use super::{
@@ -55,6 +55,9 @@ pub trait ExecutionTransaction: Send {
 
     /// The entities of a kind with these names.
     async fn named(&mut self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError>;
+
+    /// The state of the device with this hostname. `None` if there is none.
+    async fn device_state(&mut self, hostname: &Hostname) -> Result<Option<DeviceState>, StoreError>;
 
     /// Stores an execution with its elements, ordered by the names of the entities within each kind. Of those that take part in the first
     /// stage, the first `queued` are queued, due after `grace`; the others wait for `waits_for`: `Execution(0)` is the new execution itself.

@@ -1,12 +1,14 @@
 //! The statements that insert the elements of a new execution: what is connected to or grouped for its targets.
 
+use lockstep_protocol::SyncTarget;
 use lockstep_protocol::commands::ExecuteOn;
 
 use super::target::{
     all, both, failed, failed_clients, failed_connections, failed_devices, failed_entities, failed_groups,
-    failed_interfaces, failed_results, fleet_failed, from_source, given, of_targets, related,
+    failed_interfaces, failed_of_sync, failed_results, fleet_failed, from_source, given, of_targets,
+    planned_devices, pushed_devices, related, sync_target,
 };
-use crate::ElementSource;
+use crate::{DEFAULT_GROUP, ElementSource, SyncBound, SyncDevices};
 
 /// Inserts the elements of one kind of the execution `$1`: `$entities` with their ids, names, devices, and whether all below them is run on.
 /// The first `$3` are queued, due after `$5`, and the others wait for `$4`. They take part from the stage `$6` on, on the lane `$7`.
@@ -182,6 +184,18 @@ macro_rules! devices_themselves {
     };
 }
 
+/// The devices of a sync, each by itself.
+macro_rules! devices_of_sync {
+    ($devices:expr) => {
+        insert!(
+            "DEVICE",
+            "SELECT device.id, device.hostname AS name, device.id AS device_id, device.hostname, false AS whole FROM (",
+            $devices,
+            ") AS chosen JOIN device ON device.id = chosen.id"
+        )
+    };
+}
+
 macro_rules! devices_of_interfaces {
     ($targets:expr) => {
         connections!(
@@ -295,6 +309,26 @@ pub(super) fn devices(run_on: ExecuteOn, source: &ElementSource) -> Option<&'sta
             Interface => devices_of_interfaces!(failed_interfaces!()),
             Client => devices_of_clients!(failed_clients!()),
         }),
+        ElementSource::Sync(sync) => Some(match (&sync.devices, sync.bound) {
+            (SyncDevices::Target { target, .. }, _) => match target {
+                SyncTarget::Hostname(_) => devices_of_sync!(sync_target!("device.hostname = given.name")),
+                SyncTarget::DeviceType(_) => {
+                    devices_of_sync!(sync_target!("device.device_type = given.name"))
+                }
+                SyncTarget::Group(group) if group.as_str() != DEFAULT_GROUP => {
+                    devices_of_sync!(sync_target!(
+                        "device.id IN (SELECT member.device_id FROM device_group \
+                            JOIN group_member AS member ON member.group_id = device_group.id WHERE device_group.name = given.name)"
+                    ))
+                }
+                SyncTarget::All | SyncTarget::Group(_) => {
+                    devices_of_sync!(sync_target!("given.name IS NULL"))
+                }
+            },
+            (SyncDevices::FailedOf(_), _) => devices_of_sync!(failed_of_sync!()),
+            (SyncDevices::Bound, SyncBound::PreviousOf(_)) => devices_of_sync!(pushed_devices!()),
+            (SyncDevices::Bound, _) => devices_of_sync!(planned_devices!()),
+        }),
         _ => of_targets!(
             run_on,
             source,
@@ -317,7 +351,7 @@ pub(super) fn targets(run_on: ExecuteOn, source: &ElementSource) -> Option<&'sta
             Client => targets!(failed_clients!()),
         }),
         // Of the whole fleet and of all entities, each element runs on all below it.
-        ElementSource::Global | ElementSource::All => None,
+        ElementSource::Global | ElementSource::All | ElementSource::Sync(_) => None,
         ElementSource::Of { .. } if run_on == Global => None,
         ElementSource::Of { .. } => of_targets!(
             run_on,

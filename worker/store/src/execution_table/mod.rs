@@ -37,7 +37,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::commands::{ExecuteOn, TaskReference};
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{GroupName, Hostname};
+use lockstep_protocol::{DeviceState, GroupName, Hostname};
 use uuid::Uuid;
 
 pub(super) use retention::expire;
@@ -93,6 +93,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn named(&mut self, kind: ExecuteOn, names: &[String]) -> Result<NamedEntities, StoreError> {
         named::find(&self.0, kind, names).await
+    }
+
+    async fn device_state(&mut self, hostname: &Hostname) -> Result<Option<DeviceState>, StoreError> {
+        named::device_state(&self.0, hostname).await
     }
 
     async fn start(
@@ -344,6 +348,7 @@ fn json_text(value: &serde_json::Value) -> Value {
 mod tests {
     use super::*;
     use crate::sqlite::sql::query_plan;
+    use crate::{SyncBound, SyncDevices, SyncSource, sync_table};
 
     /// Whether the plan reads a whole table, not only a list of the statement or a partial index.
     fn reads_whole_table(plan: &[String]) -> bool {
@@ -368,6 +373,8 @@ mod tests {
             "member",
             "schedule",
             "step_journal",
+            "sync_element",
+            "sync_intent",
             "task",
         ];
         plan.iter()
@@ -399,7 +406,7 @@ mod tests {
             task::STATEMENTS,
             unit::STATEMENTS,
         ];
-        for statement in all.into_iter().flatten() {
+        for statement in all.into_iter().flatten().copied().chain(sync_table::statements()) {
             let plan = query_plan(statement);
             assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
         }
@@ -419,6 +426,22 @@ mod tests {
                 // The whole fleet is what the groups and devices of the fleet are.
                 let fleet = run_on == ExecuteOn::Global && !matches!(source, ElementSource::FailedOf(_));
                 assert!(fleet || !reads_whole_table(&plan), "{statement}\n{plan:#?}");
+            }
+        }
+        let host = SyncDevices::Target {
+            target: lockstep_protocol::SyncTarget::Hostname("sw1".parse().unwrap()),
+            synchronized: false,
+        };
+        for (devices, bound) in [
+            (host, SyncBound::Accepted),
+            (SyncDevices::Bound, SyncBound::Plan(1)),
+            (SyncDevices::Bound, SyncBound::PreviousOf(1)),
+            (SyncDevices::FailedOf(1), SyncBound::Accepted),
+        ] {
+            let source = ElementSource::Sync(SyncSource { devices, bound });
+            for statement in lift::statements(ExecuteOn::Device, &source) {
+                let plan = query_plan(statement);
+                assert!(!reads_whole_table(&plan), "{statement}\n{plan:#?}");
             }
         }
         let plan = query_plan("SELECT count(*) FROM element WHERE attempts > 1");

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_protocol::Mac;
 use lockstep_protocol::commands::ExecuteOn;
+use lockstep_protocol::{DeviceState, Hostname, Mac};
 use serde_json::Value as Json;
 
 use super::{READ, numbers};
 use crate::sql::{Row, SqlDatabase, SqlSession, Value, rows};
-use crate::{NamedEntities, StoreError};
+use crate::{NamedEntities, StoreError, column};
 
 /// The most unknown names that are listed.
 const MOST_UNKNOWN: usize = 20;
@@ -55,6 +55,8 @@ const INTERFACE_NAMES: &str = names_of!(
     "interface AS entity JOIN device ON device.id = entity.device_id"
 );
 
+const DEVICE_STATE: &str = "SELECT state FROM device WHERE hostname = $1";
+
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
     GROUPS,
@@ -65,6 +67,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     DEVICE_NAMES,
     CLIENT_NAMES,
     INTERFACE_NAMES,
+    DEVICE_STATE,
 ];
 
 /// The names that entities have now.
@@ -86,6 +89,20 @@ pub(super) async fn names<D: SqlDatabase>(
     rows.iter()
         .map(|row| Ok((row.number("id", 0)?, row.text("name", 1)?)))
         .collect()
+}
+
+/// The state of a device, in an open transaction.
+pub(super) async fn device_state(
+    session: &dyn SqlSession,
+    hostname: &Hostname,
+) -> Result<Option<DeviceState>, StoreError> {
+    let rows = session
+        .query(READ, DEVICE_STATE, vec![hostname.as_str().into()])
+        .await?;
+    let state = rows
+        .first()
+        .map(|row| column::word("device.state", &row.text("device.state", 0)?));
+    state.transpose()
 }
 
 /// Finds them in an open transaction.

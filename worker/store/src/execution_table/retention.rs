@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{execute, journal};
+use super::{execute, journal, numbers};
 use crate::sql::SqlDatabase;
 use crate::{Expired, StoreError};
 
@@ -22,6 +22,9 @@ const ELEMENTS: &str = concat!(
     oldest!(),
     ") LIMIT $2) RETURNING number"
 );
+
+const SYNC_ELEMENTS: &str = "\
+    DELETE FROM sync_element WHERE element IN (SELECT number FROM {rows $1: number bigint} AS listed)";
 
 const RESULTS: &str = concat!(
     "DELETE FROM entity_result WHERE (execution, phase, level, entity_id) IN ( \
@@ -68,6 +71,7 @@ pub(crate) async fn expire<D: SqlDatabase>(
     let elements = elements.iter().map(|row| row.number("element.number", 0));
     let elements = elements.collect::<Result<BTreeSet<u64>, _>>()?;
     journal::delete(&*transaction, &elements).await?;
+    execute(&*transaction, SYNC_ELEMENTS, vec![numbers(&elements)]).await?;
     let results = execute(&*transaction, RESULTS, bounded()).await?;
     let targets = execute(&*transaction, TARGETS, bounded()).await?;
     let executions = execute(&*transaction, EXECUTIONS, vec![before.into()]).await?;
@@ -84,4 +88,13 @@ pub(crate) async fn expire<D: SqlDatabase>(
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[ELEMENTS, RESULTS, TARGETS, EXECUTIONS, CANCELLED, FACTS, CHECKS];
+pub(super) const STATEMENTS: &[&str] = &[
+    ELEMENTS,
+    SYNC_ELEMENTS,
+    RESULTS,
+    TARGETS,
+    EXECUTIONS,
+    CANCELLED,
+    FACTS,
+    CHECKS,
+];

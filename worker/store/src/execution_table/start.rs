@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use lockstep_protocol::SyncTarget;
 use lockstep_protocol::commands::ExecuteOn;
 use uuid::Uuid;
 
 use super::{READ, WRITE, execution, lift, milliseconds, numbers};
-use crate::sql::{SqlSession, Value};
-use crate::{CapScope, ElementLevels, ElementSource, NewExecution, StartedExecution, StoreError};
+use crate::sql::{SqlSession, Value, rows};
+use crate::{
+    CapScope, DEFAULT_GROUP, ElementLevels, ElementSource, NewExecution, StartedExecution, StoreError,
+    SyncBound, SyncDevices, SyncSource, sync_table,
+};
 
 /// The id of the fleet as an entity.
 const FLEET: u64 = 0;
@@ -77,6 +81,9 @@ pub(super) async fn start(
         }
     }
     lifting.write_targets().await?;
+    if let ElementSource::Sync(sync) = source {
+        sync_table::bind(session, number, sync.bound).await?;
+    }
     let runs_on_clients = [levels.devices.is_some(), levels.groups.is_some() && own_groups];
     if runs_on_clients != [false, false] {
         counts.skipped = lifting.skip_clients(runs_on_clients).await?;
@@ -140,6 +147,7 @@ impl Lifting<'_> {
             ElementSource::Global | ElementSource::All => Value::Null,
             ElementSource::Of { ids, .. } => numbers(ids),
             ElementSource::FailedOf(failed) => (*failed).into(),
+            ElementSource::Sync(sync) => sync_targets(sync),
         }
     }
 
@@ -178,6 +186,27 @@ impl Lifting<'_> {
         self.session
             .execute_each(WRITE, statement, vec![parameters])
             .await
+    }
+}
+
+/// What `devices_of_sync!` finds the devices by.
+fn sync_targets(sync: &SyncSource) -> Value {
+    match (&sync.devices, sync.bound) {
+        (SyncDevices::Target { target, synchronized }, _) => {
+            let (name, by_name) = match target {
+                SyncTarget::All => (None, false),
+                SyncTarget::Hostname(hostname) => (Some(hostname.as_str()), true),
+                SyncTarget::DeviceType(device_type) => (Some(device_type.as_str()), false),
+                SyncTarget::Group(group) => {
+                    (Some(group.as_str()).filter(|name| *name != DEFAULT_GROUP), false)
+                }
+            };
+            rows([vec![name.into(), (*synchronized || by_name).into()]])
+        }
+        (SyncDevices::FailedOf(number), _) => (*number).into(),
+        (SyncDevices::Bound, SyncBound::Plan(number) | SyncBound::PreviousOf(number)) => number.into(),
+        // No row is bound to accepted commits only.
+        (SyncDevices::Bound, SyncBound::Accepted) => Value::Null,
     }
 }
 

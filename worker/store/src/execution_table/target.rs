@@ -42,7 +42,7 @@ macro_rules! of_targets {
             ExecuteOn::Global => match $source {
                 ElementSource::Global | ElementSource::All => Some($fleet!("SELECT 1 AS id WHERE CAST($2 AS text) IS NULL")),
                 ElementSource::Of { .. } => Some($fleet!(given!())),
-                ElementSource::FailedOf(_) => None,
+                ElementSource::FailedOf(_) | ElementSource::Sync(_) => None,
             },
             ExecuteOn::Group => from_source!($source, $groups,
                 all: all!("device_group"),
@@ -136,7 +136,7 @@ macro_rules! from_source {
                 ExecuteOn::Client => Some($statement!($client)),
                 ExecuteOn::Global => None,
             },
-            ElementSource::Global | ElementSource::FailedOf(_) => None,
+            ElementSource::Global | ElementSource::FailedOf(_) | ElementSource::Sync(_) => None,
         }
     };
 }
@@ -263,7 +263,45 @@ macro_rules! failed_groups {
     };
 }
 
+/// The MANAGED devices of the target of a sync; `$2` is one row with the name of the target and whether synchronized devices are among
+/// them. The same rule as `lockstep_intent::fleet::selects`.
+macro_rules! sync_target {
+    ($is_of_target:literal) => {
+        concat!(
+            "SELECT device.id FROM {rows $2: name text, synchronized boolean} AS given JOIN device ON ",
+            $is_of_target,
+            " WHERE device.state = 'MANAGED' AND (given.synchronized OR device.synced_generation <> device.desired_generation)"
+        )
+    };
+}
+
+/// The devices of the sync `$2` whose elements failed.
+macro_rules! failed_of_sync {
+    () => {
+        concat!(
+            "SELECT element.entity_id AS id FROM element WHERE element.execution = $2 AND ",
+            failed!()
+        )
+    };
+}
+
+/// The devices that the plan `$2` would change.
+macro_rules! planned_devices {
+    () => {
+        "SELECT planned.device_id AS id FROM sync_element AS planned JOIN element AS looked ON looked.number = planned.element \
+         WHERE planned.execution = $2 AND looked.outcome = 'done' AND planned.hash IS NOT NULL AND planned.masked <> ''"
+    };
+}
+
+/// The devices that the sync `$2` pushed to.
+macro_rules! pushed_devices {
+    () => {
+        "SELECT pushed.device_id AS id FROM sync_element AS pushed WHERE pushed.execution = $2 AND pushed.previous IS NOT NULL"
+    };
+}
+
 pub(super) use {
     all, both, failed, failed_clients, failed_connections, failed_devices, failed_entities, failed_groups,
-    failed_interfaces, failed_results, fleet_failed, from_source, given, of_targets, related,
+    failed_interfaces, failed_of_sync, failed_results, fleet_failed, from_source, given, of_targets,
+    planned_devices, pushed_devices, related, sync_target,
 };

@@ -12,13 +12,14 @@ use crate::StoreError;
 use crate::error_class::ErrorClass;
 
 /// Unique constraints that only another transaction can have violated: `begin` reads their keys, or was told that there are none.
-const RACES: [&str; 6] = [
+const RACES: [&str; 7] = [
     "inbox_identity",
     "device_hostname",
     "device_hostname_folded",
     "device_mac",
     "device_serial",
     "execution_id",
+    "management_domain_pkey",
 ];
 
 fn class_of_state(state: &SqlState, constraint: Option<&str>) -> ErrorClass {

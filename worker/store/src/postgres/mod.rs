@@ -38,6 +38,7 @@ mod session;
 mod set_up;
 mod sql;
 mod stats;
+mod sync;
 mod write;
 
 use std::fmt;

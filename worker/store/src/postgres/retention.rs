@@ -121,7 +121,8 @@ impl Retention for PostgresStore {
                 Records::Executions
                 | Records::FormerHostnames
                 | Records::RemovedLinks
-                | Records::DeviceHistory => unreachable!("deleted above"),
+                | Records::DeviceHistory
+                | Records::SyncTexts => unreachable!("deleted above"),
             }
         };
         let expired = session.answer(OPERATION, expire).await?;

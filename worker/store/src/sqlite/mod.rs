@@ -20,6 +20,7 @@ mod repository;
 mod retention;
 pub(crate) mod sql;
 mod stats;
+mod sync;
 mod transaction;
 
 use std::path::PathBuf;

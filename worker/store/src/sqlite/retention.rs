@@ -68,7 +68,8 @@ impl Retention for SqliteStore {
             Records::Executions
             | Records::FormerHostnames
             | Records::RemovedLinks
-            | Records::DeviceHistory => unreachable!("deleted above"),
+            | Records::DeviceHistory
+            | Records::SyncTexts => unreachable!("deleted above"),
         })
         .await
     }

@@ -17,8 +17,8 @@ use lockstep_testbed::{Database, FaultProxy, Mode, wait};
 use tokio_postgres::Client;
 
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, absorb, create, create_all, devices, hostname, key, keys,
-    leases, message, repositories, row, unsynchronize, work,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, absorb, create, create_all, devices, hostname,
+    key, keys, leases, message, repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -95,6 +95,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (9, UNDO_SYNC),
             (8, UNDO_RULES),
             (
                 7,

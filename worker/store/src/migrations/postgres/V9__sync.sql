@@ -14,6 +14,9 @@ ALTER TABLE repository ADD COLUMN asked_at timestamptz;
 -- The addresses of both ends of a link, each with the length of its prefix.
 ALTER TABLE linknet ADD COLUMN one_address text;
 ALTER TABLE linknet ADD COLUMN other_address text;
+-- The version of the message that set them. One that says no addresses leaves both.
+ALTER TABLE linknet ADD COLUMN addressed_time text;
+ALTER TABLE linknet ADD COLUMN addressed_id text;
 
 -- Management domains by the numbers of their owner. A removed one stays for a while, so that an older message does not add it again.
 CREATE TABLE management_domain (
@@ -60,6 +63,8 @@ CREATE TABLE sync_element (
 );
 
 CREATE INDEX sync_element_execution ON sync_element (execution, element);
+-- Where texts are to be removed.
+CREATE INDEX sync_element_texts ON sync_element (element) WHERE diff IS NOT NULL OR rendered IS NOT NULL OR previous IS NOT NULL;
 
 -- What a run is about to do on a device, from before its commit until its end.
 CREATE TABLE sync_intent (

@@ -40,6 +40,7 @@ pub(crate) mod retention;
 pub(crate) mod run_cycle;
 pub(crate) mod selector;
 pub(crate) mod stats;
+pub(crate) mod syncs;
 pub(crate) mod tasks;
 pub(crate) mod texts;
 pub(crate) mod unchanged;
@@ -58,7 +59,7 @@ use lockstep_protocol::{
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
     Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, Repositories, Retention, RunCycle,
-    Schema, Stats, StoreError, Tasks, UnitOfWork,
+    Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -366,6 +367,15 @@ macro_rules! contract {
                 results_of_entities_are_replaced_and_read_in_pages,
                 the_journal_is_written_by_whoever_runs_the_element,
             }
+            syncs {
+                elements_are_bound_to_what_was_accepted,
+                each_device_is_an_element_of_its_own,
+                a_plan_is_applied_to_the_devices_that_it_would_change,
+                only_who_runs_an_element_writes_about_it,
+                a_run_sees_causes_by_type,
+                the_key_of_hashes_is_made_once,
+                texts_go_before_their_executions,
+            }
             texts {
                 texts_come_back_as_they_were,
                 a_message_with_nul_can_be_remembered,
@@ -403,6 +413,8 @@ pub(crate) trait Store:
     + Tasks
     + Executions
     + RunCycle
+    + SyncRuns
+    + SyncPlans
 {
 }
 
@@ -420,7 +432,9 @@ impl<
         + Stats
         + Tasks
         + Executions
-        + RunCycle,
+        + RunCycle
+        + SyncRuns
+        + SyncPlans,
 > Store for S
 {
 }
@@ -472,6 +486,25 @@ pub(crate) const UNDO_EXECUTIONS: &[&str] = &[
     "DROP TABLE cap_scope",
     "DROP TABLE element",
     "DROP TABLE fact",
+];
+
+/// What undoes version 9 of the schema, on both databases.
+pub(crate) const UNDO_SYNC: &[&str] = &[
+    "DROP TABLE sync_key",
+    "DROP TABLE sync_intent",
+    "DROP TABLE sync_element",
+    "DROP TABLE management_domain",
+    "DROP INDEX element_parked",
+    "ALTER TABLE element DROP COLUMN resume_at",
+    "ALTER TABLE element DROP COLUMN expires_at",
+    "ALTER TABLE linknet DROP COLUMN one_address",
+    "ALTER TABLE linknet DROP COLUMN other_address",
+    "ALTER TABLE linknet DROP COLUMN addressed_time",
+    "ALTER TABLE linknet DROP COLUMN addressed_id",
+    "ALTER TABLE device DROP COLUMN configuration_hash",
+    "ALTER TABLE device DROP COLUMN checked_at",
+    "ALTER TABLE device DROP COLUMN data",
+    "UPDATE schema_compatibility SET oldest = 8",
 ];
 
 /// What undoes the tables of version 6 of the schema, on both databases.
