@@ -35,6 +35,10 @@ pub(crate) fn difference(text: &str, pager: Option<&str>) {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what the terminal wants is no setting of Lockstep"
+)]
 fn has_colours() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");

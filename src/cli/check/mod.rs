@@ -33,6 +33,7 @@ pub(super) struct Check {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::enum_variant_names, reason = "the names of the subcommands")]
 enum What {
     SyncAge(SyncAge),
     UnmanagedAge(UnmanagedAge),

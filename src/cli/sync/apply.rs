@@ -30,6 +30,10 @@ const NAMED: usize = 10;
   lockstep sync apply 1 --yes --canary 2 --wave 20 --max-failed 5 --note CHG-1234
   lockstep sync apply --host sw1 --yes --wait
   lockstep sync apply --group DEFAULT --force --yes --wait --json")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub(super) struct Apply {
     /// Number or id of the plan: an execution of `lockstep sync plan`
     #[arg(value_name = "PLAN", conflicts_with_all = ["all", "host", "device_type", "group", "resync", "force"])]

@@ -281,7 +281,7 @@ pub(super) mod tests {
     pub(in super::super) fn device(
         hostname: &str,
         state: &str,
-        outcome: Value,
+        outcome: &Value,
         score: Option<f64>,
     ) -> SyncDeviceView {
         let json = json!({
@@ -307,9 +307,9 @@ pub(super) mod tests {
     #[test]
     fn the_summary_has_what_a_change_ticket_asks_for() {
         let devices = vec![
-            device("sw1", "SUCCESSFUL", json!("done"), Some(3.4)),
-            device("sw2", "SUCCESSFUL", json!("done"), Some(0.0)),
-            device("sw3", "FAILED", json!("failed"), None),
+            device("sw1", "SUCCESSFUL", &json!("done"), Some(3.4)),
+            device("sw2", "SUCCESSFUL", &json!("done"), Some(0.0)),
+            device("sw3", "FAILED", &json!("failed"), None),
         ];
         let report = Report {
             execution: execution(true),
@@ -336,8 +336,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_score_of_a_run_is_that_of_its_largest_change() {
-        let done = |score| device("sw", "SUCCESSFUL", json!("done"), Some(score));
-        let failed = || device("sw", "FAILED", json!("failed"), None);
+        let done = |score| device("sw", "SUCCESSFUL", &json!("done"), Some(score));
+        let failed = || device("sw", "FAILED", &json!("failed"), None);
         for (devices, expected) in [
             (vec![], 0),
             (vec![done(0.0)], 1),

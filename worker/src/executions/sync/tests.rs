@@ -23,36 +23,110 @@ fn a_request_says_exactly_what_it_is_about() {
     // what is requested, whether plans are required; the code and the place of the rejection
     let table = [
         (json!({"targets": "all"}), true, None),
-        (json!({"targets": host, "resync": true, "force": true}), true, None),
+        (
+            json!({"targets": host, "resync": true, "force": true}),
+            true,
+            None,
+        ),
         (json!({"targets": "all", "dry_run": false}), false, None),
-        (json!({"targets": "all", "dry_run": false}), true, Some((Code::PlanRequired, "$.data.dry_run"))),
+        (
+            json!({"targets": "all", "dry_run": false}),
+            true,
+            Some((Code::PlanRequired, "$.data.dry_run")),
+        ),
         (json!({"plan": ID, "dry_run": false}), true, None),
         (json!({"rollback": ID}), true, None),
         (json!({"rollback": ID, "force": true}), true, None),
         (json!({}), false, Some((Code::InvalidData, "$.data"))),
-        (json!({"targets": "all", "plan": ID, "dry_run": false}), false, Some((Code::InvalidData, "$.data"))),
-        (json!({"rollback": ID, "plan": ID}), false, Some((Code::InvalidData, "$.data"))),
-        (json!({"plan": ID}), false, Some((Code::InvalidData, "$.data.dry_run"))),
-        (json!({"plan": ID, "dry_run": false, "force": true}), false, Some((Code::InvalidData, "$.data.force"))),
-        (json!({"plan": ID, "dry_run": false, "resync": true}), false, Some((Code::InvalidData, "$.data.resync"))),
-        (json!({"rollback": ID, "dry_run": false}), false, Some((Code::InvalidData, "$.data.dry_run"))),
-        (json!({"plan": ID, "dry_run": false, "action": "render"}), false, Some((Code::InvalidData, "$.data.action"))),
+        (
+            json!({"targets": "all", "plan": ID, "dry_run": false}),
+            false,
+            Some((Code::InvalidData, "$.data")),
+        ),
+        (
+            json!({"rollback": ID, "plan": ID}),
+            false,
+            Some((Code::InvalidData, "$.data")),
+        ),
+        (
+            json!({"plan": ID}),
+            false,
+            Some((Code::InvalidData, "$.data.dry_run")),
+        ),
+        (
+            json!({"plan": ID, "dry_run": false, "force": true}),
+            false,
+            Some((Code::InvalidData, "$.data.force")),
+        ),
+        (
+            json!({"plan": ID, "dry_run": false, "resync": true}),
+            false,
+            Some((Code::InvalidData, "$.data.resync")),
+        ),
+        (
+            json!({"rollback": ID, "dry_run": false}),
+            false,
+            Some((Code::InvalidData, "$.data.dry_run")),
+        ),
+        (
+            json!({"plan": ID, "dry_run": false, "action": "render"}),
+            false,
+            Some((Code::InvalidData, "$.data.action")),
+        ),
         (json!({"targets": "all", "action": "drift"}), true, None),
-        (json!({"targets": "all", "action": "drift", "dry_run": false}), true, None),
-        (json!({"targets": host, "action": "accept-drift", "dry_run": false}), true, None),
-        (json!({"targets": "all", "action": "accept-drift"}), false, Some((Code::InvalidData, "$.data.targets"))),
-        (json!({"targets": "all", "action": "list-sessions"}), false, Some((Code::InvalidData, "$.data.targets"))),
+        (
+            json!({"targets": "all", "action": "drift", "dry_run": false}),
+            true,
+            None,
+        ),
+        (
+            json!({"targets": host, "action": "accept-drift", "dry_run": false}),
+            true,
+            None,
+        ),
+        (
+            json!({"targets": "all", "action": "accept-drift"}),
+            false,
+            Some((Code::InvalidData, "$.data.targets")),
+        ),
+        (
+            json!({"targets": "all", "action": "list-sessions"}),
+            false,
+            Some((Code::InvalidData, "$.data.targets")),
+        ),
         (json!({"targets": host, "action": "list-sessions"}), true, None),
-        (json!({"targets": host, "action": "abort-session", "session": "s", "dry_run": false}), true, None),
-        (json!({"targets": host, "action": "abort-session"}), false, Some((Code::InvalidData, "$.data.session"))),
-        (json!({"targets": host, "session": "s"}), false, Some((Code::InvalidData, "$.data.session"))),
-        (json!({"targets": host, "action": "render", "commit": "a".repeat(40)}), true, None),
-        (json!({"targets": host, "commit": "a".repeat(40)}), false, Some((Code::InvalidData, "$.data.commit"))),
+        (
+            json!({"targets": host, "action": "abort-session", "session": "s", "dry_run": false}),
+            true,
+            None,
+        ),
+        (
+            json!({"targets": host, "action": "abort-session"}),
+            false,
+            Some((Code::InvalidData, "$.data.session")),
+        ),
+        (
+            json!({"targets": host, "session": "s"}),
+            false,
+            Some((Code::InvalidData, "$.data.session")),
+        ),
+        (
+            json!({"targets": host, "action": "render", "commit": "a".repeat(40)}),
+            true,
+            None,
+        ),
+        (
+            json!({"targets": host, "commit": "a".repeat(40)}),
+            false,
+            Some((Code::InvalidData, "$.data.commit")),
+        ),
     ];
     for (data, is_required, expected) in table {
         let options = if is_required { required } else { free };
         let rejected = check(&request(data.clone()), options).err();
-        let found = rejected.as_ref().map(|rejection| (rejection.code, rejection.place.as_str()));
+        let found = rejected
+            .as_ref()
+            .map(|rejection| (rejection.code, rejection.place.as_str()));
         assert_eq!(found, expected, "{data}");
     }
 }
@@ -88,15 +162,28 @@ fn only_a_young_ended_dry_run_of_a_sync_is_a_plan() {
     let hour = |hours: u64| Timestamp::UNIX_EPOCH + Duration::from_hours(hours);
     let table = [
         (ended(PROVIDER, synchronize(), true), hour(24), ""),
-        (ended(PROVIDER, synchronize(), true), hour(25), "plans expire after 24 h"),
+        (
+            ended(PROVIDER, synchronize(), true),
+            hour(25),
+            "plans expire after 24 h",
+        ),
         (ended(PROVIDER, synchronize(), false), hour(1), "is no plan"),
-        (ended(PROVIDER, json!({"action": "drift"}), true), hour(1), "is no plan"),
+        (
+            ended(PROVIDER, json!({"action": "drift"}), true),
+            hour(1),
+            "is no plan",
+        ),
         (ended("ping", synchronize(), true), hour(1), "is no plan"),
         (running, hour(1), "has not ended"),
     ];
     for (row, now, expected) in table {
-        let reason = check_plan(&row, now, SyncOptions::default()).err().unwrap_or_default();
-        assert!(reason.contains(expected) && reason.is_empty() == expected.is_empty(), "{reason}");
+        let reason = check_plan(&row, now, SyncOptions::default())
+            .err()
+            .unwrap_or_default();
+        assert!(
+            reason.contains(expected) && reason.is_empty() == expected.is_empty(),
+            "{reason}"
+        );
     }
 }
 
