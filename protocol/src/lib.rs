@@ -5,6 +5,7 @@ pub mod authority;
 pub mod bounds;
 pub mod cause;
 pub mod cause_detail;
+mod change_score;
 pub mod code;
 pub mod commands;
 mod counted;
@@ -38,6 +39,7 @@ mod type_pattern;
 
 pub use cause::Cause;
 pub use cause_detail::{CauseCommit, CauseDetail, CausePath, ConcernedDevice};
+pub use change_score::{device_change_score, total_change_score};
 pub use code::Code;
 pub use counted::counted;
 pub use dead_letter_state::DeadLetterState;

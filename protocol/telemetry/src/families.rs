@@ -52,6 +52,10 @@ families! {
         "CloudVision tasks that this worker settled in sweeps";
     CVP_ALERTS: Counter "lockstep_cvp_alerts_total" []
         "Devices that were no longer compliant after a task of theirs was cancelled in CloudVision";
+    SYNC_RUNS: Counter "lockstep_sync_runs_total" ["outcome"]
+        "Devices that this worker ran a sync on, by outcome; dry runs count, too";
+    SYNC_FAILURES: Counter "lockstep_sync_failures_total" ["stage"]
+        "Devices on which a sync failed, by the stage in which it did";
     BROKER_CONNECTED: Gauge "lockstep_broker_connected" []
         "1 if all connections of the process to the broker are open";
     BROKER_BLOCKED: Gauge "lockstep_broker_blocked" []

@@ -10,6 +10,7 @@ mod sample;
 mod scrape;
 mod span;
 pub mod store;
+pub mod sync;
 pub mod traces;
 pub mod work;
 

@@ -348,7 +348,8 @@ pub struct StepDone {
 /// A step failed: its entity, and all below it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepFailure {
-    /// How it failed: `FAILED`, `PARTIAL_FAILED`, `PRECHECK_FAILED` or `POSTCHECK_FAILED`.
+    /// How it failed: `FAILED`, `PARTIAL_FAILED`, `PRECHECK_FAILED` or `POSTCHECK_FAILED`; or `FILTERED`, if there was a reason to leave the
+    /// entity alone: it counts as skipped.
     pub state: ElementState,
     /// Why: a word for programs, such as `unreachable`.
     pub reason: &'static str,

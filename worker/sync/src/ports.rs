@@ -3,6 +3,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use lockstep_protocol::{Cause, CommitId, Hostname};
 use lockstep_store::{DeviceId, RunningElement, StoreError};
+use secrecy::SecretString;
 use thiserror::Error;
 
 /// Renders intended configurations.
@@ -18,6 +19,11 @@ pub trait Renderer: Debug + Send + Sync + 'static {
         settings: &CommitId,
         templates: &CommitId,
     ) -> Result<String, RenderFailure>;
+
+    /// The secret values that rendered configurations may contain. No difference shows them.
+    fn secrets(&self) -> Vec<SecretString> {
+        Vec::new()
+    }
 }
 
 /// A configuration cannot be rendered.
@@ -58,7 +64,9 @@ pub enum Conclusion {
         /// The SHA-256 of the running configuration, in hexadecimal digits.
         configuration_hash: String,
     },
-    /// It differs, as this cause says. The flag of a device that is unsynchronized already stays as it is.
+    /// It differs, as this cause says. The flag of a device that is unsynchronized already stays as it is. Otherwise the cause raises the
+    /// desired generation. If the one that the element is bound to was the desired one before, the element is bound to the raised one, in
+    /// the same transaction: the cause says that the device is behind, not that something newer is intended, and a plan still fits.
     Differs(Cause),
     /// An operator accepts the running configuration as the one that changes are measured against. The flag stays as it is.
     Accepted {

@@ -15,12 +15,12 @@ pub enum PhaseRole {
 }
 
 impl PhaseRole {
-    /// The state of an entity that failed in this state in such a phase.
+    /// The state of an entity that failed in this state in such a phase. A step of the task itself may say that its entity is skipped.
     pub(super) const fn failed(self, state: ElementState) -> ElementState {
         match (self, state.outcome()) {
             (Self::Pre, _) => ElementState::PrecheckFailed,
             (Self::Post, _) => ElementState::PostcheckFailed,
-            (Self::Main, Some(ElementOutcome::Failed)) => state,
+            (Self::Main, Some(ElementOutcome::Failed | ElementOutcome::Skipped)) => state,
             (Self::Main, _) => ElementState::Failed,
         }
     }

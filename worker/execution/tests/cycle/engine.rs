@@ -188,7 +188,8 @@ pub(crate) async fn execute(phases: &[Planned<'_>]) -> Ran {
                 (Some(_), _) => ended(0, 0, 0, 1),
                 (None, Some(ElementOutcome::Done)) => ended(1, 0, 0, 0),
                 (None, Some(ElementOutcome::Failed)) => ended(0, 1, 0, 0),
-                _ => panic!("{end}"),
+                (None, Some(ElementOutcome::Skipped)) => ended(0, 0, 1, 0),
+                (None, None) => panic!("{end}"),
             });
             if go_on.is_none() {
                 let name = units[at].tree.nodes()[0].entity.name.clone();

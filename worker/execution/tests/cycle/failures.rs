@@ -239,6 +239,20 @@ async fn parents_see_the_results_of_failed_children() {
 }
 
 #[tokio::test]
+async fn a_step_that_leaves_its_entity_alone_skips_it_and_fails_nothing() {
+    use ElementState::{Filtered, Successful};
+    let recorder =
+        Recorder::of(ProviderType::Execute, ExecuteOn::Device, &[10]).with(10, "spine", Behaviour::Skips);
+    let ran = execute(&[(&recorder, Main)]).await;
+    assert_eq!(ran.state(0, Level::Device, "spine"), Filtered);
+    let key = (Level::Device, "spine".to_owned());
+    assert_eq!(ran.results[0][&key].reason.as_deref(), Some("not-needed"));
+    assert_eq!(ran.ends["spine"], Filtered);
+    assert_eq!(ran.ends["controller"], Successful);
+    assert_eq!(ran.state, ExecutionState::Successful);
+}
+
+#[tokio::test]
 async fn an_entity_that_failed_its_pre_task_takes_no_further_part_and_the_others_go_on() {
     use ElementState::{Filtered, PartialFailed, PrecheckFailed, Successful};
     let pre = Recorder::of(ProviderType::Check, ExecuteOn::Device, &[10])

@@ -7,6 +7,7 @@ use lockstep_execution::{
     CycleResult, CycleStep, Entity, Provider, ProviderProperties, ProviderType, StepDone, StepFailure,
     StepResult, StepRun, Steps,
 };
+use lockstep_protocol::ElementState;
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ pub(crate) struct Call {
 #[derive(Clone, Debug)]
 pub(crate) enum Behaviour {
     Fails,
+    /// Leaves its entity alone.
+    Skips,
     Panics,
     /// Connects to the device first.
     Connects,
@@ -147,6 +150,10 @@ impl Recorder {
             None | Some(Behaviour::Connects) => Ok(done),
             Some(Behaviour::Returns(done)) => Ok(done.clone()),
             Some(Behaviour::Fails) => failure(),
+            Some(Behaviour::Skips) => Err(StepFailure {
+                state: ElementState::Filtered,
+                ..StepFailure::new("not-needed", "it was left alone")
+            }),
             Some(Behaviour::Panics) => panic!("oh"),
             Some(Behaviour::Cancels(token, succeeds)) => {
                 token.cancel();
