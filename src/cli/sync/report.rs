@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use lockstep_protocol::rest::{ExecutionView, SyncDeviceView};
-use lockstep_protocol::{CommitId, ElementOutcome, counted};
+use lockstep_protocol::{CommitId, ElementOutcome, counted, total_change_score};
 use serde::Serialize;
 
 use crate::cli::client::Client;
@@ -20,7 +20,7 @@ const SHOWN: usize = 3;
 pub(super) struct Report {
     pub(super) execution: ExecutionView,
     /// From 0 to 100, by the rules of CNaaS NMS.
-    pub(super) change_score: u32,
+    pub(super) change_score: u8,
     pub(super) devices: Vec<SyncDeviceView>,
 }
 
@@ -249,27 +249,15 @@ fn lines(diff: &str) -> String {
     format!("+{} -{}", count('+', "+++ "), count('-', "--- "))
 }
 
-/// The score of a whole run, as CNaaS NMS computes it: 100 if a device failed or has no score, else that of the device that changes most.
-fn change_score(devices: &[SyncDeviceView]) -> u32 {
-    let mut highest: f64 = 0.0;
-    for device in devices {
-        match (verdict(device), device.change_score) {
-            (Verdict::Failed, _) | (Verdict::Changed, None) => return 100,
-            (_, Some(score)) => highest = highest.max(score),
-            (_, None) => {}
-        }
-    }
-    if devices.is_empty() {
-        return 0;
-    }
-    // Rounded and within 1 to 100, so the cast loses nothing.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is within 1 to 100"
-    )]
-    let score = (highest + 0.5).floor().clamp(1.0, 100.0) as u32;
-    score
+/// The score of a whole run: devices that were skipped or have not ended do not count.
+fn change_score(devices: &[SyncDeviceView]) -> u8 {
+    let counted = devices.iter().filter_map(|device| match verdict(device) {
+        Verdict::Failed => Some(None),
+        Verdict::Changed => Some(device.change_score),
+        Verdict::Unchanged => Some(Some(device.change_score.unwrap_or(0.0))),
+        Verdict::Open | Verdict::Skipped => None,
+    });
+    total_change_score(counted)
 }
 
 #[cfg(test)]
