@@ -2,6 +2,7 @@
 
 mod executions;
 mod groups;
+mod sync;
 
 use std::fmt;
 use std::time::Duration;

@@ -44,6 +44,7 @@ pub(super) fn build(
         executions: store.executions.clone(),
         cycle: store.cycle.clone(),
         providers: Arc::new(KnownProviders::new(described())),
+        syncs: store.sync_plans.clone(),
         sync_rules: Arc::new(super::sync_rules::SiteSyncRules(config.devices.types.clone())),
         schema: store.schema.clone(),
         clock: Arc::new(SystemClock),

@@ -7,7 +7,7 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
     DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, Leases, Migrated, Repositories,
-    Retention, RunCycle, Schema, Stats, StoreError, Tasks, UnitOfWork,
+    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -28,6 +28,7 @@ pub(super) struct Store {
     pub(super) tasks: Arc<dyn Tasks>,
     pub(super) executions: Arc<dyn Executions>,
     pub(super) cycle: Arc<dyn RunCycle>,
+    pub(super) sync_plans: Arc<dyn SyncPlans>,
     pub(super) follow_ups: Arc<dyn FollowUps>,
     pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
@@ -92,6 +93,7 @@ impl Store {
             + Tasks
             + Executions
             + RunCycle
+            + SyncPlans
             + FollowUps
             + DeliveryAttempts
             + Leases
@@ -110,6 +112,7 @@ impl Store {
             tasks: store.clone(),
             executions: store.clone(),
             cycle: store.clone(),
+            sync_plans: store.clone(),
             follow_ups: store.clone(),
             delivery_attempts: store.clone(),
             leases: store.clone(),

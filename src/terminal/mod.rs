@@ -3,6 +3,7 @@
 //! command to a CI system, and user information of URLs is masked. Only [`data`] for other programs stays as it is where it does not go to
 //! a terminal. A closed pipe is not an error.
 
+mod difference;
 mod failure;
 mod log;
 mod pager;
@@ -18,6 +19,7 @@ use lockstep_protocol::mask_urls;
 use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
+pub(crate) use difference::difference;
 pub(crate) use failure::Failure;
 pub(crate) use log::LogWriter;
 pub(crate) use progress::{Bar, Board, Progress};

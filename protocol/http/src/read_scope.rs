@@ -20,12 +20,14 @@ pub enum ReadScope {
     Executions,
     /// What providers returned of an element, and the facts about devices: whatever the devices said.
     DeviceOutput,
+    /// Whole configurations of devices and differences between them, with their secrets.
+    Configurations,
 }
 
 /// The text is not a read scope.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} is not one of messages, devices, repositories, dead-letters, dead-letter-bodies, tasks, executions, device-output"
+    "{0:?} is not one of messages, devices, repositories, dead-letters, dead-letter-bodies, tasks, executions, device-output, configurations"
 )]
 pub struct ReadScopeError(String);
 
@@ -40,6 +42,7 @@ impl ReadScope {
         Self::Tasks,
         Self::Executions,
         Self::DeviceOutput,
+        Self::Configurations,
     ];
 
     /// The scope as it is written in the configuration.
@@ -53,6 +56,7 @@ impl ReadScope {
             Self::Tasks => "tasks",
             Self::Executions => "executions",
             Self::DeviceOutput => "device-output",
+            Self::Configurations => "configurations",
         }
     }
 }

@@ -15,13 +15,15 @@ pub enum AgeOf {
     Unsynchronized,
     /// How long `UNMANAGED` devices have been `UNMANAGED`.
     Unmanaged,
+    /// How long synchronized `MANAGED` devices have not been compared with their intended configuration: how old that verdict is.
+    Unchecked,
 }
 
 impl AgeOf {
     /// The state of the devices that are measured.
     pub fn state(self) -> DeviceState {
         match self {
-            Self::Unsynchronized => DeviceState::Managed,
+            Self::Unsynchronized | Self::Unchecked => DeviceState::Managed,
             Self::Unmanaged => DeviceState::Unmanaged,
         }
     }
@@ -31,6 +33,7 @@ impl AgeOf {
         match self {
             Self::Unsynchronized => "unsynchronized",
             Self::Unmanaged => "unmanaged",
+            Self::Unchecked => "unchecked",
         }
     }
 }
@@ -43,14 +46,14 @@ impl fmt::Display for AgeOf {
 
 /// The text names no age.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not one of unsynchronized, unmanaged")]
+#[error("{0:?} is not one of unsynchronized, unmanaged, unchecked")]
 pub struct AgeOfError(String);
 
 impl FromStr for AgeOf {
     type Err = AgeOfError;
 
     fn from_str(text: &str) -> Result<Self, AgeOfError> {
-        [Self::Unsynchronized, Self::Unmanaged]
+        [Self::Unsynchronized, Self::Unmanaged, Self::Unchecked]
             .into_iter()
             .find(|of| of.as_str() == text)
             .ok_or_else(|| AgeOfError(text.to_owned()))
@@ -67,7 +70,7 @@ pub struct FleetAges {
     pub matching: u64,
     /// Those of them in the state that is measured: `MANAGED` or `UNMANAGED`.
     pub in_state: u64,
-    /// Those of them that have an age: that are unsynchronized, or all that are `UNMANAGED`.
+    /// Those of them that have an age: that are unsynchronized, that are synchronized, or all that are `UNMANAGED`.
     pub aged: u64,
     /// Those of them whose age reaches `warning`, which includes those that reach `critical`.
     pub over_warning: u64,
@@ -91,7 +94,7 @@ pub struct AgedDevice {
     pub device_type: DeviceType,
     /// The lifecycle state, such as `MANAGED`.
     pub state: DeviceState,
-    /// Since when it is unsynchronized or in its state. A device that moved to its state before the store recorded when has the beginning
+    /// Since when it is unsynchronized, in its state, or not compared; since it came to its state if it never was. A device that moved to its state before the store recorded when has the beginning
     /// of the records. Null for a device of `longest_expired` that has no such age.
     pub since: Option<Timestamp>,
     /// How long that is, in seconds.

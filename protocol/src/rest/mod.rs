@@ -14,6 +14,7 @@ mod provider;
 mod repository;
 mod schedule;
 mod selection;
+mod sync;
 mod task;
 
 pub use age::{AgeOf, AgeOfError, AgedDevice, FleetAges};
@@ -33,4 +34,5 @@ pub use provider::{ProviderList, ProviderView, StepView};
 pub use repository::{RepositoryList, RepositoryView};
 pub use schedule::{SchedulePage, ScheduleView};
 pub use selection::{SelectionPage, SkippedDevice};
+pub use sync::{SyncConfigurationView, SyncDevicePage, SyncDeviceView};
 pub use task::{TaskPage, TaskProblem, TaskValidation, TaskView};

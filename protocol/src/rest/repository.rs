@@ -22,6 +22,9 @@ pub struct RepositoryView {
     pub seen: Option<CommitId>,
     /// When the last sync was.
     pub seen_at: Option<Timestamp>,
+    /// When a worker last asked the remote for its tip, and got an answer; null before the first time.
+    #[serde(default)]
+    pub asked_at: Option<Timestamp>,
     /// Why the tip was not accepted; null if it was.
     pub problem: Option<String>,
     /// Since when no tip was accepted; null if it was.

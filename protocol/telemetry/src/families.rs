@@ -88,12 +88,16 @@ families! {
         "How long the MANAGED device that has waited longest has been unsynchronized; 0 if all are synchronized";
     OLDEST_UNMANAGED_SECONDS: Gauge "lockstep_oldest_unmanaged_seconds" []
         "How long the UNMANAGED device that has been so for longest has been UNMANAGED; 0 if there is none";
+    OLDEST_CHECK_SECONDS: Gauge "lockstep_oldest_check_seconds" []
+        "How long the synchronized MANAGED device that was not compared for longest has not been compared; 0 if there is none";
     DEVICES_EXPIRED: Gauge "lockstep_devices_expired" []
         "Devices whose state should have ended: the time that an operator noted has passed";
     DEAD_LETTERS: Gauge "lockstep_dead_letters" []
         "Unsettled dead letters: neither requeued nor dropped";
     REPOSITORY_FAILING_SECONDS: Gauge "lockstep_repository_failing_seconds" ["repository"]
         "How long a repository cannot be fetched or its tip is invalid; 0 if it can and is not";
+    REPOSITORY_ASKED_SECONDS: Gauge "lockstep_repository_asked_seconds" ["repository"]
+        "How long ago a worker last asked the remote of a repository for its tip, and got an answer";
     HTTP_REQUESTS: Counter "lockstep_http_requests_total" ["server", "route", "status"]
         "HTTP requests, by route and status";
     HTTP_REQUEST_SECONDS: Histogram "lockstep_http_request_seconds" ["server", "route"]

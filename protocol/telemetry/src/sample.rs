@@ -10,8 +10,9 @@ use lockstep_protocol::{DeviceState, RepositoryName};
 use crate::families::{
     BROKER_BLOCKED, BROKER_CHANNELS, BROKER_CHANNELS_LIMIT, BROKER_CHANNELS_WAITING, BROKER_CONNECTED,
     DEAD_LETTERS, DEVICES, DEVICES_EXPIRED, DEVICES_UNSYNCHRONIZED, LANE_CONSUMERS, LANE_MESSAGES,
-    OLDEST_UNMANAGED_SECONDS, OLDEST_UNSYNCHRONIZED_SECONDS, REPLIES_BYPASSED, REPOSITORY_FAILING_SECONDS,
-    STORE_SESSIONS, STORE_SESSIONS_LIMIT, STORE_SESSIONS_WAITING, STORE_UP,
+    OLDEST_CHECK_SECONDS, OLDEST_UNMANAGED_SECONDS, OLDEST_UNSYNCHRONIZED_SECONDS, REPLIES_BYPASSED,
+    REPOSITORY_ASKED_SECONDS, REPOSITORY_FAILING_SECONDS, STORE_SESSIONS, STORE_SESSIONS_LIMIT,
+    STORE_SESSIONS_WAITING, STORE_UP,
 };
 
 /// Samples the current state of a process.
@@ -89,6 +90,8 @@ pub struct FleetSample {
     pub oldest: Option<Duration>,
     /// How long the UNMANAGED device that has been so for longest has been UNMANAGED; absent if there is none.
     pub oldest_unmanaged: Option<Duration>,
+    /// How long the synchronized MANAGED device that was not compared for longest has not been compared; absent if there is none.
+    pub oldest_check: Option<Duration>,
     /// How many devices are in a state that should have ended by the time that an operator noted.
     pub expired: u64,
     /// The number of unsettled dead letters.
@@ -104,6 +107,8 @@ pub struct RepositorySample {
     pub name: RepositoryName,
     /// How long it has failed; zero if it does not.
     pub failing: Duration,
+    /// How long ago its remote was last asked; absent if that is not known.
+    pub asked: Option<Duration>,
 }
 
 /// The devices in one state.
@@ -194,12 +199,19 @@ impl FleetSample {
             .set(oldest.as_secs_f64());
         let unmanaged = self.oldest_unmanaged.unwrap_or_default();
         OLDEST_UNMANAGED_SECONDS.gauge(none).set(unmanaged.as_secs_f64());
+        let check = self.oldest_check.unwrap_or_default();
+        OLDEST_CHECK_SECONDS.gauge(none).set(check.as_secs_f64());
         DEVICES_EXPIRED.gauge(none).set(exact(self.expired));
         DEAD_LETTERS.gauge(none).set(exact(self.dead_letters));
         for repository in &self.repositories {
             REPOSITORY_FAILING_SECONDS
                 .gauge([repository.name.to_string()])
                 .set(repository.failing.as_secs_f64());
+            if let Some(asked) = repository.asked {
+                REPOSITORY_ASKED_SECONDS
+                    .gauge([repository.name.to_string()])
+                    .set(asked.as_secs_f64());
+            }
         }
     }
 }
@@ -247,11 +259,13 @@ mod tests {
             }],
             oldest: Some(Duration::from_secs(90)),
             oldest_unmanaged: Some(Duration::from_hours(2)),
+            oldest_check: Some(Duration::from_hours(1)),
             expired: 4,
             dead_letters: 1,
             repositories: vec![RepositorySample {
                 name: "settings".to_owned().try_into().unwrap(),
                 failing: Duration::from_mins(10),
+                asked: Some(Duration::from_mins(1)),
             }],
         };
         let lanes = vec![LaneSample {
@@ -271,9 +285,11 @@ mod tests {
             "lockstep_devices{state=\"UNMANAGED\"} 0",
             "lockstep_oldest_unsynchronized_seconds 90",
             "lockstep_oldest_unmanaged_seconds 7200",
+            "lockstep_oldest_check_seconds 3600",
             "lockstep_devices_expired 4",
             "lockstep_dead_letters 1",
             "lockstep_repository_failing_seconds{repository=\"settings\"} 600",
+            "lockstep_repository_asked_seconds{repository=\"settings\"} 60",
             "lockstep_lane_messages{lane=\"events\"} 7",
             "lockstep_lane_consumers{lane=\"events\"} 0",
         ] {

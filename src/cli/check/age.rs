@@ -8,7 +8,7 @@ use lockstep_protocol::rest::{AgeOf, AgedDevice, FleetAges};
 use lockstep_protocol::{DeviceType, counted};
 
 use super::output_line::{Performance, Report, Status};
-use super::span;
+use super::{repositories, span};
 use crate::cli::client::Client;
 use crate::cli::{Global, UsageError};
 
@@ -45,6 +45,8 @@ pub(super) struct AgeCheck {
     pub(super) of: AgeOf,
     pub(super) warning: Duration,
     pub(super) critical: Duration,
+    /// How long the remotes of repositories may not have been asked. `None` if that is not checked.
+    pub(super) repositories: Option<Duration>,
     pub(super) filter: Filter,
 }
 
@@ -69,7 +71,12 @@ impl AgeCheck {
             let seconds = self.filter.timeout.as_secs_f64();
             bail!("the console did not answer within {seconds} s; raise --timeout, or check its /readyz");
         };
-        self.report(&ages?)
+        let ages = ages?;
+        let mut report = self.report(&ages)?;
+        if let Some(most) = self.repositories {
+            repositories::add(&mut report, &client.repositories().await?, ages.at, most);
+        }
+        Ok(report)
     }
 
     /// Pure.
@@ -103,6 +110,7 @@ impl AgeCheck {
                 "{} of {} MANAGED devices unsynchronized",
                 ages.aged, ages.in_state
             ),
+            AgeOf::Unchecked => format!("{} of {} MANAGED devices synchronized", ages.aged, ages.in_state),
             AgeOf::Unmanaged => format!(
                 "{} of {} UNMANAGED",
                 ages.in_state,
@@ -114,8 +122,13 @@ impl AgeCheck {
             (ages.over_warning, self.warning),
         ] {
             if count > 0 {
+                let what = if self.of == AgeOf::Unchecked {
+                    " not compared"
+                } else {
+                    ""
+                };
                 parts.push(format!(
-                    "{count} for {} or longer",
+                    "{count}{what} for {} or longer",
                     span::shown(threshold.as_secs())
                 ));
             }
@@ -161,7 +174,7 @@ impl AgeCheck {
             most: None,
         };
         let all = match self.of {
-            AgeOf::Unsynchronized => ages.in_state,
+            AgeOf::Unsynchronized | AgeOf::Unchecked => ages.in_state,
             AgeOf::Unmanaged => ages.matching,
         };
         let mut performance = vec![
@@ -201,6 +214,7 @@ impl AgeCheck {
         let mut parts = Vec::new();
         match (self.of, device.age_seconds.map(span::shown)) {
             (AgeOf::Unsynchronized, Some(age)) => parts.push(format!("unsynchronized for {age}")),
+            (AgeOf::Unchecked, Some(age)) => parts.push(format!("not compared for {age}")),
             (AgeOf::Unmanaged, Some(age)) => parts.push(format!("{} for {age}", device.state)),
             (_, None) => parts.push(device.state.to_string()),
         }
@@ -241,6 +255,7 @@ mod tests {
             of,
             warning: Duration::from_mins(30),
             critical: Duration::from_hours(1),
+            repositories: None,
             filter: Filter {
                 device_type: None,
                 group: None,

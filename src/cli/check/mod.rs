@@ -4,6 +4,7 @@
 
 mod age;
 mod output_line;
+mod repositories;
 mod span;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use output_line::{Report, Status};
 #[command(after_help = "Examples:
   lockstep check sync-age --warning 30m --critical 60m
   lockstep check unmanaged-age --warning 7d --critical 30d
+  lockstep check verdict-age --warning 7d --repositories 30m
 
 Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN: also for wrong usage, and if the console does
 not answer.")]
@@ -31,9 +33,11 @@ pub(super) struct Check {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::enum_variant_names, reason = "the names of the subcommands")]
 enum What {
     SyncAge(SyncAge),
     UnmanagedAge(UnmanagedAge),
+    VerdictAge(VerdictAge),
 }
 
 /// Check how long MANAGED devices have been unsynchronized
@@ -79,30 +83,65 @@ struct UnmanagedAge {
     filter: age::Filter,
 }
 
+/// Check how long synchronized devices were not compared, and repositories not asked for their tip
+///
+/// A device is synchronized because Lockstep compared it once. The clock of a device starts with that comparison, or when it came to its
+/// state if it was never compared; `lockstep sync plan --all --resync` compares all. A repository whose remote no worker asked for long
+/// is a warning: changes there would go unnoticed.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lockstep check verdict-age
+  lockstep check verdict-age --warning 3d --critical 2w --repositories 1h --group campus
+
+Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")]
+struct VerdictAge {
+    /// Age from which the verdict about a device is a warning, such as 7d
+    #[arg(long, value_name = "AGE", default_value = "7d", value_parser = span::parse)]
+    warning: std::time::Duration,
+    /// Age from which the verdict about a device is critical
+    #[arg(long, value_name = "AGE", default_value = "30d", value_parser = span::parse)]
+    critical: std::time::Duration,
+    /// Time without an answer of its remote from which a repository is a warning
+    #[arg(long, value_name = "AGE", default_value = "30m", value_parser = span::parse)]
+    repositories: std::time::Duration,
+    #[command(flatten)]
+    filter: age::Filter,
+}
+
 impl Check {
     /// Runs the check. Every error is the state UNKNOWN.
     pub(super) async fn run(self, global: &Global) -> ExitCode {
-        let (name, of, warning, critical, filter) = match self.what {
+        let (name, check) = match self.what {
             What::SyncAge(check) => (
                 "SYNC-AGE",
-                AgeOf::Unsynchronized,
-                check.warning,
-                check.critical,
-                check.filter,
+                age::AgeCheck {
+                    of: AgeOf::Unsynchronized,
+                    warning: check.warning,
+                    critical: check.critical,
+                    repositories: None,
+                    filter: check.filter,
+                },
             ),
             What::UnmanagedAge(check) => (
                 "UNMANAGED-AGE",
-                AgeOf::Unmanaged,
-                check.warning,
-                check.critical,
-                check.filter,
+                age::AgeCheck {
+                    of: AgeOf::Unmanaged,
+                    warning: check.warning,
+                    critical: check.critical,
+                    repositories: None,
+                    filter: check.filter,
+                },
             ),
-        };
-        let check = age::AgeCheck {
-            of,
-            warning,
-            critical,
-            filter,
+            What::VerdictAge(check) => (
+                "VERDICT-AGE",
+                age::AgeCheck {
+                    of: AgeOf::Unchecked,
+                    warning: check.warning,
+                    critical: check.critical,
+                    repositories: Some(check.repositories),
+                    filter: check.filter,
+                },
+            ),
         };
         let report = match check.run(global).await {
             Ok(report) => report,

@@ -1,6 +1,8 @@
 //! Commands for devices.
 
 mod checks;
+mod contact;
+mod drift;
 mod explain;
 mod facts;
 mod history;
@@ -9,6 +11,7 @@ pub(super) mod list;
 mod mark;
 mod remove;
 mod rename;
+mod sessions;
 mod set_state;
 mod show;
 mod until;
@@ -30,6 +33,8 @@ use super::Global;
   lockstep devices history sw1
   lockstep devices facts sw1
   lockstep devices checks sw1
+  lockstep devices drift sw1
+  lockstep devices sessions sw1
   lockstep devices set-state sw1 UNMANAGED --note 'new power supply'
   lockstep devices mark sw1 --unsynchronized --note 'changed by hand'
   lockstep devices rename sw1 sw-b12-1
@@ -48,6 +53,8 @@ enum What {
     History(history::History),
     Facts(facts::Facts),
     Checks(checks::Checks),
+    Drift(drift::Drift),
+    Sessions(sessions::Sessions),
     SetState(set_state::SetState),
     Mark(mark::Mark),
     Rename(rename::Rename),
@@ -64,6 +71,8 @@ impl Devices {
             What::History(command) => command.run(global).await,
             What::Facts(command) => command.run(global).await,
             What::Checks(command) => command.run(global).await,
+            What::Drift(command) => command.run(global).await,
+            What::Sessions(command) => command.run(global).await,
             What::SetState(command) => command.run(global).await,
             What::Mark(command) => command.run(global).await,
             What::Rename(command) => command.run(global).await,

@@ -15,9 +15,13 @@ use crate::roles;
 const FLAGS: &str = "sync flags";
 const STATES: &str = "states";
 const TYPES: &str = "device types";
+const VERDICTS: &str = "verdicts";
 
 /// The age of a flag from which on the alarm fires: that of `docker/prometheus/alerts.yml` and of `lockstep check sync-age`.
 const ALARM: Duration = Duration::from_hours(1);
+
+/// The age of a comparison from which on the alarm fires: that of `docker/prometheus/alerts.yml` and of `lockstep check verdict-age`.
+const FROZEN: Duration = Duration::from_hours(7 * 24);
 
 /// How many devices are named.
 const NAMED: u32 = 10;
@@ -27,18 +31,24 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
     let Ok(fleet) = roles::seen_fleet(config) else {
         return unknown("the store cannot be opened", findings);
     };
-    let query = AgeQuery {
-        of: AgeOf::Unsynchronized,
+    let query = |of, age| AgeQuery {
+        of,
         device_type: None,
         group: None,
-        warning: ALARM,
-        critical: ALARM,
+        warning: age,
+        critical: age,
         limit: NAMED,
     };
-    let found: Result<_, StoreError> = tokio::try_join!(fleet.ages(&query), fleet.type_counts());
+    let (old, frozen) = (
+        query(AgeOf::Unsynchronized, ALARM),
+        query(AgeOf::Unchecked, FROZEN),
+    );
+    let found: Result<_, StoreError> =
+        tokio::try_join!(fleet.ages(&old), fleet.ages(&frozen), fleet.type_counts());
     match found {
-        Ok((ages, types)) => {
+        Ok((ages, unchecked, types)) => {
             flags(&ages, findings);
+            verdicts(&unchecked, findings);
             states(&ages, findings);
             declared(&config.devices.types, &types, findings);
         }
@@ -47,7 +57,7 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
 }
 
 fn unknown(reason: &str, findings: &mut Findings) {
-    for check in [FLAGS, STATES, TYPES] {
+    for check in [FLAGS, VERDICTS, STATES, TYPES] {
         findings.unknown(check, reason, "make the check of the store succeed first");
     }
 }
@@ -73,6 +83,31 @@ fn flags(ages: &Ages, findings: &mut Findings) {
             names(old, ages.over_critical)
         ),
         "`lockstep check sync-age` shows the causes; synchronize the devices, or move them to UNMANAGED with a note",
+    );
+}
+
+fn verdicts(ages: &Ages, findings: &mut Findings) {
+    let synchronized = counted(ages.aged, "synchronized MANAGED device");
+    if ages.over_critical == 0 {
+        return findings.ok(
+            VERDICTS,
+            format!("{synchronized}, each compared or changed within 7 days"),
+        );
+    }
+    let is_old = |aged: &&AgedDevice| {
+        let age = aged
+            .since
+            .map(|since| ages.at.duration_since(since).unsigned_abs());
+        age.is_some_and(|age| age >= FROZEN)
+    };
+    findings.warning(
+        VERDICTS,
+        format!(
+            "{} of {synchronized} not compared for 7 days or longer: {}",
+            ages.over_critical,
+            names(ages.oldest.iter().filter(is_old), ages.over_critical)
+        ),
+        "`lockstep sync plan --all --resync` compares all and changes none; `lockstep check verdict-age` is the alarm",
     );
 }
 
@@ -185,6 +220,20 @@ mod tests {
             let lines = findings.lines();
             assert!(lines.iter().any(|line| line.ends_with(said)), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_verdict_of_long_ago_is_a_warning() {
+        let mut findings = Findings::default();
+        verdicts(&ages(0, 0), &mut findings);
+        assert_eq!(findings.worst(), State::Ok);
+        let mut old = ages(1, 0);
+        old.oldest[0].since = Some("2026-01-20T00:00:00Z".parse().unwrap());
+        verdicts(&old, &mut findings);
+        assert_eq!(findings.worst(), State::Warning);
+        let lines = findings.lines().join("\n");
+        let expected = "1 of 2 synchronized MANAGED devices not compared for 7 days or longer: old";
+        assert!(lines.contains(expected), "{lines}");
     }
 
     #[test]

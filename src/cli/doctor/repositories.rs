@@ -1,5 +1,6 @@
 //! Checks the repositories: reachable, with their branch, and refreshed to their tip.
 
+use lockstep_clock::{Clock, SystemClock};
 use lockstep_store::RepositoryRow;
 use lockstep_worker::repositories::Source;
 
@@ -120,8 +121,25 @@ async fn one(source: &Source, known: Known, findings: &mut Findings) {
     }
 }
 
+/// How long the remote of a repository may not have been asked by a worker: as `lockstep check verdict-age`.
+const UNASKED_SECONDS: i64 = 30 * 60;
+
+/// Warns if no worker asked the remote for long.
+fn asked(row: &RepositoryRow, findings: &mut Findings) {
+    let Some(asked_at) = row.asked_at else { return };
+    let age = SystemClock.now().duration_since(asked_at).as_secs();
+    if age >= UNASKED_SECONDS {
+        findings.warning(
+            CHECK,
+            format!("{}: no worker asked its remote since {asked_at:.0}", row.name),
+            "start a worker with the lane repositories, and look at its log; changes go unnoticed meanwhile",
+        );
+    }
+}
+
 fn seen(row: &RepositoryRow, tip: &str, findings: &mut Findings) {
     let name = &row.name;
+    asked(row, findings);
     if let Some(problem) = &row.problem {
         return findings.failed(
             CHECK,

@@ -6,8 +6,8 @@ mod list;
 mod relaunch;
 mod results;
 mod show;
-mod view;
-mod watch;
+pub(super) mod view;
+pub(super) mod watch;
 
 use std::process::ExitCode;
 

@@ -212,6 +212,7 @@ fn limits(execution: &ExecutionView) -> Option<String> {
     let parts = [
         limits.at_once.map(|most| format!("{most} at once")),
         limits.canary.map(|first| format!("canary of {first}")),
+        limits.wave.map(|wave| format!("waves of {wave}")),
         limits
             .max_failed_percent
             .map(|percent| format!("at most {percent} % failed")),

@@ -43,18 +43,47 @@ impl Watch {
     }
 }
 
-/// Shows an execution until it ends, or until Ctrl-C. Goes on while the console is unavailable.
+/// Shows an execution until it ends, or until Ctrl-C, and what came of it.
 ///
 /// # Errors
 /// If the console rejects a request.
-pub(super) async fn watch(
+pub(super) async fn watch(client: &Client, execution: ExecutionView, json: bool) -> anyhow::Result<ExitCode> {
+    let Some(execution) = until_end(client, execution, json).await? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    if !json {
+        report(client, &execution).await;
+    }
+    Ok(if execution.state == ExecutionState::Successful {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Shows an execution until it ends, and returns it then; `None` at Ctrl-C. Goes on while the console is unavailable.
+///
+/// # Errors
+/// If the console rejects a request.
+pub(in crate::cli) async fn until_end(
+    client: &Client,
+    execution: ExecutionView,
+    json: bool,
+) -> anyhow::Result<Option<ExecutionView>> {
+    until_end_on(client, execution, Screen::new(json)).await
+}
+
+/// As [`until_end`], on this screen.
+///
+/// # Errors
+/// If the console rejects a request.
+pub(in crate::cli) async fn until_end_on(
     client: &Client,
     mut execution: ExecutionView,
-    json: bool,
-) -> anyhow::Result<ExitCode> {
+    mut screen: Screen,
+) -> anyhow::Result<Option<ExecutionView>> {
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     let number = execution.number.to_string();
-    let mut screen = Screen::new(json);
     let mut is_away = false;
     loop {
         screen.show(client, &execution).await;
@@ -66,7 +95,7 @@ pub(super) async fn watch(
                 screen.note(&format!(
                     "execution {number} goes on; to end it, too: lockstep executions cancel {number}"
                 ));
-                return Ok(ExitCode::FAILURE);
+                return Ok(None);
             }
             () = tokio::time::sleep(EVERY) => {}
         }
@@ -84,19 +113,13 @@ pub(super) async fn watch(
             Err(error) => return Err(error),
         }
     }
-    drop(screen);
-    if !json {
-        report(client, &execution).await;
-    }
-    Ok(if execution.state == ExecutionState::Successful {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(Some(execution))
 }
 
 /// How a watched execution is shown.
-enum Screen {
+pub(in crate::cli) enum Screen {
+    /// Not at all.
+    Nothing,
     /// An object for each change.
     Json(Option<Box<ExecutionView>>),
     /// A line for each change.
@@ -115,6 +138,7 @@ impl Screen {
 
     async fn show(&mut self, client: &Client, execution: &ExecutionView) {
         match self {
+            Self::Nothing => {}
             Self::Json(before) => {
                 if before.as_deref() != Some(execution) {
                     output::json_line(execution);
@@ -153,7 +177,7 @@ impl Screen {
     fn note(&self, text: &str) {
         match self {
             Self::Board(board) => board.note(text),
-            Self::Json(_) | Self::Lines(_) => output::note(text),
+            Self::Nothing | Self::Json(_) | Self::Lines(_) => output::note(text),
         }
     }
 }

@@ -1,6 +1,15 @@
-//! Commands for sync runs.
+//! Commands for syncs.
 
+mod apply;
+pub(super) mod begin;
+mod diff;
+pub(super) mod plan;
+mod report;
+mod rollback;
 mod select;
+mod selection;
+mod show;
+mod target;
 
 use std::process::ExitCode;
 
@@ -8,11 +17,15 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Say which devices a sync run would contact
+/// Bring devices in lockstep with their intended configurations: select, plan, apply, roll back
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep sync select --all
-  lockstep sync select --type ACCESS --resync")]
+  lockstep sync plan --all
+  lockstep sync apply 1
+  lockstep sync show 1
+  lockstep sync diff 1 sw1
+  lockstep sync rollback 1")]
 pub(super) struct Sync {
     #[command(subcommand)]
     what: What,
@@ -21,12 +34,22 @@ pub(super) struct Sync {
 #[derive(Debug, Subcommand)]
 enum What {
     Select(select::Select),
+    Plan(plan::Plan),
+    Apply(apply::Apply),
+    Show(show::Show),
+    Diff(diff::Diff),
+    Rollback(rollback::Rollback),
 }
 
 impl Sync {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Select(command) => command.run(global).await,
+            What::Plan(command) => command.run(global).await,
+            What::Apply(command) => command.run(global).await,
+            What::Show(command) => command.run(global).await,
+            What::Diff(command) => command.run(global).await,
+            What::Rollback(command) => command.run(global).await,
         }
     }
 }

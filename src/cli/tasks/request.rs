@@ -65,19 +65,35 @@ pub(in crate::cli) struct RunArguments {
 /// The limits of a run.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
-struct Limits {
+pub(in crate::cli) struct Limits {
     /// The most elements that run at once
     #[arg(long, value_name = "N")]
     at_once: Option<NonZeroU32>,
     /// Run this many first, and the others only if none of these failed
     #[arg(long, value_name = "N")]
     canary: Option<NonZeroU32>,
+    /// Run the others in waves of this many: each begins when the one before it ended
+    #[arg(long, value_name = "N")]
+    wave: Option<NonZeroU32>,
     /// Begin nothing more when more than this share of all elements failed
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
     max_failed: Option<u8>,
     /// Begin nothing more after this time, such as 1h, and stop what runs
     #[arg(long, value_name = "TIME", value_parser = deadline)]
     deadline: Option<NonZeroU32>,
+}
+
+impl Limits {
+    /// The limits as a request has them.
+    pub(in crate::cli) fn of_run(&self) -> RunLimits {
+        RunLimits {
+            at_once: self.at_once,
+            canary: self.canary,
+            wave: self.wave,
+            max_failed_percent: self.max_failed,
+            deadline_seconds: self.deadline,
+        }
+    }
 }
 
 impl RunOptions {
@@ -103,13 +119,7 @@ impl RunOptions {
             } else {
                 arguments.into()
             },
-            limits: RunLimits {
-                at_once: self.limits.at_once,
-                canary: self.limits.canary,
-                wave: None,
-                max_failed_percent: self.limits.max_failed,
-                deadline_seconds: self.limits.deadline,
-            },
+            limits: self.limits.of_run(),
         })
     }
 }

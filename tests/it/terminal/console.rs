@@ -107,6 +107,12 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
             json!({"stopped": true, "at": TIME, "by": hostile, "note": hostile}),
         ),
         ("GET", "/v1/executions/1/results") => (200, json!({"results": [result(hostile)]})),
+        ("GET", "/v1/executions/1/devices") => (200, json!({"devices": [sync_device(hostile)]})),
+        ("GET", "/v1/executions/1/devices/sw1") => (200, sync_device(hostile)),
+        ("GET", "/v1/executions/1/devices/sw1/configuration") => (
+            200,
+            json!({"hostname": "sw1", "diff": hostile, "rendered": hostile, "previous": hostile}),
+        ),
         ("GET", "/v1/executions/1/elements") => (200, json!({"elements": [element(hostile)]})),
         ("GET", "/v1/elements/1") => {
             let mut detail = element(hostile);
@@ -229,6 +235,14 @@ fn element(hostile: &str) -> Value {
         "number": 1, "execution": 1, "entity_type": "DEVICE", "entity": 1, "name": hostile, "hostname": "sw1", "state": "FAILED",
         "outcome": "failed", "stage": stage(hostile), "waits_for": hostile, "reason": hostile, "message": hostile, "changed": true, "attempts": 1,
         "started_at": TIME, "ended_at": TIME,
+    })
+}
+
+fn sync_device(hostile: &str) -> Value {
+    json!({
+        "number": 1, "hostname": "sw1", "state": "SUCCESSFUL", "outcome": "done", "reason": hostile, "message": hostile, "changed": true,
+        "generation": 2, "outdated": true, "settings_commit": "a".repeat(40), "templates_commit": null, "diff": hostile, "hash": hostile,
+        "change_score": 1.5,
     })
 }
 

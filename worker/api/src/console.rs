@@ -13,6 +13,7 @@
 //! - `GET /v1/executions`, `GET /v1/executions/{execution}/elements`, `GET /v1/executions/{execution}/results` and
 //!   `GET /v1/elements/{number}` show what ran, on what, and with what result; `GET /v1/devices/{hostname}/facts` and `…/checks` what
 //!   was found out about a device, and before.
+//! - `GET /v1/executions/{execution}/devices` shows what a sync found on each device, `…/{hostname}/configuration` the whole texts.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
@@ -34,7 +35,8 @@ use tokio_util::sync::CancellationToken;
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::rest::{
     ages, checks, dead_letters, device_history, devices, elements, events, executions, facts, groups,
-    messages, problem, providers, repositories, results, schedules, selection, surroundings, tasks,
+    messages, problem, providers, repositories, results, schedules, selection, surroundings, sync_devices,
+    tasks,
 };
 use crate::{openapi, probes};
 
@@ -129,7 +131,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 27] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 30] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -160,6 +162,15 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 27] {
         ("/v1/executions/{execution}", get(executions::show)),
         ("/v1/executions/{execution}/elements", get(elements::list)),
         ("/v1/executions/{execution}/results", get(results::list)),
+        ("/v1/executions/{execution}/devices", get(sync_devices::list)),
+        (
+            "/v1/executions/{execution}/devices/{hostname}",
+            get(sync_devices::show),
+        ),
+        (
+            "/v1/executions/{execution}/devices/{hostname}/configuration",
+            get(sync_devices::configuration),
+        ),
         ("/v1/elements/{number}", get(elements::show)),
     ]
 }

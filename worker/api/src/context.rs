@@ -4,7 +4,9 @@ use std::time::Duration;
 use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_http::{BodyLimiter, KnowsTokens, Tokens};
-use lockstep_store::{DeadLetters, Executions, Fleet, Inbox, Repositories, RunCycle, Schema, Tasks};
+use lockstep_store::{
+    DeadLetters, Executions, Fleet, Inbox, Repositories, RunCycle, Schema, SyncPlans, Tasks,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Providers, SyncRules};
@@ -28,6 +30,8 @@ pub struct ConsoleContext {
     pub executions: Arc<dyn Executions>,
     /// Reads results, facts and checks of entities.
     pub cycle: Arc<dyn RunCycle>,
+    /// Reads what syncs planned and did.
+    pub syncs: Arc<dyn SyncPlans>,
     /// The providers of this version.
     pub providers: Arc<dyn Providers>,
     /// Says which devices a sync run contacts.

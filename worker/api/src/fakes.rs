@@ -24,8 +24,8 @@ use lockstep_store::{
     ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery, GroupRules,
     HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry, Lifecycle, Migrated, NamedEntities,
     RenewedElements, Repositories, RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle,
-    ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, Surroundings, SyncState, TaskRow,
-    Tasks, UnitEntities, UnitLevels,
+    ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, Surroundings, SyncElement,
+    SyncElementQuery, SyncPlans, SyncState, TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]
@@ -61,6 +61,8 @@ pub(crate) struct FakeStore {
     pub(crate) checks: Mutex<Vec<CheckRow>>,
     /// The results of entities with the numbers of their executions, ordered by entity.
     pub(crate) results: Mutex<Vec<(u64, EntityResult)>>,
+    /// The elements of syncs with the numbers of their executions, ordered by number.
+    pub(crate) syncs: Mutex<Vec<(u64, SyncElement)>>,
     /// The ids of entities by kind and name.
     pub(crate) names: Mutex<HashMap<(ExecuteOn, String), u64>>,
     pub(crate) stop: Mutex<Option<StopRow>>,
@@ -416,6 +418,33 @@ impl Executions for FakeStore {
         _time: std::time::Duration,
     ) -> Result<RenewedElements, StoreError> {
         unreachable!("the console runs no elements")
+    }
+}
+
+#[async_trait]
+impl SyncPlans for FakeStore {
+    async fn sync_elements(&self, query: &SyncElementQuery) -> Result<Vec<SyncElement>, StoreError> {
+        self.check("sync_elements")?;
+        let syncs = self.syncs.lock().unwrap();
+        let matches = |execution: u64, element: &SyncElement| {
+            execution == query.execution
+                && query
+                    .hostname
+                    .as_ref()
+                    .is_none_or(|hostname| *hostname == element.hostname)
+                && query.after.is_none_or(|after| element.number > after)
+        };
+        let found = syncs
+            .iter()
+            .filter(|(execution, element)| matches(*execution, element));
+        let read = found.take(query.limit as usize).map(|(_, element)| {
+            let mut element = element.clone();
+            if !query.whole {
+                (element.diff, element.rendered, element.previous) = (None, None, None);
+            }
+            element
+        });
+        Ok(read.collect())
     }
 }
 

@@ -12,7 +12,8 @@ use lockstep_protocol::rest::{
     Accepted, AgeOf, CheckList, DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView,
     ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, FleetAges,
     GroupDetail, GroupPage, HistoryPage, MessageView, Problem, ProviderList, ProviderView, RepositoryList,
-    SchedulePage, SelectionPage, StopView, SurroundingsView, TaskPage, TaskValidation, TaskView,
+    SchedulePage, SelectionPage, StopView, SurroundingsView, SyncConfigurationView, SyncDevicePage,
+    SyncDeviceView, TaskPage, TaskValidation, TaskView,
 };
 use lockstep_protocol::{
     DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,
@@ -403,6 +404,31 @@ impl Document {
             "What the steps of a task came to for entities: the elements, where these are all that ran",
             Some(ReadScope::DeviceOutput),
             &parameters,
+        );
+        let parameters = [
+            self.query::<u64>("after", "Only elements with a larger number."),
+            self.limit(),
+        ];
+        self.get::<SyncDevicePage>(
+            "/v1/executions/{execution}/devices",
+            "list_sync_devices",
+            "What a sync found on each device; empty for another execution",
+            Some(ReadScope::DeviceOutput),
+            &parameters,
+        );
+        self.get::<SyncDeviceView>(
+            "/v1/executions/{execution}/devices/{hostname}",
+            "sync_device",
+            "What a sync found on one device",
+            Some(ReadScope::DeviceOutput),
+            &[],
+        );
+        self.get::<SyncConfigurationView>(
+            "/v1/executions/{execution}/devices/{hostname}/configuration",
+            "sync_configuration",
+            "The whole difference, the rendered configuration and the one before the push, with their secrets",
+            Some(ReadScope::Configurations),
+            &[],
         );
         self.get::<ElementDetail>(
             "/v1/elements/{number}",

@@ -174,6 +174,7 @@ mod tests {
             accepted: None,
             seen: commit("1"),
             seen_at: at(0),
+            asked_at: None,
             problem: None,
             problem_since: None,
             warnings: Vec::new(),

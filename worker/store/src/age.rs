@@ -1,4 +1,4 @@
-//! How long devices have been unsynchronized, or in a state, and whose state should have ended: what an alarm asks for.
+//! How long devices have been unsynchronized, in a state, or not compared, and whose state should have ended: what an alarm asks for.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub struct Ages {
     pub matching: u64,
     /// Those of them in the state that is measured.
     pub in_state: u64,
-    /// Those of them that have an age: that are unsynchronized, or all that are UNMANAGED.
+    /// Those of them that have an age: that are unsynchronized, that are synchronized, or all that are UNMANAGED.
     pub aged: u64,
     /// Those of them at or over the lower threshold, which includes those over the upper one.
     pub over_warning: u64,
@@ -61,7 +61,7 @@ pub struct Ages {
 pub struct AgedDevice {
     /// The device.
     pub device: Device,
-    /// Since when it is unsynchronized or in its state, whichever is measured. Where the state is older than what the store
+    /// Since when it is unsynchronized, in its state, or not compared, whichever is measured. Where the state is older than what the store
     /// recorded, the beginning of the records: it is at least as old. `None` for a device of the second list that has no age.
     pub since: Option<Timestamp>,
 }

@@ -23,6 +23,8 @@ pub struct RepositoryRow {
     pub seen: CommitId,
     /// The time of the last refresh.
     pub seen_at: Timestamp,
+    /// When a worker last asked the remote for its tip, and got an answer, by the store's clock.
+    pub asked_at: Option<Timestamp>,
     /// Why the tip is not accepted. `None` if it is.
     pub problem: Option<String>,
     /// Since when no tip was accepted. `None` if it is.

@@ -23,6 +23,9 @@ const INSERT: &str = "\
     SELECT CAST($1 AS text), CAST($2 AS text), now, now FROM (SELECT {now} AS now) AS clock WHERE true \
     ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, at = excluded.at";
 
+/// No refresh reads it, so the revision stays.
+const ASKED: &str = "UPDATE repository SET asked_at = {now} WHERE name = $1";
+
 const DELETE: &str = "DELETE FROM repository_failure WHERE name = $1";
 
 /// A repository that could not be fetched at the last attempt.
@@ -53,7 +56,7 @@ pub trait RepositoryFailures: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn failed(&self, name: &RepositoryName, reason: &str) -> Result<(), StoreError>;
 
-    /// Records that an attempt succeeded.
+    /// Records that an attempt succeeded now.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -78,7 +81,8 @@ impl<D: SqlDatabase> RepositoryFailures for D {
     async fn recovered(&self, name: &RepositoryName) -> Result<(), StoreError> {
         let transaction = self.write(WRITE).await?;
         let row = vec![name.as_str().into()];
-        transaction.execute_each(WRITE, DELETE, vec![row]).await?;
+        transaction.execute_each(WRITE, DELETE, vec![row.clone()]).await?;
+        transaction.execute_each(WRITE, ASKED, vec![row]).await?;
         transaction.commit(WRITE).await
     }
 }

@@ -45,6 +45,9 @@ pub struct DevicesInState {
     pub since: Option<Timestamp>,
     /// The earliest time at which one of all of them moved to the state, or at least was in it.
     pub state_since: Option<Timestamp>,
+    /// The earliest time at which one of those that are synchronized was last compared with its intended configuration, or came to the
+    /// state if it never was.
+    pub checked_since: Option<Timestamp>,
     /// The number of them whose [`until`](super::Lifecycle::until) has passed.
     pub expired: u64,
 }
@@ -56,6 +59,8 @@ pub struct RepositoryState {
     pub name: RepositoryName,
     /// Since when it cannot be fetched or its tip is invalid. `None` if it can and is not.
     pub failing_since: Option<Timestamp>,
+    /// When its remote was last asked. `None` before the first time.
+    pub asked_at: Option<Timestamp>,
 }
 
 /// A pool of sessions with the database.
@@ -74,9 +79,9 @@ pub struct Sessions {
 impl Summary {
     /// Which repositories fail, on both databases. An older program writes no `problem_since`.
     pub(super) const REPOSITORIES: &str = "\
-        SELECT name, min(since) FROM ( \
-            SELECT name, CASE WHEN problem IS NOT NULL THEN coalesce(problem_since, seen_at) END AS since FROM repository \
-            UNION ALL SELECT name, since FROM repository_failure) AS state \
+        SELECT name, min(since), max(asked_at) FROM ( \
+            SELECT name, CASE WHEN problem IS NOT NULL THEN coalesce(problem_since, seen_at) END AS since, asked_at FROM repository \
+            UNION ALL SELECT name, since, NULL FROM repository_failure) AS state \
         GROUP BY name ORDER BY name";
 
     /// Sorts the states.

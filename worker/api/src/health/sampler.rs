@@ -194,6 +194,7 @@ fn fleet(summary: &Summary, age: Duration) -> FleetSample {
     let repositories = summary.repositories.iter().map(|state| RepositorySample {
         name: state.name.clone(),
         failing: state.failing_since.map(elapsed).unwrap_or_default(),
+        asked: state.asked_at.map(elapsed),
     });
     let devices = summary.devices.iter().map(|devices| DevicesSample {
         state: devices.state,
@@ -204,6 +205,7 @@ fn fleet(summary: &Summary, age: Duration) -> FleetSample {
         devices: devices.collect(),
         oldest,
         oldest_unmanaged,
+        oldest_check: managed.and_then(|managed| managed.checked_since).map(elapsed),
         expired: summary.devices.iter().map(|devices| devices.expired).sum(),
         dead_letters: summary.dead_letters,
         repositories: repositories.collect(),

@@ -23,4 +23,5 @@ pub(crate) mod schedules;
 pub(crate) mod selection;
 mod stages;
 pub(crate) mod surroundings;
+pub(crate) mod sync_devices;
 pub(crate) mod tasks;

@@ -53,6 +53,7 @@ fn view(row: RepositoryRow) -> RepositoryView {
         warnings: row.warnings,
         seen: Some(row.seen),
         seen_at: Some(row.seen_at),
+        asked_at: row.asked_at,
         problem: row.problem,
         problem_since: row.problem_since,
         ..never_refreshed(row.name)
@@ -68,6 +69,7 @@ fn never_refreshed(name: RepositoryName) -> RepositoryView {
         warnings: Vec::new(),
         seen: None,
         seen_at: None,
+        asked_at: None,
         problem: None,
         problem_since: None,
         failure: None,

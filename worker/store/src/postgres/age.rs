@@ -2,7 +2,6 @@
 //! each device.
 
 use lockstep_protocol::DeviceType;
-use lockstep_protocol::rest::AgeOf;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -22,7 +21,7 @@ const BEGIN: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ; SET LOCAL 
 const NOW: &str = "SELECT now()";
 
 /// The devices that match, with the beginning of both ages. A device that moved to its state before version 8 of the schema is in it at
-/// least since then. `$3` is whether the age is that of the sync flag.
+/// least since then, and one that was never compared has its verdict since then. `$3` is the age that is measured.
 macro_rules! fleet {
     () => {
         concat!(
@@ -37,12 +36,14 @@ macro_rules! fleet {
                     (SELECT min(broad_cause.at) FROM broad_cause WHERE ",
             broad::is_open!(),
             ") AS since \
-                FROM (SELECT DISTINCT device_type, platform, seen AS broad_seen FROM matching WHERE may_be_open AND $3::boolean) AS device), \
+                FROM (SELECT DISTINCT device_type, platform, seen AS broad_seen FROM matching WHERE may_be_open AND $3::text = 'unsynchronized') AS device), \
             fleet AS (SELECT matching.id, hostname, state, until, CASE \
-                    WHEN NOT $3 THEN CASE WHEN state = 'UNMANAGED' THEN coalesce(state_since, (SELECT since FROM records)) END \
+                    WHEN $3 = 'unmanaged' THEN CASE WHEN state = 'UNMANAGED' THEN coalesce(state_since, (SELECT since FROM records)) END \
+                    WHEN $3 = 'unchecked' THEN CASE WHEN state = 'MANAGED' AND synced_generation = desired_generation \
+                        THEN coalesce(checked_at, state_since, (SELECT since FROM records)) END \
                     WHEN state = 'MANAGED' AND synced_generation <> desired_generation \
                         THEN least(unsynchronized_since, kind.since) END AS since, \
-                state = CASE WHEN $3 THEN 'MANAGED' ELSE 'UNMANAGED' END AS in_state \
+                state = CASE WHEN $3 = 'unmanaged' THEN 'UNMANAGED' ELSE 'MANAGED' END AS in_state \
                 FROM matching LEFT JOIN kind ON matching.may_be_open AND kind.device_type = matching.device_type \
                     AND kind.platform_or_none = coalesce(matching.platform, '') AND kind.broad_seen = matching.seen) "
         )
@@ -98,8 +99,8 @@ async fn read(session: &Session, query: &AgeQuery) -> Result<Ages, StoreError> {
     let now = now.unwrap_or_default();
     let device_type = query.device_type.as_ref().map(DeviceType::as_str);
     let group = query.group_name();
-    let of_flag = query.of == AgeOf::Unsynchronized;
-    let filters: [&(dyn ToSql + Sync); 3] = [&device_type, &group, &of_flag];
+    let of = query.of.as_str();
+    let filters: [&(dyn ToSql + Sync); 3] = [&device_type, &group, &of];
     let warning = Microseconds(threshold(now, query.warning));
     let critical = Microseconds(threshold(now, query.critical));
     let mut parameters = filters.to_vec();

@@ -18,7 +18,7 @@ const OPERATION: &str = "change a repository";
 
 macro_rules! select {
     () => {
-        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem, problem_since, warnings \
+        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem, problem_since, warnings, asked_at \
          FROM repository"
     };
 }
@@ -133,5 +133,6 @@ fn read(row: &Row) -> Result<RepositoryRow, StoreError> {
         problem: row.get(7),
         problem_since: row.get::<_, Option<Microseconds>>(8).map(|at| at.0),
         warnings: repository::split(row.get(9)),
+        asked_at: row.get::<_, Option<Microseconds>>(10).map(|at| at.0),
     })
 }

@@ -27,7 +27,7 @@ macro_rules! may_be_open {
 const DEVICES: &str = concat!(
     "SELECT state, sum(devices)::bigint, sum(unsynchronized)::bigint, min(",
     broad::since!(),
-    "), min(in_state_since), sum(expired)::bigint FROM (SELECT state, CASE WHEN ",
+    "), min(in_state_since), sum(expired)::bigint, min(checked_since) FROM (SELECT state, CASE WHEN ",
     may_be_open!(),
     " THEN device_type END AS device_type, CASE WHEN ",
     may_be_open!(),
@@ -38,7 +38,9 @@ const DEVICES: &str = concat!(
             min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation) AS unsynchronized_since, \
             min(coalesce(state_since, (SELECT min(applied_on)::timestamptz FROM refinery_schema_history WHERE version = 8))) \
                 AS in_state_since, \
-            count(*) FILTER (WHERE until <= now()) AS expired \
+            count(*) FILTER (WHERE until <= now()) AS expired, \
+            min(coalesce(checked_at, state_since, (SELECT min(applied_on)::timestamptz FROM refinery_schema_history WHERE version = 8))) \
+                FILTER (WHERE synced_generation = desired_generation) AS checked_since \
         FROM device GROUP BY 1, 2, 3, 4) AS device \
     GROUP BY state"
 );
@@ -87,6 +89,7 @@ fn in_state(row: &Row) -> Result<DevicesInState, StoreError> {
         since: row.get::<_, Option<Microseconds>>(3).map(|time| time.0),
         state_since: row.get::<_, Option<Microseconds>>(4).map(|time| time.0),
         expired: column::count(row.get(5)),
+        checked_since: row.get::<_, Option<Microseconds>>(6).map(|time| time.0),
     })
 }
 
@@ -94,5 +97,6 @@ fn repository(row: &Row) -> Result<RepositoryState, StoreError> {
     Ok(RepositoryState {
         name: column::name("repository.name", row.get(0))?,
         failing_since: row.get::<_, Option<Microseconds>>(1).map(|time| time.0),
+        asked_at: row.get::<_, Option<Microseconds>>(2).map(|time| time.0),
     })
 }

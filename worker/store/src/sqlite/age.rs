@@ -1,5 +1,4 @@
 use lockstep_protocol::DeviceType;
-use lockstep_protocol::rest::AgeOf;
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use super::error::Failure;
@@ -8,13 +7,15 @@ use crate::age::threshold;
 use crate::{AgeQuery, AgedDevice, Ages, StoreError, column};
 
 /// The devices that match, with the beginning of both ages. A device that moved to its state before version 8 of the schema is in it at
-/// least since then. The plus signs keep SQLite from going through an index.
+/// least since then, and one that was never compared has its verdict since then. The plus signs keep SQLite from going through an index.
 macro_rules! fleet {
     () => {
         "FROM (SELECT *, CASE \
-                WHEN NOT :of_flag THEN CASE WHEN state = 'UNMANAGED' THEN coalesce(state_since, :records) END \
+                WHEN :of = 'unmanaged' THEN CASE WHEN state = 'UNMANAGED' THEN coalesce(state_since, :records) END \
+                WHEN :of = 'unchecked' THEN CASE WHEN state = 'MANAGED' AND synced_generation = desired_generation \
+                    THEN coalesce(checked_at, state_since, :records) END \
                 WHEN state = 'MANAGED' AND synced_generation <> desired_generation THEN unsynchronized_since END AS since, \
-                state = CASE WHEN :of_flag THEN 'MANAGED' ELSE 'UNMANAGED' END AS in_state FROM device \
+                state = CASE WHEN :of = 'unmanaged' THEN 'UNMANAGED' ELSE 'MANAGED' END AS in_state FROM device \
             WHERE (:device_type IS NULL OR device_type = :device_type) \
                 AND (:group IS NULL OR id IN (SELECT group_member.device_id FROM group_member \
                     JOIN device_group ON device_group.id = group_member.group_id WHERE device_group.name = :group))) AS device"
@@ -64,11 +65,11 @@ fn read(connection: &Connection, query: &AgeQuery) -> Result<Ages, Failure> {
     let critical = column::microseconds(threshold(at, query.critical));
     let device_type = query.device_type.as_ref().map(DeviceType::as_str);
     let group = query.group_name();
-    let of_flag = query.of == AgeOf::Unsynchronized;
+    let of = query.of.as_str();
     let filters: [(&str, &dyn ToSql); 4] = [
         (":device_type", &device_type),
         (":group", &group),
-        (":of_flag", &of_flag),
+        (":of", &of),
         (":records", &records),
     ];
     let mut parameters = filters.to_vec();

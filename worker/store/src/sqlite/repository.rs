@@ -12,7 +12,7 @@ const READ: &str = "read repositories";
 
 macro_rules! select {
     () => {
-        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem, problem_since, warnings \
+        "SELECT name, branch, revision, accepted, accepted_at, seen, seen_at, problem, problem_since, warnings, asked_at \
          FROM repository"
     };
 }
@@ -125,6 +125,8 @@ fn read(row: &Row<'_>) -> Result<RepositoryRow, Failure> {
     let at = at.map(|at| column::read_microseconds("repository.accepted_at", at));
     let since: Option<i64> = row.get(8)?;
     let since = since.map(|since| column::read_microseconds("repository.problem_since", since));
+    let asked: Option<i64> = row.get(10)?;
+    let asked = asked.map(|asked| column::read_microseconds("repository.asked_at", asked));
     let accepted = column::optional_name("repository.accepted", row.get(3)?)?;
     Ok(RepositoryRow {
         name: column::name("repository.name", row.get(0)?)?,
@@ -136,5 +138,6 @@ fn read(row: &Row<'_>) -> Result<RepositoryRow, Failure> {
         problem: row.get(7)?,
         problem_since: since.transpose()?,
         warnings: repository::split(row.get::<_, Option<String>>(9)?.as_deref()),
+        asked_at: asked.transpose()?,
     })
 }

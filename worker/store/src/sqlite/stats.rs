@@ -9,7 +9,8 @@ use crate::{DevicesInState, RepositoryState, Sessions, Stats, StoreError, Summar
 const DEVICES: &str = "\
     SELECT state, count(*), count(*) FILTER (WHERE synced_generation <> desired_generation), \
         min(unsynchronized_since) FILTER (WHERE synced_generation <> desired_generation), \
-        min(coalesce(state_since, ?1)), count(*) FILTER (WHERE until <= ?2) \
+        min(coalesce(state_since, ?1)), count(*) FILTER (WHERE until <= ?2), \
+        min(coalesce(checked_at, state_since, ?1)) FILTER (WHERE synced_generation = desired_generation) \
     FROM device GROUP BY state";
 
 const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letter WHERE state = 'dead'";
@@ -60,9 +61,12 @@ fn repositories(connection: &Connection) -> Result<Vec<RepositoryState>, Failure
     while let Some(row) = rows.next()? {
         let since: Option<i64> = row.get(1)?;
         let since = since.map(|time| column::read_microseconds("repository.problem_since", time));
+        let asked: Option<i64> = row.get(2)?;
+        let asked = asked.map(|time| column::read_microseconds("repository.asked_at", time));
         repositories.push(RepositoryState {
             name: column::name("repository.name", row.get(0)?)?,
             failing_since: since.transpose()?,
+            asked_at: asked.transpose()?,
         });
     }
     Ok(repositories)
@@ -82,5 +86,6 @@ fn in_state(row: &Row<'_>) -> Result<DevicesInState, Failure> {
         since: time("device.unsynchronized_since", 3)?,
         state_since: time("device.state_since", 4)?,
         expired: column::count(row.get(5)?),
+        checked_since: time("device.checked_at", 6)?,
     })
 }

@@ -91,7 +91,7 @@ pub(super) fn element(number: u64, execution: u64, state: ElementState) -> Eleme
     }
 }
 
-fn filled() -> Scene {
+pub(super) fn filled() -> Scene {
     let scene = scene();
     *scene.store.executions.lock().unwrap() = vec![
         execution(1, "uptime", ExecutionState::Failed),

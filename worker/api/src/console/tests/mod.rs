@@ -6,6 +6,7 @@ mod openapi;
 mod publishing;
 mod reading;
 mod stages;
+mod sync_devices;
 mod tasks;
 
 use std::sync::Arc;
@@ -83,6 +84,7 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
         executions: store.clone(),
         cycle: store.clone(),
         providers: Arc::new(FakeProviders),
+        syncs: store.clone(),
         sync_rules: Arc::new(FakeSyncRules),
         schema: store.clone(),
         clock: Arc::new(FixedClock),

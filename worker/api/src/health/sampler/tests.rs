@@ -71,6 +71,7 @@ fn the_oldest_flag_is_of_a_managed_device_and_the_oldest_state_of_an_unmanaged_o
         unsynchronized: u64::from(since.is_some()),
         since: since.map(at),
         state_since: since.map(at),
+        checked_since: Some(at("2026-01-01T00:00:00Z")),
         expired: 1,
     };
     let now = at("2026-01-01T12:00:00Z");
@@ -88,6 +89,7 @@ fn the_oldest_flag_is_of_a_managed_device_and_the_oldest_state_of_an_unmanaged_o
         };
         let fleet = fleet(&summary, Duration::from_secs(5));
         assert_eq!((fleet.oldest_unmanaged, fleet.expired), (Some(year), 2));
+        assert_eq!(fleet.oldest_check, Some(Duration::from_hours(12)));
         fleet.oldest
     };
     let table = [

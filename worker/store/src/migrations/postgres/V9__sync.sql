@@ -11,6 +11,9 @@ ALTER TABLE device ADD COLUMN data text;
 -- Few devices: configurations are rendered with all of them.
 CREATE INDEX device_core ON device (hostname) WHERE device_type = 'CORE';
 
+-- When a worker last asked the remote of the repository for its tip, and got an answer.
+ALTER TABLE repository ADD COLUMN asked_at timestamptz;
+
 -- The addresses of both ends of a link, each with the length of its prefix.
 ALTER TABLE linknet ADD COLUMN one_address text;
 ALTER TABLE linknet ADD COLUMN other_address text;

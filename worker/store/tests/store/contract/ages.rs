@@ -80,6 +80,38 @@ fn counts(ages: &Ages) -> [u64; 5] {
     ]
 }
 
+pub(crate) async fn a_synchronized_device_that_was_never_compared_is_as_old_as_its_state(
+    place: &Place,
+) -> Result<()> {
+    create_all(place, &["fine", "flagged", "left", "back"]).await?;
+    ago(place, 10, "flag", vec![unsynchronize("flagged")]).await?;
+    ago(
+        place,
+        90,
+        "left",
+        vec![moved("left", DeviceState::Unmanaged, None)],
+    )
+    .await?;
+    for (minutes, state) in [(90, DeviceState::Unmanaged), (40, DeviceState::Managed)] {
+        ago(
+            place,
+            minutes,
+            &format!("{minutes}"),
+            vec![moved("back", state, None)],
+        )
+        .await?;
+    }
+    let ages = place.store.ages(&query(AgeOf::Unchecked)).await?;
+    ensure!(ages.in_state == 3 && ages.aged == 2, "{ages:?}");
+    let back = named(&ages.oldest, ages.at);
+    ensure!(back.contains(&("back", Some(40))), "{back:?}");
+    ensure!(
+        !back.iter().any(|(name, _)| ["flagged", "left"].contains(name)),
+        "{back:?}"
+    );
+    Ok(())
+}
+
 pub(crate) async fn managed_devices_are_as_old_as_their_flag(place: &Place) -> Result<()> {
     let of = AgeOf::Unsynchronized;
     let none = place.store.ages(&query(of)).await?;

@@ -337,6 +337,7 @@ pub(crate) async fn the_fleet_is_unsynchronized_since_the_first(place: &Place) -
         unsynchronized,
         since,
         state_since: Some(at()),
+        checked_since: (unsynchronized < all).then(at),
         expired: 0,
     };
     push(place, &lease, "1", 3).await?;

@@ -288,6 +288,7 @@ macro_rules! contract {
                 its_sessions_are_counted,
             }
             ages {
+                a_synchronized_device_that_was_never_compared_is_as_old_as_its_state,
                 managed_devices_are_as_old_as_their_flag,
                 unmanaged_devices_are_as_old_as_their_state,
                 what_should_have_ended_is_expired_in_any_state,
@@ -520,6 +521,7 @@ pub(crate) const UNDO_SYNC: &[&str] = &[
     "ALTER TABLE linknet DROP COLUMN other_address",
     "ALTER TABLE linknet DROP COLUMN addressed_time",
     "ALTER TABLE linknet DROP COLUMN addressed_id",
+    "ALTER TABLE repository DROP COLUMN asked_at",
     "ALTER TABLE device DROP COLUMN configuration_hash",
     "ALTER TABLE device DROP COLUMN checked_at",
     "ALTER TABLE device DROP COLUMN data",

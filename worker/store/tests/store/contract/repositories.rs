@@ -197,6 +197,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         warnings: vec!["acces: one".to_owned(), "group: two".to_owned()],
         seen: commit('a'),
         seen_at: at(),
+        asked_at: None,
         problem: None,
         problem_since: None,
     };
@@ -272,6 +273,7 @@ fn state(name: &str, failing_since: Option<Timestamp>) -> RepositoryState {
     RepositoryState {
         name: RepositoryName::try_from(name.to_owned()).expect("a name"),
         failing_since,
+        asked_at: None,
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) async fn the_fleet_is_summarized_by_state(place: &Place) -> Result<()
         unsynchronized: 2,
         since: Some(at()),
         state_since: Some(at()),
+        checked_since: Some(at()),
         expired: 0,
     };
     let unmanaged = DevicesInState {
@@ -66,6 +67,7 @@ pub(crate) async fn the_fleet_is_summarized_by_state(place: &Place) -> Result<()
         unsynchronized: 0,
         since: None,
         state_since: Some(at()),
+        checked_since: Some(at()),
         expired: 0,
     };
     ensure!(summary.devices == [managed, unmanaged], "{summary:?}");
