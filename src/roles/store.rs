@@ -6,8 +6,8 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, Leases, Migrated, Repositories,
-    Retention, RunCycle, Schema, Stats, StoreError, Tasks, UnitOfWork,
+    DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, Leases, Migrated, RenderFacts,
+    Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncRuns, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -28,6 +28,8 @@ pub(super) struct Store {
     pub(super) tasks: Arc<dyn Tasks>,
     pub(super) executions: Arc<dyn Executions>,
     pub(super) cycle: Arc<dyn RunCycle>,
+    pub(super) syncs: Arc<dyn SyncRuns>,
+    pub(super) render_facts: Arc<dyn RenderFacts>,
     pub(super) follow_ups: Arc<dyn FollowUps>,
     pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
@@ -92,6 +94,8 @@ impl Store {
             + Tasks
             + Executions
             + RunCycle
+            + SyncRuns
+            + RenderFacts
             + FollowUps
             + DeliveryAttempts
             + Leases
@@ -110,6 +114,8 @@ impl Store {
             tasks: store.clone(),
             executions: store.clone(),
             cycle: store.clone(),
+            syncs: store.clone(),
+            render_facts: store.clone(),
             follow_ups: store.clone(),
             delivery_attempts: store.clone(),
             leases: store.clone(),
