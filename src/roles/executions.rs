@@ -6,6 +6,7 @@ use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_execution::Caps;
 use lockstep_worker::executions::{ExecutionContext, ExecutionOptions};
+use lockstep_worker::repositories::Source;
 
 use super::devices;
 use super::providers::registry;
@@ -21,6 +22,7 @@ pub(super) fn context(
     config: &Config,
     bus: &Arc<dyn Bus>,
     store: &Store,
+    sources: &[Source],
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<ExecutionContext> {
     let executions = &config.executions;
@@ -30,7 +32,7 @@ pub(super) fn context(
         executions: store.executions.clone(),
         cycle: store.cycle.clone(),
         follow_ups: store.follow_ups.clone(),
-        registry: registry(&config.cvp, sync::provider(&config.sync, None))?,
+        registry: registry(&config.cvp, sync::provider(config, store, sources, clock))?,
         devices: devices::devices(&config.devices)?,
         clock: clock.clone(),
         options: ExecutionOptions {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use lockstep_render::TemplateSecrets;
-use lockstep_store::RenderFacts;
 use lockstep_sync::Renderer;
 use lockstep_worker::rendering::{RenderingOptions, SecretSource, WorkerRenderer};
 use lockstep_worker::repositories::Source;
@@ -13,13 +12,7 @@ use crate::config::{Config, LateSecret};
 use crate::offline;
 
 /// The renderer of sync runs, from the clones of the repositories and the facts of the store.
-#[expect(dead_code, reason = "sync runs take it")]
-pub(super) fn renderer(
-    config: &Config,
-    store: &Store,
-    facts: Arc<dyn RenderFacts>,
-    sources: &[Source],
-) -> Arc<dyn Renderer> {
+pub(super) fn renderer(config: &Config, store: &Store, sources: &[Source]) -> Arc<dyn Renderer> {
     let render = &config.render;
     let options = RenderingOptions {
         undefined: render.undefined,
@@ -28,7 +21,7 @@ pub(super) fn renderer(
         secrets: Arc::new(ConfiguredSecrets(render.secrets.clone().into_iter().collect())),
     };
     let types = Arc::new(config.devices.types.clone());
-    let fleet = store.fleet.clone();
+    let (facts, fleet) = (store.render_facts.clone(), store.fleet.clone());
     Arc::new(WorkerRenderer::new(sources, types, facts, fleet, options))
 }
 

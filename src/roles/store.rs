@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_store::{
-    DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, Leases, Migrated, Repositories,
-    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, Tasks, UnitOfWork,
-};
+use lockstep_store::{DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, Leases, Migrated, RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork};
 use secrecy::SecretString;
 
 use crate::config::{Config, ConfigProblems, StoreUrl};
@@ -29,6 +26,8 @@ pub(super) struct Store {
     pub(super) executions: Arc<dyn Executions>,
     pub(super) cycle: Arc<dyn RunCycle>,
     pub(super) sync_plans: Arc<dyn SyncPlans>,
+    pub(super) syncs: Arc<dyn SyncRuns>,
+    pub(super) render_facts: Arc<dyn RenderFacts>,
     pub(super) follow_ups: Arc<dyn FollowUps>,
     pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
@@ -94,6 +93,8 @@ impl Store {
             + Executions
             + RunCycle
             + SyncPlans
+            + SyncRuns
+            + RenderFacts
             + FollowUps
             + DeliveryAttempts
             + Leases
@@ -113,6 +114,8 @@ impl Store {
             executions: store.clone(),
             cycle: store.clone(),
             sync_plans: store.clone(),
+            syncs: store.clone(),
+            render_facts: store.clone(),
             follow_ups: store.clone(),
             delivery_attempts: store.clone(),
             leases: store.clone(),

@@ -71,7 +71,7 @@ pub(super) fn spawn(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = repositories::sources(config)?;
     let runner = RepositoryRunner::new(sources.clone(), store.repositories.clone(), clock.clone());
-    let executions = executions::context(config, bus, store, &clock)?;
+    let executions = executions::context(config, bus, store, &sources, &clock)?;
     let runs_executions = [Lane::Executions, Lane::Devices, Lane::Cvp]
         .iter()
         .any(|lane| config.worker.lanes.contains(lane));
@@ -151,21 +151,24 @@ pub(super) fn spawn(
 
 /// What decides about messages. Clusters follow devices that become synchronized where that is configured.
 fn handlers(config: &Config) -> SweepWhenSynchronized {
-    let followed = config
-        .cvp
-        .iter()
-        .filter(|(_, cluster)| cluster.sweep_when_synchronized);
-    let followed = followed.map(|(name, cluster)| FollowedCluster {
-        name: name.clone(),
-        delay: cluster.policy.min_age,
-    });
     SweepWhenSynchronized {
-        clusters: followed.collect(),
+        clusters: followed_clusters(config),
         fleet: FleetHandlers {
             types: Arc::new(config.devices.types.clone()),
             ..FleetHandlers::default()
         },
     }
+}
+
+/// The clusters that are swept when a device becomes synchronized.
+pub(super) fn followed_clusters(config: &Config) -> Vec<FollowedCluster> {
+    let clusters = config.cvp.iter();
+    let followed = clusters.filter(|(_, cluster)| cluster.sweep_when_synchronized);
+    let followed = followed.map(|(name, cluster)| FollowedCluster {
+        name: name.clone(),
+        delay: cluster.policy.min_age,
+    });
+    followed.collect()
 }
 
 /// What runs elements: of devices, and of CloudVision where a cluster is configured, each with places of its own.

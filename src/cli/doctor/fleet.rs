@@ -161,6 +161,7 @@ mod tests {
     fn aged(hostname: &str, since: Option<&str>) -> AgedDevice {
         AgedDevice {
             device: Device {
+                checked_at: None,
                 id: DeviceId(1),
                 hostname: hostname.parse().unwrap(),
                 attributes: Attributes::of(DeviceType::ACCESS),

@@ -6,9 +6,9 @@ use super::{ExecutionTransaction, Facts, Flagged, Keys, Lease, NewCause, StoreEr
 
 /// Begins transactions: the one way in which messages change what Lockstep keeps, for batches and for runs.
 ///
-/// A transaction takes its locks in one order, whichever messages it is for: rules of groups, lease, repository, device, management domain, running element,
-/// dead letter, inbox, follow-up; within each by id or by key. A transaction that also changes executions begins without leases and other locks, and
-/// takes those of [`executions`](Transaction::executions) first.
+/// A transaction takes its locks in one order, whichever messages it is for: rules of groups, lease, repository, device, management domain,
+/// running element, dead letter, inbox, follow-up; within each by id or by key. A transaction that also changes executions begins without
+/// leases and other locks, and takes those of [`executions`](Transaction::executions) first.
 /// [`begin`](Self::begin) takes all locks but the last two, and [`commit`](Transaction::commit) writes in this order. Before anything else
 /// about devices, it removes and renames them; a renamed device takes the open elements and the lease of its executions along, which are
 /// locked after the devices, by whoever waits for no lock of a device.

@@ -27,7 +27,7 @@ impl Run<'_> {
         connection: &mut dyn DeviceConnection,
         before: &Running,
     ) -> StepResult {
-        let pushed = self.commit(connection, before).await?;
+        let (pushed, not_saved) = self.commit(connection, before).await?;
         self.report.stage = Stage::Flag;
         let outcome = match self.binding.restores {
             None => self.synchronized(pushed).await,
@@ -53,18 +53,21 @@ impl Run<'_> {
             tracing::debug!(%error, "an intent stays; the next run on the device settles it");
         }
         let score = self.report.change_score.unwrap_or_default();
+        let not_saved =
+            not_saved.map(|said| format!("; look whether it is saved for its next start: it {said}"));
+        let not_saved = not_saved.unwrap_or_default();
         Ok(done(
             true,
-            format!("pushed and confirmed; change score {score:.1}"),
+            format!("pushed and confirmed; change score {score:.1}{not_saved}"),
         ))
     }
 
-    /// Commits and confirms. Returns the hash of what the device runs now.
+    /// Commits and confirms. Returns the hash of what the device runs now, and what it said if it may not have saved it for its next start.
     async fn commit(
         &mut self,
         connection: &mut dyn DeviceConnection,
         before: &Running,
-    ) -> Result<String, StepFailure> {
+    ) -> Result<(String, Option<String>), StepFailure> {
         let Some(session) = self.open.clone() else {
             return Err(StepFailure::new("no-session", "no session is open"));
         };
@@ -113,9 +116,10 @@ impl Run<'_> {
             return Err(StepFailure::new("rolled-back", message));
         }
         written(runs.complete_intent(&self.attempt, &pushed).await)?;
-        self.confirm(anew, &session, &before.hash, &pushed, rolls_back_at)
+        let not_saved = self
+            .confirm(anew, &session, &before.hash, &pushed, rolls_back_at)
             .await?;
-        Ok(pushed)
+        Ok((pushed, not_saved))
     }
 
     /// The answer to a commit. A refused one changed nothing; after any other error, the session is aborted, whether it is committed or not.
@@ -133,7 +137,7 @@ impl Run<'_> {
         }
     }
 
-    /// Confirms the commit. Whatever the device answers: what it shows afterwards counts.
+    /// Confirms the commit. Whatever the device answers: what it shows afterwards counts. Returns what it said if that was an error.
     async fn confirm(
         &mut self,
         mut connection: Box<dyn DeviceConnection>,
@@ -141,7 +145,7 @@ impl Run<'_> {
         before: &str,
         pushed: &str,
         rolls_back_at: Instant,
-    ) -> Result<(), StepFailure> {
+    ) -> Result<Option<String>, StepFailure> {
         let mut last = String::new();
         for attempt in 1..=CONFIRMATIONS {
             self.report.stage = Stage::Confirm;
@@ -150,16 +154,16 @@ impl Run<'_> {
             self.open = None;
             let confirming = sessions(&mut *connection)?.confirm(session);
             let answer = match timeout_at(rolls_back_at, confirming).await {
-                Ok(Ok(())) => String::new(),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => timer_is_over().message,
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some(timer_is_over().message),
             };
-            let said = || match answer.as_str() {
-                "" => String::new(),
-                answer => format!("; to the confirmation it said: {answer}"),
+            let said = || {
+                let said = answer.as_ref();
+                said.map_or_else(String::new, |said| format!("; to the confirmation it {said}"))
             };
             match self.became(&mut connection, session, before, pushed).await {
-                Ok(Committed::Confirmed) => return Ok(()),
+                Ok(Committed::Confirmed) => return Ok(answer),
                 Ok(Committed::RolledBack) => {
                     let message = format!("it rolled back, and runs the configuration from before{}", said());
                     return Err(StepFailure::new("rolled-back", message));
@@ -234,13 +238,10 @@ async fn look(
 fn timer_is_over() -> StepFailure {
     StepFailure::new(
         "timed-out",
-        "it did not answer before its commit timer was over, so it rolled back",
+        "did not answer before its commit timer was over, so it rolled back",
     )
 }
 
 fn no_answer() -> StepFailure {
-    StepFailure::new(
-        "timed-out",
-        format!("it did not answer within {} s", WAIT.as_secs()),
-    )
+    StepFailure::new("timed-out", format!("did not answer within {} s", WAIT.as_secs()))
 }

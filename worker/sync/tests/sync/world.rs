@@ -13,6 +13,7 @@ use lockstep_execution::{
     PooledConnection, Provider, StepResult, StepRun, TargetDevice,
 };
 use lockstep_protocol::{CommitId, EntityType, Level};
+use lockstep_simulators::fleet::Options;
 use lockstep_store::{DeviceId, ElementOwner, RunningElement, SyncBinding};
 use lockstep_sync::{RenderFailure, Renderer, Sync, SyncOptions, SyncServices};
 use secrecy::SecretString;
@@ -67,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) violations: Vec<String>,
     /// Why nothing is rendered.
     pub(crate) render: Option<fn() -> RenderFailure>,
+    /// Whether the device is another one, which the store cannot look at.
+    pub(crate) elsewhere: bool,
     cancel: CancellationToken,
 }
 
@@ -199,6 +202,23 @@ impl World {
         options: SyncOptions,
         fault: Option<(usize, Fault)>,
     ) -> Option<StepResult> {
+        let devices = Pool::of(self);
+        self.run_on(&devices, "192.0.2.1", element, dry_run, arguments, options, fault)
+            .await
+    }
+
+    /// Runs an element on a device that is reached at this address.
+    #[expect(clippy::too_many_arguments, reason = "each test gives others")]
+    pub(crate) async fn run_on(
+        &self,
+        devices: &dyn Devices,
+        address: &str,
+        element: u64,
+        dry_run: bool,
+        arguments: Value,
+        options: SyncOptions,
+        fault: Option<(usize, Fault)>,
+    ) -> Option<StepResult> {
         let cancel = CancellationToken::new();
         let attempt = self.with(|inner| {
             inner.calls.clear();
@@ -223,7 +243,7 @@ impl World {
         let provider = Sync::new(services, options);
         let target = TargetDevice {
             hostname: "leaf1".to_owned(),
-            address: "192.0.2.1".parse().unwrap(),
+            address: address.parse().unwrap(),
             platform: Some("eos".to_owned()),
             groups: vec!["campus".to_owned()],
         };
@@ -234,7 +254,6 @@ impl World {
             device: Some(target),
             item: None,
         };
-        let devices = Pool::of(self);
         let run = StepRun {
             element: ElementAttempt {
                 element,
@@ -252,7 +271,7 @@ impl World {
             arguments: &arguments,
             run_arguments: &json!({}),
             cancel: &cancel,
-            devices: &devices,
+            devices,
         };
         let result = tokio::select! {
             biased;
@@ -365,14 +384,18 @@ impl Clock for World {
 }
 
 #[derive(Debug)]
-struct Pool(DevicePool);
+pub(crate) struct Pool(pub(crate) DevicePool);
 
+/// The user of simulated devices.
 #[derive(Debug)]
-struct Login;
+pub(crate) struct Login;
 
 impl CredentialSource for Login {
     fn credentials(&self, _: &str, _: &[String]) -> Option<Arc<Credentials>> {
-        Some(Arc::new(Credentials::new("lockstep", "secret")))
+        let Options {
+            username, password, ..
+        } = Options::default();
+        Some(Arc::new(Credentials::new(&username, &password)))
     }
 }
 
