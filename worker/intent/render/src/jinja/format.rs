@@ -274,7 +274,8 @@ fn with_spec(run: &Run<'_>, value: &Val, spec: &str) -> Res<String> {
         return Ok(run.text(value)?.into_owned());
     }
     let mut layout = parse_spec(spec)?;
-    let is_number = value.as_number().is_some() && !matches!(value, Val::Bool(_) if layout.kind.is_none());
+    let number = value.as_int().map(Val::Int);
+    let value = number.as_ref().unwrap_or(value);
     match (value, layout.kind) {
         (_, Some('b' | 'c' | 'd' | 'o' | 'x' | 'X' | 'n')) => {
             let Some(number) = value.as_int() else {
@@ -303,7 +304,7 @@ fn with_spec(run: &Run<'_>, value: &Val, spec: &str) -> Res<String> {
             layout.align = layout.align.or(Some('>'));
             real(run, &layout, *number)
         }
-        (_, None | Some('s')) if !is_number || layout.kind.is_none() => {
+        (_, None) | (Val::Str(_), Some('s')) => {
             let text = run.text(value)?;
             let text: String = match layout.precision {
                 Some(precision) => text.chars().take(precision).collect(),

@@ -29,6 +29,9 @@ const MAX_CALLS: usize = 200;
 /// The most items of one list or dictionary.
 const MAX_ITEMS: usize = 1_000_000;
 
+/// The name of the undefined value of `a if b` without an `else`, which prints nothing even where undefined values are errors.
+pub(super) const NO_BRANCH: &str = "";
+
 pub(super) type Variables = HashMap<Arc<str>, Val>;
 
 /// One rendering: what it may still use, and what is there once in it.
@@ -269,18 +272,14 @@ impl<'s> Run<'s> {
     /// The failure of using what is undefined.
     pub(super) fn undefined(name: Option<&str>) -> Failure {
         match name {
-            Some(name) => Failure::new(format!("`{name}` is undefined")),
-            None => Failure::new("a value is undefined"),
+            Some(name) if name != NO_BRANCH => Failure::new(format!("`{name}` is undefined")),
+            _ => Failure::new("a value is undefined"),
         }
-    }
-
-    pub(super) fn is_strict(&self) -> bool {
-        self.set.undefined == Undefined::Strict
     }
 
     /// What printing, iterating and comparing an undefined value does.
     pub(super) fn use_undefined(&self, name: Option<&str>) -> Res<()> {
-        if self.is_strict() {
+        if self.set.undefined == Undefined::Strict && name != Some(NO_BRANCH) {
             return Err(Self::undefined(name));
         }
         Ok(())
@@ -473,7 +472,7 @@ impl<'s> Run<'s> {
             (Val::Dict(dict), _) => {
                 let found = match key {
                     Val::Str(key) => dict.get(key),
-                    _ => dict.0.borrow().get(&Key::new(key.clone())?).cloned(),
+                    _ => Key::new(key.clone()).ok().and_then(|key| dict.0.borrow().get(&key).cloned()),
                 };
                 if let Some(found) = found {
                     return Ok(found);
@@ -593,7 +592,12 @@ impl<'s> Run<'s> {
             if failure.is_some() {
                 return std::cmp::Ordering::Equal;
             }
-            let order = operators::order(self, left, right, 0).unwrap_or_else(|error| {
+            let order = match (left, right) {
+                // Python compares only what is not equal.
+                (Val::Undefined(name), Val::Undefined(_)) => self.use_undefined(name.as_deref()).map(|()| std::cmp::Ordering::Equal),
+                _ => operators::order(self, left, right, 0),
+            };
+            let order = order.unwrap_or_else(|error| {
                 failure = Some(error);
                 std::cmp::Ordering::Equal
             });

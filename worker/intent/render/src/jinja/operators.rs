@@ -164,7 +164,7 @@ pub(super) fn contains(run: &Run<'_>, container: &Val, item: &Val) -> Res<bool> 
             run.use_undefined(name.as_deref())?;
             Ok(false)
         }
-        Val::Range(range) => Ok(item.as_int().is_some_and(|number| {
+        Val::Range(range) => Ok(whole(item).is_some_and(|number| {
             let offset = number.checked_sub(range.start);
             let index = offset.filter(|offset| offset % range.step == 0).map(|offset| offset / range.step);
             index.is_some_and(|index| usize::try_from(index).is_ok_and(|index| index < range.len()))
@@ -200,6 +200,9 @@ pub(super) fn binary(run: &Run<'_>, operator: Operator, left: &Val, right: &Val)
     if let (Some(left), Some(right)) = (left.as_number(), right.as_number()) {
         return floats(operator, left, right);
     }
+    if let (Operator::Modulo, Val::Str(text)) = (operator, left) {
+        return format::percent(run, text, right).map(Val::from);
+    }
     for value in [left, right] {
         if let Val::Undefined(name) = value {
             return Err(Run::undefined(name.as_deref()));
@@ -225,7 +228,6 @@ pub(super) fn binary(run: &Run<'_>, operator: Operator, left: &Val, right: &Val)
             let count = usize::try_from(count.as_int().unwrap_or(0).max(0)).unwrap_or(usize::MAX);
             repeat(run, sequence, count)
         }
-        (Operator::Modulo, Val::Str(text), _) => format::percent(run, text, right).map(Val::from),
         (_, Val::Foreign(object), _) => {
             let method = match operator {
                 Operator::Add => "__add__",
@@ -426,10 +428,10 @@ pub(super) fn negative(value: &Val) -> Res<Val> {
     }
 }
 
-/// A float rounded to an integer, if it is one that fits.
-pub(super) fn integer(number: f64) -> Res<Val> {
-    match int_of(number) {
-        Some(integer) => Ok(Val::Int(integer)),
-        None => fail!("{} is no integer", super::print::float(number)),
+/// The integer that a number is equal to.
+fn whole(value: &Val) -> Option<i128> {
+    match value {
+        Val::Float(number) if number.fract() == 0.0 => int_of(*number),
+        _ => value.as_int(),
     }
 }

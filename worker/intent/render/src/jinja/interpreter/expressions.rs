@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Args, Env, Run};
+use super::{Args, Env, NO_BRANCH, Run};
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::operators;
 use crate::jinja::print::write_str;
@@ -59,7 +59,10 @@ impl Run<'_> {
                 if self.truth(&condition)? {
                     self.eval(value, env)
                 } else {
-                    otherwise.as_ref().map_or(Ok(Val::Undefined(None)), |otherwise| self.eval(otherwise, env))
+                    match otherwise {
+                        Some(otherwise) => self.eval(otherwise, env),
+                        None => Ok(Val::Undefined(Some(NO_BRANCH.into()))),
+                    }
                 }
             }
             Expr::Filter(call) => self.filter_call(call, env),

@@ -14,6 +14,9 @@ use crate::jinja::failure::{Res, fail};
 /// How deep expressions and statements may be nested.
 const MAX_DEPTH: usize = 100;
 
+/// How many operators, filters and subscripts may follow each other in an expression.
+const MAX_TERMS: usize = 500;
+
 /// How many variables a template or macro may have beside those of its first level.
 const MAX_SLOTS: usize = 60_000;
 
@@ -29,6 +32,7 @@ pub(crate) fn parse(path: &Arc<str>, source: &str) -> Res<Template> {
         scopes: Scopes::new(),
         blocks: Vec::new(),
         depth: 0,
+        terms: 0,
         loops: 0,
         loop_uses: 0,
     };
@@ -53,6 +57,8 @@ struct Parser {
     scopes: Scopes,
     blocks: Vec<Arc<Block>>,
     depth: usize,
+    /// How many terms the current path through an expression has.
+    terms: usize,
     /// How many loops are around.
     loops: usize,
     /// How often something was parsed that may use the variable `loop`.
@@ -123,6 +129,15 @@ impl Parser {
         fail!("unexpected {}, expected {}", describe(self.peek()), describe(token));
     }
 
+    /// Counts what makes an expression deeper to the left, as it is evaluated recursively.
+    fn count_term(&mut self) -> Res<()> {
+        self.terms += 1;
+        if self.terms > MAX_TERMS {
+            fail!("an expression has more than {MAX_TERMS} terms");
+        }
+        Ok(())
+    }
+
     /// Runs a parser one level deeper.
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Res<T>) -> Res<T> {
         if self.depth >= MAX_DEPTH {
@@ -140,6 +155,7 @@ impl Parser {
         let mut nodes = Vec::new();
         loop {
             let line = self.line();
+            self.terms = 0;
             let kind = match self.next() {
                 Token::Data(data) => NodeKind::Text(data),
                 Token::VariableBegin => {
@@ -187,10 +203,9 @@ impl Parser {
     }
 
     fn statement(&mut self) -> Res<NodeKind> {
-        let line = self.line();
         let name = self.expect_name()?;
         match &*name {
-            "for" => self.for_loop(line),
+            "for" => self.for_loop(),
             "if" => self.condition(),
             "set" => self.set(),
             "macro" => self.macro_declaration(),
@@ -247,7 +262,7 @@ impl Parser {
         }
     }
 
-    fn for_loop(&mut self, line: u32) -> Res<NodeKind> {
+    fn for_loop(&mut self) -> Res<NodeKind> {
         let target_at = self.position;
         // The target has its place in the scope of the body, which begins after what is iterated.
         let outer = self.scopes.begin();
@@ -301,7 +316,6 @@ impl Parser {
             otherwise,
             recursive,
             loop_slot: uses_loop.then_some(loop_slot),
-            line,
         })))
     }
 
@@ -405,6 +419,7 @@ impl Parser {
             self.scopes.view()
         });
         let loops = std::mem::take(&mut self.loops);
+        let loop_uses = self.loop_uses;
         let outer = self.scopes.begin_unit(false);
         // Holds the name against blocks of the same name inside.
         let index = self.blocks.len();
@@ -420,6 +435,7 @@ impl Parser {
         let slots = self.scopes.slots();
         self.scopes.end(outer);
         self.loops = loops;
+        self.loop_uses = loop_uses;
         if required && body.iter().any(|node| !matches!(&node.kind, NodeKind::Text(text) if text.trim().is_empty())) {
             fail!("the required block `{name}` may contain nothing but comments and whitespace");
         }
@@ -445,10 +461,7 @@ impl Parser {
             self.position += 2;
             has_context = with;
         }
-        has_context.then(|| {
-            self.loop_uses += 1;
-            self.scopes.view()
-        })
+        has_context.then(|| self.scopes.view())
     }
 
     fn from_import(&mut self) -> Res<NodeKind> {
@@ -683,20 +696,18 @@ impl Parser {
 
     fn or(&mut self) -> Res<Expr> {
         let mut left = self.and()?;
-        let mut terms = 0;
         while self.skip_name("or") {
             left = Expr::Or(Box::new(left), Box::new(self.and()?));
-            terms = count_term(terms)?;
+            self.count_term()?;
         }
         Ok(left)
     }
 
     fn and(&mut self) -> Res<Expr> {
         let mut left = self.not()?;
-        let mut terms = 0;
         while self.skip_name("and") {
             left = Expr::And(Box::new(left), Box::new(self.not()?));
-            terms = count_term(terms)?;
+            self.count_term()?;
         }
         Ok(left)
     }
@@ -738,7 +749,6 @@ impl Parser {
 
     fn sum(&mut self) -> Res<Expr> {
         let mut left = self.concat()?;
-        let mut terms = 0;
         loop {
             let operator = match self.peek() {
                 Token::Sign("+") => Operator::Add,
@@ -747,7 +757,7 @@ impl Parser {
             };
             self.position += 1;
             left = Expr::Binary(operator, Box::new(left), Box::new(self.concat()?));
-            terms = count_term(terms)?;
+            self.count_term()?;
         }
     }
 
@@ -765,7 +775,6 @@ impl Parser {
 
     fn product(&mut self) -> Res<Expr> {
         let mut left = self.power()?;
-        let mut terms = 0;
         loop {
             let operator = match self.peek() {
                 Token::Sign("*") => Operator::Multiply,
@@ -776,16 +785,15 @@ impl Parser {
             };
             self.position += 1;
             left = Expr::Binary(operator, Box::new(left), Box::new(self.power()?));
-            terms = count_term(terms)?;
+            self.count_term()?;
         }
     }
 
     fn power(&mut self) -> Res<Expr> {
         let mut left = self.unary(true)?;
-        let mut terms = 0;
         while self.skip_sign("**") {
             left = Expr::Binary(Operator::Power, Box::new(left), Box::new(self.unary(true)?));
-            terms = count_term(terms)?;
+            self.count_term()?;
         }
         Ok(left)
     }
@@ -871,13 +879,14 @@ impl Parser {
                     break;
                 }
             }
+            let terms = self.terms;
             items.push(parse(self)?);
+            self.terms = terms;
         }
         Ok(items)
     }
 
     fn postfix(&mut self, mut value: Expr) -> Res<Expr> {
-        let mut parts = 0;
         loop {
             if self.skip_sign(".") {
                 value = match self.next() {
@@ -892,7 +901,7 @@ impl Parser {
             } else {
                 return Ok(value);
             }
-            parts = count_term(parts)?;
+            self.count_term()?;
         }
     }
 
@@ -954,6 +963,7 @@ impl Parser {
                 }
             }
             is_first = false;
+            let terms = self.terms;
             if self.skip_sign("**") {
                 arguments.named_rest = Some(self.expression()?);
             } else if self.skip_sign("*") {
@@ -971,13 +981,13 @@ impl Parser {
                 }
                 arguments.positional.push(self.expression()?);
             }
+            self.terms = terms;
         }
         Ok(arguments)
     }
 
     /// Filters, tests and calls behind a value.
     fn filters(&mut self, mut value: Expr) -> Res<Expr> {
-        let mut parts = 0;
         loop {
             if self.skip_sign("|") {
                 value = self.filter(value)?;
@@ -988,7 +998,7 @@ impl Parser {
             } else {
                 return Ok(value);
             }
-            parts = count_term(parts)?;
+            self.count_term()?;
         }
     }
 
@@ -1050,14 +1060,6 @@ impl Parser {
         }));
         Ok(if negated { Expr::Not(Box::new(test)) } else { test })
     }
-}
-
-/// Counts what makes an expression deeper to the left, as it is evaluated recursively.
-fn count_term(terms: usize) -> Res<usize> {
-    if terms >= 500 {
-        fail!("an expression has more than 500 terms");
-    }
-    Ok(terms + 1)
 }
 
 fn describe(token: &Token) -> String {

@@ -87,8 +87,6 @@ pub(crate) struct For {
     pub(crate) recursive: bool,
     /// Where the variable `loop` is, if something may use it.
     pub(crate) loop_slot: Option<u16>,
-    /// The line of the loop.
-    pub(crate) line: u32,
 }
 
 pub(crate) struct Macro {
