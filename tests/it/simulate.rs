@@ -103,3 +103,51 @@ async fn simulated_devices_answer_as_they_say_and_the_last_ones_are_faulty() -> 
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulated_devices_have_the_configurations_and_sessions_that_were_asked_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::create_dir(folder.path().join("rendered"))?;
+    let configuration = "hostname leaf00002\nvlan 7\n   name seven\n";
+    std::fs::write(folder.path().join("rendered/leaf00002.cfg"), configuration)?;
+    let line = "--json simulate fleet --listen 127.66.0.1:0 --devices 2 --ca-out ca.pem --configurations rendered \
+                --release 4.32.2F --session leaf00001=friday";
+    let (mut process, greeting) = started(folder.path(), line).await?;
+    ensure!(greeting["configured"] == 1, "{greeting}");
+    let client = client(&folder.path().join("ca.pem"))?;
+    let password = greeting["password"].as_str().context("no password")?;
+    let run = async |device: usize, commands: &[&str]| {
+        let address = greeting["addresses"][device].as_str().unwrap_or_default();
+        let parameters = json!({"version": 1, "format": "json", "cmds": commands});
+        let body = json!({"jsonrpc": "2.0", "method": "runCmds", "id": 1, "params": parameters});
+        let request = client.post(format!("https://{address}/command-api"));
+        let answer = request
+            .basic_auth("admin", Some(password))
+            .json(&body)
+            .send()
+            .await?;
+        answer.json::<Value>().await
+    };
+    let shown = run(0, &["enable", "show configuration sessions", "show version"]).await?;
+    let session = &shown["result"][1]["sessions"]["friday"];
+    ensure!(session["instances"]["1000"]["user"] == "alice", "{shown}");
+    ensure!(shown["result"][2]["version"] == "4.32.2F", "{shown}");
+    let show = ["enable", "show running-config"];
+    let shown = run(1, &show).await?;
+    let vlan = &shown["result"][1]["cmds"]["vlan 7"]["cmds"];
+    ensure!(vlan.get("name seven").is_some(), "{shown}");
+    let by_hand = ["enable", "configure", "vlan 7", "name by-hand"];
+    ensure!(run(1, &by_hand).await?["error"].is_null());
+    let session = ["enable", "configure session x", "vlan 8", "commit timer 00:05:00"];
+    ensure!(run(1, &session).await?["error"].is_null());
+    let confirm = ["enable", "configure session x commit"];
+    ensure!(run(1, &confirm).await?["error"].is_null());
+    let cmds = &run(1, &show).await?["result"][1]["cmds"];
+    ensure!(cmds["vlan 7"]["cmds"].get("name by-hand").is_some(), "{cmds}");
+
+    process.signal(Signal::INT)?;
+    ensure!(process.ended().await?.success());
+    let log = process.log()?;
+    ensure!(log.contains("1 commits, 1 confirmed, 0 rolled back"), "{log}");
+    Ok(())
+}

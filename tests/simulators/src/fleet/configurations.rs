@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use thiserror::Error;
+
 use super::Device;
 use super::configuration::{self, Command, Editor, Moved, Pattern, Refused};
 use super::knobs::Knobs;
@@ -14,11 +16,13 @@ use super::session::{Completed, Session};
 const MAX_FILES: usize = 16;
 
 /// Why a device refused to change its configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Problem {
     /// A configuration command was refused.
-    Command(Refused),
+    #[error(transparent)]
+    Command(#[from] Refused),
     /// Another reason, as the device prints it.
+    #[error("{0}")]
     Other(String),
 }
 
@@ -91,7 +95,7 @@ impl Configurations {
         self.check(command.line)?;
         let before = self.running(device);
         let mut running = configuration::read(&before);
-        let moved = editor.run(&mut running, command).map_err(Problem::Command)?;
+        let moved = editor.run(&mut running, command)?;
         let after = configuration::print(&running);
         if *after != *before {
             self.become_running(after.into(), None, Change::Configured, author);

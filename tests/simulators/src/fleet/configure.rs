@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::configuration::Pattern;
 use super::show;
 use super::{
-    FleetSimulator, ForeignSession, Hold, Injection, Knobs, OpenSession, Recorded, StartError, Totals, When,
+    FleetSimulator, ForeignSession, Hold, Injection, Knobs, OpenSession, Problem, Recorded, StartError,
+    Totals, When,
 };
 
 /// # Panics
@@ -36,24 +37,22 @@ impl FleetSimulator {
 
     /// Changes the running configuration of a device by commands, as somebody at its console.
     ///
-    /// # Panics
+    /// # Errors
     /// The device refuses a command.
-    pub fn change_by_hand(&self, device: usize, commands: &[&str]) {
-        let commands: Vec<String> = commands.iter().map(|&command| command.to_owned()).collect();
-        self.shared.configure(device, "console", &commands);
+    pub fn change_by_hand(&self, device: usize, commands: &[&str]) -> Result<(), Problem> {
+        self.shared.configure(device, commands)
     }
 
     /// Opens a session of somebody else.
     ///
-    /// # Panics
+    /// # Errors
     /// The device refuses the session, or one of its commands.
-    pub fn open_session(&self, device: usize, session: &ForeignSession) {
+    pub fn open_session(&self, device: usize, session: &ForeignSession) -> Result<(), Problem> {
         let mut state = self.shared.device_now(device);
         let state = &mut *state;
-        let opened = state
+        state
             .configurations
-            .open_foreign(&state.device, session, self.shared.clock.now());
-        assert!(opened.is_ok(), "the device refuses {session:?}: {opened:?}");
+            .open_foreign(&state.device, session, self.shared.clock.now())
     }
 
     /// The sessions of a device that have not ended, by name.

@@ -109,8 +109,9 @@ async fn interrupt(shared: &Shared, index: usize, line: &str, when: When) -> Res
             Err(Ended::Closed)
         }
         Some(Fault::Configured(commands)) => {
-            shared.configure(index, "console", &commands);
-            Ok(())
+            let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+            let configured = shared.configure(index, &commands);
+            configured.map_err(|problem| Ended::Failed(problem.into()))
         }
     }
 }

@@ -21,7 +21,8 @@ impl Failure {
 
     /// The device does not know the word at this position.
     pub(crate) fn invalid_word(position: usize, word: &str) -> Self {
-        Self::invalid(format!("Invalid input (at token {position}: '{word}')"))
+        let word = word.to_owned();
+        Self::invalid(Refused::Invalid { position, word }.to_string())
     }
 
     /// The device knows the command, and does not execute it.
@@ -46,10 +47,8 @@ impl Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         match problem {
-            Problem::Command(Refused::Invalid { position, word }) => Self::invalid_word(position, &word),
-            Problem::Command(Refused::Incomplete) => {
-                Self::could_not_run("Command requires more lines (use 'input' to send them)")
-            }
+            Problem::Command(refused @ Refused::Invalid { .. }) => Self::invalid(refused.to_string()),
+            Problem::Command(refused @ Refused::Incomplete) => Self::could_not_run(refused.to_string()),
             Problem::Other(reason) => Self::could_not_run(reason),
         }
     }

@@ -10,6 +10,20 @@ pub enum Dialect {
     Since432,
 }
 
+impl Dialect {
+    /// The dialect of a release such as `4.30.3M`.
+    pub fn of(release: &str) -> Option<Self> {
+        let (major, rest) = release.split_once('.')?;
+        let minor = rest.split_once('.').map_or(rest, |(minor, _)| minor);
+        let release: (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+        Some(if release < (4, 32) {
+            Self::UpTo431
+        } else {
+            Self::Since432
+        })
+    }
+}
+
 /// How a device treats its configuration. Where the behaviour of a real device is unknown or differs by release, it can be chosen.
 #[derive(Clone, Debug)]
 pub struct Knobs {
@@ -36,6 +50,27 @@ impl Default for Knobs {
             refused: Vec::new(),
             refuses_commit: None,
             reverts_after: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_tells_the_dialect() {
+        let table = [
+            ("4.30.3M", Some(Dialect::UpTo431)),
+            ("4.31.5M", Some(Dialect::UpTo431)),
+            ("4.32.0F", Some(Dialect::Since432)),
+            ("4.33", Some(Dialect::Since432)),
+            ("5.0.0F", Some(Dialect::Since432)),
+            ("EOS", None),
+            ("4.M", None),
+        ];
+        for (release, expected) in table {
+            assert_eq!(Dialect::of(release), expected, "{release}");
         }
     }
 }

@@ -116,9 +116,7 @@ impl Configurations {
     ) -> Result<Moved, Problem> {
         self.check(command.line)?;
         let session = self.sessions.get_mut(name).ok_or_else(|| gone(name))?;
-        editor
-            .run(&mut session.candidate, command)
-            .map_err(Problem::Command)
+        Ok(editor.run(&mut session.candidate, command)?)
     }
 
     /// Replaces the whole configuration of a session by that of a new device.

@@ -28,6 +28,8 @@ mod simulator;
 pub use crate::hold::Hold;
 pub use behaviour::Behaviour;
 pub use clock::Time;
+pub use configuration::Refused;
+pub use configurations::Problem;
 pub use device::{Device, Port};
 pub use injection::{Fault, Injection, When};
 pub use knobs::{Dialect, Knobs};

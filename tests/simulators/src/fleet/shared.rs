@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Device;
 use super::clock::{Clock, Time};
 use super::configuration::{self, Editor, Pattern};
-use super::configurations::{Author, Configurations};
+use super::configurations::{Author, Configurations, Problem};
 use super::injection::{Injection, When};
 use crate::hold::Holds;
 
@@ -102,25 +102,21 @@ impl Shared {
         state.configurations.restart(&state.device, self.clock.now());
     }
 
-    /// Executes configuration commands on a device, as its user at the console.
-    ///
-    /// # Panics
-    /// The device refuses one of them.
-    pub(crate) fn configure(&self, index: usize, user: &str, commands: &[String]) {
+    /// Executes configuration commands on a device, as somebody at its console.
+    pub(crate) fn configure(&self, index: usize, commands: &[&str]) -> Result<(), Problem> {
         let mut state = self.device_now(index);
         let state = &mut *state;
         let author = Author {
-            user,
+            user: "console",
             now: self.clock.now(),
         };
         let mut editor = Editor::new(commands.iter().any(|line| line.starts_with(' ')));
-        let lines: Vec<&str> = commands.iter().map(String::as_str).collect();
-        for command in configuration::Command::each(&lines) {
-            let done = state
+        for command in configuration::Command::each(commands) {
+            state
                 .configurations
-                .configure(&state.device, &mut editor, command, author);
-            assert!(done.is_ok(), "the device refuses {:?}: {done:?}", command.line);
+                .configure(&state.device, &mut editor, command, author)?;
         }
+        Ok(())
     }
 
     /// Counts a request to a device as in flight until the guard is dropped, also by a closed connection.

@@ -78,7 +78,7 @@ async fn napalm_replaces_merges_commits_and_confirms_in_both_dialects() -> Resul
     for device in 0..2 {
         fleet.tune(device, |knobs| knobs.refused.push("refused line".to_owned()));
     }
-    fleet.open_session(2, &ForeignSession::new("friday"));
+    fleet.open_session(2, &ForeignSession::new("friday"))?;
     let seen = python::run(&fleet, "napalm_check.py", PACKAGES).await?;
 
     assert_eq!(

@@ -127,7 +127,7 @@ async fn a_session_that_is_entered_again_goes_on() -> Result<()> {
 #[tokio::test]
 async fn pending_sessions_are_listed_in_json_and_as_text() -> Result<()> {
     let scene = Scene::start().await?;
-    scene.fleet.open_session(0, &ForeignSession::new("friday"));
+    scene.fleet.open_session(0, &ForeignSession::new("friday"))?;
     scene.run(&["configure session ours", "hostname x"]).await?;
     for command in [
         "show configuration sessions",
@@ -263,7 +263,7 @@ async fn a_device_is_configured_without_a_session_too() -> Result<()> {
     );
     scene
         .fleet
-        .change_by_hand(0, &["interface Ethernet1", "   no description"]);
+        .change_by_hand(0, &["interface Ethernet1", "   no description"])?;
     let changes = scene.fleet.changes(0);
     let users: Vec<&str> = changes.iter().map(|change| change.user.as_str()).collect();
     assert_eq!(users, ["admin", "console"]);

@@ -122,7 +122,7 @@ async fn no_other_session_is_committed_while_a_timer_runs() -> Result<()> {
         timer: Some(MINUTE),
         ..ForeignSession::new("theirs")
     };
-    scene.fleet.open_session(0, &foreign);
+    scene.fleet.open_session(0, &foreign)?;
     scene.load("ours", "hostname x").await?;
     let (code, error) = scene
         .refused(&["configure session ours commit timer 00:05:00"])

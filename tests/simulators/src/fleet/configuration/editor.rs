@@ -1,3 +1,5 @@
+use thiserror::Error;
+
 use super::grammar;
 use super::section::Section;
 
@@ -40,11 +42,12 @@ pub(crate) enum Moved {
 }
 
 /// Why a command was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
     /// The word at this position.
+    #[error("Invalid input (at token {position}: '{word}')")]
     Invalid { position: usize, word: String },
-    /// Lines have to follow.
+    #[error("Command requires more lines (use 'input' to send them)")]
     Incomplete,
 }
 

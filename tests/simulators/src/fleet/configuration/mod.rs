@@ -12,7 +12,8 @@ mod read;
 mod section;
 
 pub(crate) use difference::difference;
-pub(crate) use editor::{Command, Editor, Moved, Refused, indentation};
+pub use editor::Refused;
+pub(crate) use editor::{Command, Editor, Moved, indentation};
 pub(crate) use json::json;
 pub(crate) use pattern::Pattern;
 pub(crate) use print::print;
