@@ -195,7 +195,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dead(command) => command.run(&global).await,
         Command::Messages(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
-        Command::Render(command) => command.run(&global),
+        Command::Render(command) => command.run(&global).await,
         Command::Check(command) => Ok(command.run(&global).await),
         Command::Cvp(command) => command.run(&global).await,
         Command::Schema(command) => Ok(command.run()),

@@ -187,7 +187,7 @@ impl Rendered {
     /// Prints the difference of one device, or the devices of these rows with what their configuration becomes.
     pub(super) fn show(&self, rows: &[[String; 3]]) {
         if let Some(diff) = &self.diff {
-            output::document(diff);
+            output::difference(diff, None);
         } else {
             let words = self.words();
             let rows: Vec<[String; 4]> = rows

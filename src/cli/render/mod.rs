@@ -1,24 +1,28 @@
 //! `lockstep render`: shows the configuration that a device should have.
 
 mod offline;
+mod online;
 mod variables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use lockstep_protocol::{DeviceType, Hostname};
+use lockstep_protocol::{CommitId, DeviceType, Hostname};
 
 pub(super) use offline::inventory;
 
-use super::{Global, UsageError};
+use super::Global;
 
 /// Show the configuration that a device should have
 ///
-/// Renders it from a folder of settings, a folder of templates and an inventory, without a running system, so it fits in the CI of a
-/// repository. Prints exactly the bytes of the configuration; problems go to stderr, with their place.
+/// A worker renders it from the accepted commits, without contacting the device. With --settings, --templates and --inventory it is rendered
+/// here, from two folders and a file, without a running system, so it fits in the CI of a repository. Prints exactly the bytes of the
+/// configuration; problems go to stderr, with their place.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  lockstep render sw1
+  lockstep render sw1 --commit 1f3c9a7be02d4d5e8f60718293a4b5c6d7e8f901
   lockstep render sw1 --settings ../settings --templates . --inventory fleet.yml
   lockstep render sw1 --settings . --templates ../templates --inventory fleet.yml \\
       --variables overlay.yml
@@ -29,6 +33,12 @@ pub(super) struct Render {
     /// Hostname of the device
     #[arg(value_name = "HOST")]
     host: Hostname,
+    /// Render from this commit of the settings or of the templates instead of the accepted one
+    #[arg(long, value_name = "COMMIT", conflicts_with = "settings")]
+    commit: Option<CommitId>,
+    /// Show how the configuration changes from --commit, or the accepted commits, to this commit
+    #[arg(long, value_name = "COMMIT", conflicts_with = "settings")]
+    diff: Option<CommitId>,
     /// Folder of the settings
     #[arg(long, value_name = "DIR", requires_all = ["templates", "inventory"])]
     settings: Option<PathBuf>,
@@ -50,15 +60,12 @@ pub(super) struct Render {
 }
 
 impl Render {
-    pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         match (&self.settings, &self.templates, &self.inventory) {
             (Some(settings), Some(templates), Some(inventory)) => {
                 offline::run(&self, settings, templates, inventory, global)
             }
-            _ => Err(UsageError(
-                "--settings DIR, --templates DIR and --inventory FILE are needed".to_owned(),
-            )
-            .into()),
+            _ => online::run(self.host, self.commit, self.diff, global).await,
         }
     }
 }

@@ -34,14 +34,7 @@ impl Emitter {
     }
 
     /// Writes a node; `indent` is that of what contains it.
-    fn node(
-        &mut self,
-        node: &Node,
-        style: Style,
-        indent: Option<usize>,
-        in_mapping: bool,
-        in_flow: bool,
-    ) {
+    fn node(&mut self, node: &Node, style: Style, indent: Option<usize>, in_mapping: bool, in_flow: bool) {
         let flow = in_flow
             || match style {
                 Style::Block => false,
