@@ -216,7 +216,6 @@ async fn end(store: &PostgresStore, group: &[u64], owner: ElementOwner) -> anyho
         state: ElementState::Successful,
         next: None,
         parked: None,
-        parked: None,
         reason: None,
         message: Some("answered in 12 ms".to_owned()),
         changed: false,
