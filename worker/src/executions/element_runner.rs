@@ -1,5 +1,6 @@
 //! Runs elements on this worker: claims them, runs their providers, renews their leases, and commits and announces their ends.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use super::finish::{Ends, Finished, finish};
 use super::journal::{JournalWriter, WaitingEntries, journal};
 use super::publisher::element_finished;
 use super::running::{Places, Running, Told};
+use super::sync;
 use crate::fail_point::{self, FailPoint};
 use crate::handlers::{Processing, processing};
 use crate::runtime::{Claimant, TransactionRetry, chain};
@@ -517,14 +519,23 @@ impl Worker {
             // One that goes on in a later stage has not ended.
             if let Some(finished) = element.finished(end) {
                 announcement.elements.push(number);
-                let data = end.results.last().map_or(&Value::Null, |result| &result.data);
+                let data = told(execution, end);
                 announcement
                     .results
-                    .push(element_finished(execution, number, finished, data));
+                    .push(element_finished(execution, number, finished, &data));
             }
         }
         announcement
     }
+}
+
+/// What the provider found, as far as results tell it.
+fn told<'a>(execution: &ExecutionRow, end: &'a ElementEnd) -> Cow<'a, Value> {
+    if execution.request.provider == sync::PROVIDER {
+        return serde_json::from_str(end.data.as_str()).map_or(Cow::Owned(Value::Null), Cow::Owned);
+    }
+    let last = end.results.last();
+    last.map_or(Cow::Owned(Value::Null), |result| Cow::Borrowed(&result.data))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -23,6 +23,7 @@ use super::finish::{Ends, finish_in};
 use super::publisher::{AnnounceError, element_finished};
 use super::schedules::fire;
 use super::settle::release;
+use super::sync;
 use crate::runtime::{Leadership, PeriodicTask, TransactionRetry, chain};
 
 /// The most rows that one transaction of the task handles.
@@ -282,18 +283,27 @@ impl ElementsTask {
             announcement.elements.push(row.number);
             if let Some(execution) = execution {
                 let number = row.number;
-                // Only the results of sweeps have what the provider returned.
-                let data = match execution.request.cluster() {
-                    Some(_) => self.context.cycle.results_of(number).await?.pop(),
-                    None => None,
-                };
-                let data = data.map_or(Value::Null, |result| result.data);
+                let data = self.told(execution, number).await?;
                 let results = finished(execution, row);
                 let results = results.map(|finished| element_finished(execution, number, finished, &data));
                 announcement.results.extend(results);
             }
         }
         Ok(announcement)
+    }
+
+    /// What the provider of an element returned. Only the results of sweeps and of syncs tell it.
+    async fn told(&self, execution: &ExecutionRow, element: u64) -> Result<Value, StoreError> {
+        let data = if execution.request.cluster().is_some() {
+            let results = self.context.cycle.results_of(element).await?;
+            results.into_iter().next_back().map(|result| result.data)
+        } else if execution.request.provider == sync::PROVIDER {
+            let element = self.context.executions.element(element).await?;
+            element.map(|element| element.data)
+        } else {
+            None
+        };
+        Ok(data.unwrap_or_default())
     }
 
     /// Runs the transaction of a part, and repeats it while others are first.

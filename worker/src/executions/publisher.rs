@@ -14,7 +14,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::ExecutionContext;
-use super::{advance::request_key, sweep};
+use super::{advance::request_key, sweep, sync};
 use crate::runtime::{PAGE as FOLLOW_UPS, REPUBLISH_AFTER, outgoing};
 
 /// How many messages are published at a time.
@@ -137,7 +137,8 @@ pub(super) fn element_finished(
 ) -> Outgoing {
     let hostname = finished.hostname.clone();
     let of_sweep = sweep::result(execution, finished.entity_type, data);
-    let result = of_sweep.unwrap_or(WorkResult::ElementFinished(finished));
+    let result =
+        of_sweep.unwrap_or_else(|| WorkResult::ElementFinished(sync::told(execution, finished, data)));
     of_execution(
         execution,
         number,

@@ -5,6 +5,7 @@ use lockstep_execution::or_empty;
 use lockstep_protocol::commands::{
     ExecuteOn, SyncAction, SyncRequested, SyncTargets, TaskReference, TaskRequested,
 };
+use lockstep_protocol::results::ElementFinished;
 use lockstep_protocol::{Code, DeviceState, SyncTarget};
 use lockstep_store::{
     ElementSource, ExecutionRow, ExecutionTransaction, NewExecution, StoreError, SyncBound, SyncDevices,
@@ -298,6 +299,26 @@ fn arguments(request: &SyncRequested, force: bool) -> Value {
         }
     }
     arguments
+}
+
+/// The result about an element of a sync, with what its provider found: the masked difference and its score. All others stay as they are.
+pub(super) fn told(execution: &ExecutionRow, finished: ElementFinished, data: &Value) -> ElementFinished {
+    if execution.request.provider != PROVIDER {
+        return finished;
+    }
+    ElementFinished {
+        diff: data["diff"].as_str().map(str::to_owned),
+        change_score: data["change_score"].as_f64().and_then(whole_score),
+        ..finished
+    }
+}
+
+/// Rounded, within 0 to 100.
+fn whole_score(score: f64) -> Option<u8> {
+    let scores = 0..=100_u8;
+    scores
+        .rev()
+        .find(|whole| *whole == 0 || f64::from(*whole) <= score + 0.5)
 }
 
 /// Which devices of a sync that ended run again: those that failed, bound as it was. The same checks as of a new request apply.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_execution::{
-    CycleStep, DeviceConnection, DeviceError, Devices, PooledConnection, Provider, ProviderProperties,
-    ProviderType, StepDone, StepFailure, StepRun, Steps, TargetDevice,
+    CycleStep, DeviceConnection, DeviceError, Devices, Parked, PooledConnection, Provider,
+    ProviderProperties, ProviderType, StepDone, StepFailure, StepRun, Steps, TargetDevice,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// What the provider does on a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,10 @@ pub(crate) enum Act {
     Flood,
     /// It waits until the test opens the gate, and does not listen meanwhile.
     Gate,
+    /// As `Gate`; the test may write about the element meanwhile.
+    Report,
+    /// It is not possible now: it is parked for the first time, and skipped after the second.
+    Park(Duration, Duration),
 }
 
 /// What ran, over all workers.
@@ -41,6 +46,7 @@ pub(crate) enum Act {
 pub(crate) struct Script {
     acts: Mutex<BTreeMap<String, Act>>,
     runs: Mutex<Runs>,
+    owners: Mutex<BTreeMap<String, Uuid>>,
     pub(crate) gate: Notify,
 }
 
@@ -60,6 +66,15 @@ impl Script {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(hostname.to_owned(), act);
+    }
+
+    /// The worker's session that runs it on a device.
+    pub(crate) fn owner(&self, hostname: &str) -> Option<Uuid> {
+        self.owners().get(hostname).copied()
+    }
+
+    fn owners(&self) -> MutexGuard<'_, BTreeMap<String, Uuid>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often it began on all devices together.
@@ -165,7 +180,7 @@ impl Provider for Scripted {
             .get(hostname)
             .copied()
             .unwrap_or_default();
-        let mut data = json!({"count": run.run_arguments["count"]});
+        let mut data = json!({"count": run.run_arguments["count"], "diff": "+ x", "change_score": 7.2});
         match act {
             Act::Now => {}
             Act::Done(time) => tokio::time::sleep(time).await,
@@ -178,6 +193,22 @@ impl Provider for Scripted {
             Act::Hang => std::future::pending().await,
             Act::Flood => data = "x".repeat(17 * 1024 * 1024).into(),
             Act::Gate => self.script.gate.notified().await,
+            Act::Report => {
+                self.script
+                    .owners()
+                    .insert(hostname.to_owned(), run.element.owner);
+                self.script.gate.notified().await;
+            }
+            Act::Park(resume, expires) => {
+                let now = crate::scene::now();
+                return Err(StepFailure {
+                    parked: Some(Parked {
+                        resume_at: now + resume,
+                        expires_at: now + expires,
+                    }),
+                    ..StepFailure::new("frozen", "a freeze window is open")
+                });
+            }
         }
         Ok(StepDone {
             data,

@@ -164,6 +164,7 @@ impl Scene {
         Registry::default()
             .with(Scripted::new("repeatable", true, script.clone()))
             .with(Scripted::new("once", false, script.clone()))
+            .with(Scripted::new("sync", true, script.clone()))
             .with(Cycle::new("cycle", true, cycle.clone(), worker))
             .with(Cycle::new("cycle-once", false, cycle.clone(), worker))
     }

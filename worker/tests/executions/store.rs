@@ -7,7 +7,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
-use lockstep_store::{DeliveryAttempts, Executions, Fleet, FollowUps, Leases, RunCycle, Schema, UnitOfWork};
+use lockstep_store::{
+    DeliveryAttempts, Executions, Fleet, FollowUps, Leases, RunCycle, Schema, SyncRuns, UnitOfWork,
+};
 
 /// Which database a test uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +29,22 @@ pub(crate) struct Store {
     pub(crate) leases: Arc<dyn Leases>,
     pub(crate) schema: Arc<dyn Schema>,
     pub(crate) fleet: Arc<dyn Fleet>,
+    pub(crate) syncs: Arc<dyn SyncRuns>,
 }
 
 impl Store {
-    fn of<S: UnitOfWork + Executions + RunCycle + FollowUps + DeliveryAttempts + Leases + Schema + Fleet>(
-        store: Arc<S>,
-    ) -> Self {
+    fn of<S>(store: Arc<S>) -> Self
+    where
+        S: UnitOfWork
+            + Executions
+            + RunCycle
+            + FollowUps
+            + DeliveryAttempts
+            + Leases
+            + Schema
+            + Fleet
+            + SyncRuns,
+    {
         Self {
             unit_of_work: store.clone(),
             executions: store.clone(),
@@ -41,6 +53,7 @@ impl Store {
             delivery_attempts: store.clone(),
             leases: store.clone(),
             schema: store.clone(),
+            syncs: store.clone(),
             fleet: store,
         }
     }

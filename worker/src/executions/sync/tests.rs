@@ -201,3 +201,37 @@ fn only_what_pushed_is_taken_back_when_it_has_ended() {
         assert_eq!(code, expected, "{row:?}");
     }
 }
+
+#[test]
+fn a_result_tells_the_masked_difference_and_its_score() {
+    let finished = ElementFinished {
+        execution: Uuid::nil(),
+        entity_type: lockstep_protocol::EntityType::Device,
+        entity: 1,
+        hostname: None,
+        state: lockstep_protocol::ElementState::Successful,
+        outcome: lockstep_protocol::ElementOutcome::Done,
+        reason: None,
+        message: None,
+        changed: true,
+        diff: None,
+        change_score: None,
+    };
+    let table = [
+        (json!({"diff": "+ x", "change_score": 3.5}), Some("+ x"), Some(4)),
+        (json!({"diff": "", "change_score": 0.49}), Some(""), Some(0)),
+        (
+            json!({"diff": "+ x", "change_score": 1e9}),
+            Some("+ x"),
+            Some(100),
+        ),
+        (json!({"diff": null, "change_score": -1.0}), None, Some(0)),
+        (Value::Null, None, None),
+    ];
+    for (data, diff, score) in table {
+        let told = told(&ended(PROVIDER, Value::Null, true), finished.clone(), &data);
+        assert_eq!((told.diff.as_deref(), told.change_score), (diff, score), "{data}");
+        let other = super::told(&ended("ping", Value::Null, true), finished.clone(), &data);
+        assert_eq!(other, finished);
+    }
+}
