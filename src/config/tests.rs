@@ -192,6 +192,7 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "executions.at_once_per_provider",
         "freeze",
         "freeze.NAME",
+        "render.secrets",
         "repositories.settings",
         "repositories.templates",
     ];
