@@ -163,7 +163,11 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         } else if line.starts_with('[') {
             section = format!("{}.", line.trim_matches(['[', ']']));
         } else if let Some((name, _)) = line.split_once(" = ") {
-            explained.insert(general(&format!("{section}{name}")), comment.clone());
+            let explained = explained.entry(general(&format!("{section}{name}")));
+            // A second example of a section with a name repeats no comment.
+            explained
+                .and_modify(|known: &mut String| known.push_str(&comment))
+                .or_insert(comment.clone());
             comment.clear();
         } else {
             comment.clear();
@@ -188,6 +192,7 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "executions.at_once_per_provider",
         "freeze",
         "freeze.NAME",
+        "render.secrets",
         "repositories.settings",
         "repositories.templates",
     ];
@@ -231,11 +236,11 @@ fn an_unknown_section_is_compared_with_those_beside_it() {
     let table = [
         (
             "data_dirr = 'x'",
-            "data_dirr: unknown key; expected one of broker, console, cvp, data_dir, devices, executions, gateway",
+            "data_dirr: unknown key; expected one of broker, console, cvp, data_dir, devices, executions, freeze, gateway",
         ),
         (
             "[gatewy]\nx = 1",
-            "gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, gateway, log",
+            "gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, freeze, gateway, log",
         ),
         (
             "[repositories.setings]\nurl = 'x'",
@@ -408,7 +413,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
         ":2: broker.urll: unknown key; expected one of ca_file, declare, sources, trusted_users, url, url_file",
-        ":13: gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, gateway, log, reconcile, repositories, retention, store, telemetry, worker",
+        ":13: gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, freeze, gateway, log, reconcile, render, repositories, retention, store, sync, telemetry, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {

@@ -78,13 +78,13 @@ const LINES: [&str; 67] = [
     "set security ike policy p pre-shared-key hexadecimal @",
 ];
 
-fn random(rng: &mut StdRng, letters: &[u8], length: std::ops::RangeInclusive<usize>) -> String {
+fn random(rng: &mut StdRng, alphabet: &[u8], length: std::ops::RangeInclusive<usize>) -> String {
     let length = rng.random_range(length);
-    let letter = |_| char::from(letters[rng.random_range(0..letters.len())]);
-    (0..length).map(letter).collect()
+    let character = |_| char::from(alphabet[rng.random_range(0..alphabet.len())]);
+    (0..length).map(character).collect()
 }
 
-const LETTERS: &[u8] =
+const ALPHABET: &[u8] =
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#%&/()=?+-_.:,;<>|$@*\"'\\{}[]";
 
 #[test]
@@ -92,7 +92,7 @@ fn no_line_shows_the_secret_that_stands_in_it_whatever_it_is() {
     let mut rng = StdRng::seed_from_u64(17);
     for line in LINES {
         for _ in 0..200 {
-            let secret = random(&mut rng, LETTERS, 6..=30);
+            let secret = random(&mut rng, ALPHABET, 6..=30);
             for sign in ["+", "-", " ", "+   ", "-\t"] {
                 let text = format!("{sign}{}\n", line.replace('@', &secret));
                 let masked = mask(&text, &[]);
