@@ -1,4 +1,5 @@
 mod devices;
+mod render;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -46,7 +46,10 @@ pub(super) fn percent(run: &Run<'_>, text: &str, arguments: &Val) -> Res<String>
             let Val::Dict(dict) = arguments else {
                 fail!("`%(…)` needs a dict");
             };
-            let key: String = characters.by_ref().take_while(|character| *character != ')').collect();
+            let key: String = characters
+                .by_ref()
+                .take_while(|character| *character != ')')
+                .collect();
             used_mapping = true;
             value = Some(match dict.get(&key) {
                 Some(value) => value,
@@ -75,7 +78,9 @@ pub(super) fn percent(run: &Run<'_>, text: &str, arguments: &Val) -> Res<String>
                 _ => {}
             }
         }
-        let number = |characters: &mut std::iter::Peekable<std::str::Chars<'_>>, positional: &mut std::vec::IntoIter<Val>| -> Res<Option<i128>> {
+        let number = |characters: &mut std::iter::Peekable<std::str::Chars<'_>>,
+                      positional: &mut std::vec::IntoIter<Val>|
+         -> Res<Option<i128>> {
             if characters.next_if_eq(&'*').is_some() {
                 return match positional.next().and_then(|value| value.as_int()) {
                     Some(number) => Ok(Some(number)),
@@ -96,7 +101,10 @@ pub(super) fn percent(run: &Run<'_>, text: &str, arguments: &Val) -> Res<String>
             let precision = number(&mut characters, &mut positional)?.unwrap_or(0);
             layout.precision = Some(usize::try_from(precision).unwrap_or(0));
         }
-        while characters.next_if(|character| "hlL".contains(*character)).is_some() {}
+        while characters
+            .next_if(|character| "hlL".contains(*character))
+            .is_some()
+        {}
         let Some(kind) = characters.next() else {
             fail!("the format ends after `%`");
         };
@@ -143,7 +151,11 @@ fn percent_value(run: &Run<'_>, kind: char, mut layout: Layout, value: &Val) -> 
         'c' => {
             let character = match value {
                 Val::Str(text) if text.chars().count() == 1 => text.to_string(),
-                _ => match value.as_int().and_then(|code| u32::try_from(code).ok()).and_then(char::from_u32) {
+                _ => match value
+                    .as_int()
+                    .and_then(|code| u32::try_from(code).ok())
+                    .and_then(char::from_u32)
+                {
                     Some(character) => character.to_string(),
                     None => fail!("`%c` needs a character"),
                 },
@@ -247,7 +259,11 @@ fn field_value(run: &Run<'_>, name: &str, args: &Args, next: &mut usize) -> Res<
     };
     let found = match index {
         Some(index) => args.positional.get(index),
-        None => args.named.iter().find(|(own, _)| **own == *first).map(|(_, value)| value),
+        None => args
+            .named
+            .iter()
+            .find(|(own, _)| **own == *first)
+            .map(|(_, value)| value),
     };
     let Some(mut value) = found.cloned() else {
         fail!("the format has no value for `{{{first}}}`");
@@ -406,7 +422,12 @@ fn integer(run: &Run<'_>, layout: &Layout, number: i128, kind: char) -> Res<Stri
         digits = grouped(&digits, separator, size);
     }
     let prefix = if layout.alternate { prefix } else { "" };
-    pad(run, layout, &format!("{}{prefix}", sign_of(layout, number < 0)), &digits)
+    pad(
+        run,
+        layout,
+        &format!("{}{prefix}", sign_of(layout, number < 0)),
+        &digits,
+    )
 }
 
 fn grouped(digits: &str, separator: char, size: usize) -> String {
@@ -436,7 +457,11 @@ fn real(run: &Run<'_>, layout: &Layout, number: f64) -> Res<String> {
             Some('g' | 'G') => general(size, precision, layout.alternate),
             _ if layout.precision.is_some() => {
                 let text = general(size, precision.max(1), false);
-                if text.contains(['.', 'e']) { text } else { format!("{text}.0") }
+                if text.contains(['.', 'e']) {
+                    text
+                } else {
+                    format!("{text}.0")
+                }
             }
             _ => float(size),
         }
@@ -446,10 +471,17 @@ fn real(run: &Run<'_>, layout: &Layout, number: f64) -> Res<String> {
         _ => digits,
     };
     if let Some(separator) = layout.grouping {
-        let whole = digits.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(digits.len());
+        let whole = digits
+            .find(|digit: char| !digit.is_ascii_digit())
+            .unwrap_or(digits.len());
         digits = format!("{}{}", grouped(&digits[..whole], separator, 3), &digits[whole..]);
     }
-    pad(run, layout, sign_of(layout, number.is_sign_negative() && !number.is_nan()), &digits)
+    pad(
+        run,
+        layout,
+        sign_of(layout, number.is_sign_negative() && !number.is_nan()),
+        &digits,
+    )
 }
 
 fn exponential(number: f64, precision: usize) -> String {
@@ -463,7 +495,10 @@ fn exponential(number: f64, precision: usize) -> String {
 fn general(number: f64, precision: usize, keeps_zeros: bool) -> String {
     let precision = precision.max(1);
     let text = exponential(number, precision - 1);
-    let exponent: i32 = text.rsplit_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
+    let exponent: i32 = text
+        .rsplit_once('e')
+        .and_then(|(_, exponent)| exponent.parse().ok())
+        .unwrap_or(0);
     let strip = |text: &str| {
         if keeps_zeros || !text.contains('.') {
             text.to_owned()
@@ -496,7 +531,11 @@ fn pad(run: &Run<'_>, layout: &Layout, sign: &str, digits: &str) -> Res<String> 
     let fill = |count: usize| -> String { std::iter::repeat_n(layout.fill, count).collect() };
     Ok(match layout.align {
         Some('<') => format!("{sign}{digits}{}", fill(missing)),
-        Some('^') => format!("{}{sign}{digits}{}", fill(missing / 2), fill(missing - missing / 2)),
+        Some('^') => format!(
+            "{}{sign}{digits}{}",
+            fill(missing / 2),
+            fill(missing - missing / 2)
+        ),
         Some('=') => format!("{sign}{}{digits}", fill(missing)),
         _ => format!("{}{sign}{digits}", fill(missing)),
     })

@@ -105,7 +105,12 @@ impl TemplateSet {
     ///
     /// # Errors
     /// See [`TemplateError`].
-    pub fn render(&self, entrypoint: &str, variables: &Value, bounds: Bounds) -> Result<String, TemplateError> {
+    pub fn render(
+        &self,
+        entrypoint: &str,
+        variables: &Value,
+        bounds: Bounds,
+    ) -> Result<String, TemplateError> {
         let rendered = Run::new(self, variables, bounds).render(entrypoint);
         rendered.map_err(|failure| failure.into_error(entrypoint, |path| self.path(path)))
     }
@@ -121,7 +126,11 @@ impl TemplateSet {
 
     /// The path from the folder of a template that another one names. It is relative to the one that names it.
     fn relative(&self, from: &str, name: &str) -> Res<String> {
-        let base = if name.starts_with('/') { "" } else { from.rsplit_once('/').map_or("", |(folder, _)| folder) };
+        let base = if name.starts_with('/') {
+            ""
+        } else {
+            from.rsplit_once('/').map_or("", |(folder, _)| folder)
+        };
         let mut parts: Vec<&str> = Vec::new();
         for part in base.split('/').chain(name.split('/')) {
             match part {
@@ -148,7 +157,9 @@ impl TemplateSet {
                 self.path(path)
             )));
         };
-        let parsed = source.parsed.get_or_init(|| syntax::parse(&path.into(), &source.text).map(Arc::new));
+        let parsed = source
+            .parsed
+            .get_or_init(|| syntax::parse(&path.into(), &source.text).map(Arc::new));
         parsed.as_ref().map_err(Clone::clone)
     }
 }
@@ -156,7 +167,8 @@ impl TemplateSet {
 impl fmt::Debug for TemplateSet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut set = formatter.debug_struct("TemplateSet");
-        set.field("folder", &self.folder).field("undefined", &self.undefined);
+        set.field("folder", &self.folder)
+            .field("undefined", &self.undefined);
         set.field("templates", &self.templates.len()).finish()
     }
 }

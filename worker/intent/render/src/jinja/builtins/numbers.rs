@@ -37,7 +37,10 @@ fn to_int(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     match &input {
         Val::Undefined(name) => Err(Run::undefined(name.as_deref())),
         Val::Str(text) => {
-            let Some(base) = u32::try_from(base).ok().filter(|base| *base == 0 || (2..=36).contains(base)) else {
+            let Some(base) = u32::try_from(base)
+                .ok()
+                .filter(|base| *base == 0 || (2..=36).contains(base))
+            else {
                 fail!("the base of an integer is 0 or from 2 to 36");
             };
             let number = parse_int(text, base).or_else(|| parse_float(text).and_then(int_of));
@@ -62,16 +65,32 @@ fn parse_int(text: &str, base: u32) -> Option<i128> {
         ("0x", 0 | 16) => (16, rest),
         ("0o", 0 | 8) => (8, rest),
         ("0b", 0 | 2) => (2, rest),
-        (_, 0) if lower.len() > 1 && lower.starts_with('0') && lower.bytes().any(|digit| digit != b'0' && digit != b'_') => return None,
+        (_, 0)
+            if lower.len() > 1
+                && lower.starts_with('0')
+                && lower.bytes().any(|digit| digit != b'0' && digit != b'_') =>
+        {
+            return None;
+        }
         (_, 0) => (10, &*lower),
         (_, base) => (base, &*lower),
     };
     let is_prefixed = digits.len() < lower.len();
-    let digits = if is_prefixed { digits.strip_prefix('_').unwrap_or(digits) } else { digits };
-    if digits.is_empty() || digits.starts_with(['_', '-', '+']) || digits.ends_with('_') || digits.contains("__") {
+    let digits = if is_prefixed {
+        digits.strip_prefix('_').unwrap_or(digits)
+    } else {
+        digits
+    };
+    if digits.is_empty()
+        || digits.starts_with(['_', '-', '+'])
+        || digits.ends_with('_')
+        || digits.contains("__")
+    {
         return None;
     }
-    i128::from_str_radix(&digits.replace('_', ""), radix).ok()?.checked_mul(sign)
+    i128::from_str_radix(&digits.replace('_', ""), radix)
+        .ok()?
+        .checked_mul(sign)
 }
 
 /// A float as Python's `float` reads it.
@@ -138,7 +157,11 @@ fn file_size(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     for (index, prefix) in ["k", "M", "G", "T", "P", "E", "Z", "Y"].iter().enumerate() {
         unit *= base;
         if bytes < unit || index == 7 {
-            let name = if binary { format!("{}iB", prefix.to_uppercase()) } else { format!("{prefix}B") };
+            let name = if binary {
+                format!("{}iB", prefix.to_uppercase())
+            } else {
+                format!("{prefix}B")
+            };
             return Ok(Val::from(format!("{:.1} {name}", base * bytes / unit)));
         }
     }

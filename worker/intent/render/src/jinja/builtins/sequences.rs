@@ -35,7 +35,9 @@ pub(super) fn filter(name: &str) -> Option<Filter> {
         "dictsort" => dict_sort,
         "items" => items,
         "attr" => attribute,
-        "random" => |_, _, _, _| fail!("`random` is not supported: a configuration is the same each time it is rendered"),
+        "random" => |_, _, _, _| {
+            fail!("`random` is not supported: a configuration is the same each time it is rendered")
+        },
         _ => return None,
     })
 }
@@ -54,7 +56,10 @@ fn length(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     let [] = args.bind("length", [])?;
     match run.length(&input)? {
         Some(length) => Ok(Val::size(length)),
-        None => fail!("{} has no length; use `|list|length` for what is iterated once", input.type_name()),
+        None => fail!(
+            "{} has no length; use `|list|length` for what is iterated once",
+            input.type_name()
+        ),
     }
 }
 
@@ -124,9 +129,17 @@ fn reverse(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
 }
 
 /// The items with the keys by which they are sorted: one or more attributes.
-fn with_keys(run: &Run<'_>, input: &Val, attributes: Option<&Val>, case_sensitive: bool) -> Res<Vec<(Val, Val)>> {
+fn with_keys(
+    run: &Run<'_>,
+    input: &Val,
+    attributes: Option<&Val>,
+    case_sensitive: bool,
+) -> Res<Vec<(Val, Val)>> {
     let attributes: Vec<Option<Val>> = match attributes {
-        Some(Val::Str(attributes)) => attributes.split(',').map(|attribute| Some(Val::from(attribute))).collect(),
+        Some(Val::Str(attributes)) => attributes
+            .split(',')
+            .map(|attribute| Some(Val::from(attribute)))
+            .collect(),
         other => vec![other.cloned()],
     };
     let mut keyed = Vec::new();
@@ -150,7 +163,8 @@ fn with_keys(run: &Run<'_>, input: &Val, attributes: Option<&Val>, case_sensitiv
 }
 
 fn sort(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
-    let [reverse, case_sensitive, attribute] = args.bind("sort", ["reverse", "case_sensitive", "attribute"])?;
+    let [reverse, case_sensitive, attribute] =
+        args.bind("sort", ["reverse", "case_sensitive", "attribute"])?;
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
     let mut keyed = with_keys(run, &input, attribute.as_ref(), case_sensitive)?;
     run.sort(&mut keyed, truth(run, reverse.as_ref(), false)?)?;
@@ -231,7 +245,14 @@ fn map(run: &Run<'_>, env: &Env, input: Val, mut args: Args) -> Res<Val> {
     Ok(Val::generator(mapped))
 }
 
-fn select(run: &Run<'_>, env: &Env, input: &Val, mut args: Args, by_attribute: bool, keeps: bool) -> Res<Val> {
+fn select(
+    run: &Run<'_>,
+    env: &Env,
+    input: &Val,
+    mut args: Args,
+    by_attribute: bool,
+    keeps: bool,
+) -> Res<Val> {
     let attribute = if by_attribute {
         if args.positional.is_empty() {
             fail!("`selectattr` and `rejectattr` need an attribute");
@@ -240,7 +261,11 @@ fn select(run: &Run<'_>, env: &Env, input: &Val, mut args: Args, by_attribute: b
     } else {
         None
     };
-    let test = if args.positional.is_empty() { None } else { Some(args.positional.remove(0)) };
+    let test = if args.positional.is_empty() {
+        None
+    } else {
+        Some(args.positional.remove(0))
+    };
     let mut selected = Vec::new();
     for item in run.iterate(input)? {
         let value = path(run, &item, attribute.as_ref(), None)?;
@@ -264,7 +289,8 @@ fn select(run: &Run<'_>, env: &Env, input: &Val, mut args: Args, by_attribute: b
 }
 
 fn group_by(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
-    let [attribute, default, case_sensitive] = args.bind("groupby", ["attribute", "default", "case_sensitive"])?;
+    let [attribute, default, case_sensitive] =
+        args.bind("groupby", ["attribute", "default", "case_sensitive"])?;
     let Some(attribute) = attribute else {
         fail!("`groupby` needs an attribute");
     };
@@ -321,7 +347,10 @@ fn slice(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     let fill = fill.filter(|fill| !matches!(fill, Val::None));
     let mut items = items.into_iter();
     let slices = (0..count).map(|index| {
-        let mut part: Vec<Val> = items.by_ref().take(each + usize::from(index < with_more)).collect();
+        let mut part: Vec<Val> = items
+            .by_ref()
+            .take(each + usize::from(index < with_more))
+            .collect();
         if index >= with_more {
             part.extend(fill.clone());
         }
@@ -357,7 +386,9 @@ fn items(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     let [] = args.bind("items", [])?;
     match &input {
         Val::Undefined(_) => Ok(Val::generator(Vec::new())),
-        Val::Dict(dict) => Ok(Val::generator(run.iterate(&Val::View(View::Items, Rc::clone(dict)))?)),
+        Val::Dict(dict) => Ok(Val::generator(
+            run.iterate(&Val::View(View::Items, Rc::clone(dict)))?,
+        )),
         _ => fail!("`items` takes a dict, not {}", input.type_name()),
     }
 }

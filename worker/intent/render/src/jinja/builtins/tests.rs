@@ -105,7 +105,9 @@ fn same_as(_run: &Run<'_>, _env: &Env, value: &Val, args: Args) -> Res<bool> {
         (Val::Str(left), Val::Str(right)) => left == right,
         (Val::List(left), Val::List(right)) => Rc::ptr_eq(left, right),
         (Val::Tuple(left), Val::Tuple(right)) => Rc::ptr_eq(left, right),
-        (Val::Dict(left), Val::Dict(right)) | (Val::Namespace(left), Val::Namespace(right)) => Rc::ptr_eq(left, right),
+        (Val::Dict(left), Val::Dict(right)) | (Val::Namespace(left), Val::Namespace(right)) => {
+            Rc::ptr_eq(left, right)
+        }
         _ => false,
     })
 }
@@ -115,6 +117,10 @@ fn exists(run: &Run<'_>, value: &Val, args: &Args, is_filter: bool) -> Res<bool>
     let Some(name) = value.as_str() else {
         return Ok(false);
     };
-    let is_ours = if is_filter { super::filter(name).is_some() } else { super::test(name).is_some() };
+    let is_ours = if is_filter {
+        super::filter(name).is_some()
+    } else {
+        super::test(name).is_some()
+    };
     Ok(is_ours || run.has_foreign(name, is_filter))
 }

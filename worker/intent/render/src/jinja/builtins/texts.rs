@@ -78,7 +78,11 @@ fn strip_tags(text: &str) -> String {
     let mut rest = text;
     while let Some(start) = rest.find('<') {
         kept.push_str(&rest[..start]);
-        let end = if rest[start..].starts_with("<!--") { "-->" } else { ">" };
+        let end = if rest[start..].starts_with("<!--") {
+            "-->"
+        } else {
+            ">"
+        };
         match rest[start..].find(end) {
             Some(at) => rest = &rest[start + at + end.len()..],
             None => {
@@ -90,8 +94,15 @@ fn strip_tags(text: &str) -> String {
     kept.push_str(rest);
     let words: Vec<&str> = kept.split_whitespace().collect();
     let plain = words.join(" ");
-    let plain = plain.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#34;", "\"");
-    plain.replace("&#39;", "'").replace("&nbsp;", "\u{a0}").replace("&amp;", "&")
+    let plain = plain
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#34;", "\"");
+    plain
+        .replace("&#39;", "'")
+        .replace("&nbsp;", "\u{a0}")
+        .replace("&amp;", "&")
 }
 
 fn trim(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
@@ -120,7 +131,11 @@ fn center(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     let missing = width.saturating_sub(input.chars().count());
     run.allocate(missing.saturating_add(input.len()))?;
     let left = methods::centered(missing, width);
-    Ok(Val::from(format!("{}{input}{}", " ".repeat(left), " ".repeat(missing - left))))
+    Ok(Val::from(format!(
+        "{}{input}{}",
+        " ".repeat(left),
+        " ".repeat(missing - left)
+    )))
 }
 
 fn indent(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
@@ -138,13 +153,22 @@ fn indent(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     // Python's method drops the end of the last line.
     let input = format!("{}\n", run.text(&input)?);
     let lines = methods::split_lines(&input, false);
-    run.allocate(lines.len().saturating_mul(indention.len() + 1).saturating_add(input.len()))?;
+    run.allocate(
+        lines
+            .len()
+            .saturating_mul(indention.len() + 1)
+            .saturating_add(input.len()),
+    )?;
     let mut indented = String::new();
     for (index, line) in lines.iter().enumerate() {
         if index > 0 {
             indented.push('\n');
         }
-        if if index == 0 { first } else { blank || !line.is_empty() } {
+        if if index == 0 {
+            first
+        } else {
+            blank || !line.is_empty()
+        } {
             indented.push_str(&indention);
         }
         indented.push_str(line);
@@ -153,7 +177,8 @@ fn indent(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
 }
 
 fn truncate(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
-    let [length, kill_words, end, leeway] = args.bind("truncate", ["length", "killwords", "end", "leeway"])?;
+    let [length, kill_words, end, leeway] =
+        args.bind("truncate", ["length", "killwords", "end", "leeway"])?;
     let length = size(length.as_ref(), "length", 255)?;
     let kill_words = truth(run, kill_words.as_ref(), false)?;
     let end = text(end.as_ref(), "end", "...")?;
@@ -189,7 +214,9 @@ fn format(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
         Val::tuple(args.positional)
     } else {
         let dict = crate::jinja::value::Dict::default();
-        args.named.iter().for_each(|(name, value)| dict.insert(name, value.clone()));
+        args.named
+            .iter()
+            .for_each(|(name, value)| dict.insert(name, value.clone()));
         Val::Dict(std::rc::Rc::new(dict))
     };
     percent(run, &run.text(&input)?, &values).map(Val::from)
@@ -198,7 +225,10 @@ fn format(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
 fn url_encode(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     let [] = args.bind("urlencode", [])?;
     let pairs = match &input {
-        Val::Dict(dict) => run.iterate(&Val::View(crate::jinja::value::View::Items, std::rc::Rc::clone(dict)))?,
+        Val::Dict(dict) => run.iterate(&Val::View(
+            crate::jinja::value::View::Items,
+            std::rc::Rc::clone(dict),
+        ))?,
         Val::List(_) | Val::Tuple(_) | Val::Iterator(_) | Val::View(..) => run.iterate(&input)?,
         _ => return url_quote(run, &input, false).map(Val::from),
     };
@@ -251,5 +281,9 @@ fn xml_attributes(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val>
         attributes.push(format!("{}=\"{}\"", escape(&key), escape(&run.text(value)?)));
     }
     let joined = attributes.join(" ");
-    Ok(Val::from(if space && !joined.is_empty() { format!(" {joined}") } else { joined }))
+    Ok(Val::from(if space && !joined.is_empty() {
+        format!(" {joined}")
+    } else {
+        joined
+    }))
 }

@@ -24,7 +24,9 @@ pub(super) fn word_wrap(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Re
     run.charge(input.len() as u64)?;
     run.allocate(input.len().saturating_mul(separator.len() + 1))?;
     let lines = split_lines(&input, false);
-    let wrapped = lines.into_iter().map(|line| Ok(wrap.line(line)?.join(&separator)));
+    let wrapped = lines
+        .into_iter()
+        .map(|line| Ok(wrap.line(line)?.join(&separator)));
     Ok(Val::from(wrapped.collect::<Res<Vec<_>>>()?.join(&separator)))
 }
 
@@ -73,7 +75,9 @@ impl Wrap {
         let mut end = self.width - length.min(self.width);
         if self.hyphens && characters.len() > end {
             let hyphen = characters[..end].iter().rposition(|character| *character == '-');
-            if let Some(hyphen) = hyphen.filter(|hyphen| characters[..*hyphen].iter().any(|character| *character != '-')) {
+            if let Some(hyphen) =
+                hyphen.filter(|hyphen| characters[..*hyphen].iter().any(|character| *character != '-'))
+            {
                 end = hyphen + 1;
             }
         }
@@ -94,7 +98,8 @@ fn chunks(line: &str, hyphens: bool) -> Res<Vec<String>> {
             )"#;
         Regex::new(pattern).ok()
     });
-    static SPACES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[\t\n\x0b\x0c\r ]+|[^\t\n\x0b\x0c\r ]+").ok());
+    static SPACES: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"[\t\n\x0b\x0c\r ]+|[^\t\n\x0b\x0c\r ]+").ok());
     let pattern = if hyphens { &HYPHENS } else { &SPACES };
     let Some(pattern) = &**pattern else {
         fail!("the text cannot be wrapped");

@@ -31,7 +31,10 @@ impl Run<'_> {
             Expr::Attribute(base, name) => {
                 let value = self.eval(base, env)?;
                 if value.is_undefined() {
-                    fail!("`{}` is undefined, so it has no attribute `{name}`", describe(base, env));
+                    fail!(
+                        "`{}` is undefined, so it has no attribute `{name}`",
+                        describe(base, env)
+                    );
                 }
                 self.attribute(&value, name)
             }
@@ -48,11 +51,19 @@ impl Run<'_> {
             }
             Expr::And(left, right) => {
                 let left = self.eval(left, env)?;
-                if self.truth(&left)? { self.eval(right, env) } else { Ok(left) }
+                if self.truth(&left)? {
+                    self.eval(right, env)
+                } else {
+                    Ok(left)
+                }
             }
             Expr::Or(left, right) => {
                 let left = self.eval(left, env)?;
-                if self.truth(&left)? { Ok(left) } else { self.eval(right, env) }
+                if self.truth(&left)? {
+                    Ok(left)
+                } else {
+                    self.eval(right, env)
+                }
             }
             Expr::If(condition, value, otherwise) => {
                 let condition = self.eval(condition, env)?;
@@ -110,7 +121,8 @@ impl Run<'_> {
             Expr::Slice(value, bounds) => {
                 let value = self.eval(value, env)?;
                 let [start, stop, step] = &**bounds;
-                let eval = |bound: &Option<Expr>| bound.as_ref().map(|bound| self.eval(bound, env)).transpose();
+                let eval =
+                    |bound: &Option<Expr>| bound.as_ref().map(|bound| self.eval(bound, env)).transpose();
                 operators::slice(self, &value, [eval(start)?, eval(stop)?, eval(step)?])
             }
             Expr::Negative(value) => operators::negative(&self.eval(value, env)?),
@@ -128,7 +140,10 @@ impl Run<'_> {
 
     fn eval_all(&self, expressions: &[Expr], env: &Env) -> Res<Vec<Val>> {
         self.allocate_items(expressions.len() + 2)?;
-        expressions.iter().map(|expression| self.eval(expression, env)).collect()
+        expressions
+            .iter()
+            .map(|expression| self.eval(expression, env))
+            .collect()
     }
 
     /// The value of a name, an index into the names of the template.
@@ -197,7 +212,9 @@ impl Run<'_> {
             Some(test) => test(self, env, &input, args),
             None => self.foreign_test(&call.name, &input, args),
         };
-        result.map(Val::Bool).map_err(|failure| failure.at(&env.template.path, call.line))
+        result
+            .map(Val::Bool)
+            .map_err(|failure| failure.at(&env.template.path, call.line))
     }
 
     fn call_expression(&self, call: &Call, env: &Env) -> Res<Val> {
@@ -210,7 +227,10 @@ impl Run<'_> {
         let result = if let Expr::Attribute(base, name) = callee {
             let value = self.eval(base, env)?;
             if value.is_undefined() {
-                fail!("`{}` is undefined, so it has no method `{name}`", describe(base, env));
+                fail!(
+                    "`{}` is undefined, so it has no method `{name}`",
+                    describe(base, env)
+                );
             }
             self.call_method(&value, name, args, env, line)
         } else {

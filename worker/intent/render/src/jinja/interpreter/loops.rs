@@ -51,7 +51,14 @@ impl Run<'_> {
         self.iterate_loop(declaration, &over, env, 0, out)
     }
 
-    fn iterate_loop(&self, declaration: &Arc<For>, over: &Val, env: &Env, depth: usize, out: &mut String) -> Res<Flow> {
+    fn iterate_loop(
+        &self,
+        declaration: &Arc<For>,
+        over: &Val,
+        env: &Env,
+        depth: usize,
+        out: &mut String,
+    ) -> Res<Flow> {
         let source = match over {
             Val::List(list) => Source::List(Rc::clone(list), 0),
             Val::Iterator(iter) => Source::Iterator(Rc::clone(iter)),
@@ -208,7 +215,8 @@ impl LoopState {
 
     pub(in crate::jinja) fn attribute(&self, run: &Run<'_>, name: &str) -> Res<Option<Val>> {
         let index = self.index.get();
-        let neighbor = |item: Option<Val>| item.unwrap_or_else(|| Val::Undefined(Some(format!("loop.{name}").into())));
+        let neighbor =
+            |item: Option<Val>| item.unwrap_or_else(|| Val::Undefined(Some(format!("loop.{name}").into())));
         Ok(Some(match name {
             "index" => Val::size(index + 1),
             "index0" => Val::size(index),

@@ -133,7 +133,8 @@ impl Scopes {
         });
         let views = self.views.iter().map(|scope| {
             let scopes = self.chain(*scope);
-            let visible: std::collections::BTreeSet<_> = scopes.flat_map(|(_, scope)| scope.slots.keys()).collect();
+            let visible: std::collections::BTreeSet<_> =
+                scopes.flat_map(|(_, scope)| scope.slots.keys()).collect();
             let names = visible.into_iter().map(|name| Name {
                 name: Arc::clone(name),
                 slots: self.slots_of(name, *scope),
