@@ -31,7 +31,10 @@ fn rendering_is_configured_with_secrets_that_are_not_shown() {
     assert!(shown.contains("***") && !shown.contains("hush"), "{shown}");
     assert!(!format!("{config:?}").contains("hush"));
     let default = read("", &[]).unwrap().render;
-    assert_eq!((default.undefined, default.bounds), (Undefined::Lenient, Bounds::default()));
+    assert_eq!(
+        (default.undefined, default.bounds),
+        (Undefined::Lenient, Bounds::default())
+    );
 }
 
 #[test]
