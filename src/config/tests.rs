@@ -1,4 +1,5 @@
 mod devices;
+mod render;
 mod sync;
 
 use std::collections::BTreeMap;

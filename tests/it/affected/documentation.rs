@@ -9,10 +9,12 @@ use serde_json::Value;
 use super::repository::Repository;
 
 const FLEET: &str = "
-- {hostname: access1, device_type: ACCESS, platform: eos}
-- {hostname: access2, device_type: ACCESS, platform: eos}
+devices:
+- {hostname: access1, device_type: ACCESS, platform: eos, management_ip: 10.0.0.11}
+- {hostname: access2, device_type: ACCESS, platform: eos, management_ip: 10.0.0.12}
 - {hostname: core1, device_type: CORE, platform: eos}
 - {hostname: edge-dist1, device_type: DIST, platform: eos}
+management_domains: [{id: 1, device_a: core1, device_b: edge-dist1, ipv4_gw: 10.0.0.1/24, vlan: 600}]
 ";
 
 fn page() -> Result<String> {
@@ -74,15 +76,20 @@ fn the_commands_do_what_the_page_says() -> Result<()> {
     let page = page()?;
     let (_origin, folder, base) = clone("access/base_system.yml")?;
     let commands = blocks(&page, "sh");
-    ensure!(commands.len() == 2, "{commands:?}");
+    ensure!(commands.len() == 3, "{commands:?}");
     let output = run(&commands[0], folder.path(), &base)?;
     let stderr = String::from_utf8(output.stderr)?;
     ensure!(output.status.success(), "{stderr}");
-    let shown = blocks(&page, "text");
-    ensure!(
-        shown == [String::from_utf8(output.stdout)? + &stderr],
-        "{shown:?} {stderr}"
-    );
+    let mut shown = vec![String::from_utf8(output.stdout)? + &stderr];
+    let templates = folder.path().join("templates/eos");
+    std::fs::create_dir_all(&templates)?;
+    std::fs::write(templates.join("mapping.yml"), "ACCESS: {entrypoint: access.j2}\n")?;
+    std::fs::write(templates.join("access.j2"), "{{ hostname }} {{ ntp_servers }}\n")?;
+    let output = run(&commands[2], folder.path(), &base)?;
+    let stderr = String::from_utf8(output.stderr)?;
+    ensure!(output.status.success(), "{stderr}");
+    shown.push(String::from_utf8(output.stdout)? + &stderr);
+    ensure!(blocks(&page, "text") == shown, "{shown:?}");
     let output = run(&commands[1], folder.path(), &base)?;
     ensure!(output.status.success() && String::from_utf8(output.stdout)?.contains("\nedge-dist1  DIST"));
     Ok(())

@@ -1,7 +1,7 @@
 //! `lockstep render` from folders of a campus: its settings, its templates and its inventory. It needs no running system.
 
+mod jinja2;
 mod rendered;
-mod witness;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
