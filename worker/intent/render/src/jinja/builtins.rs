@@ -17,14 +17,16 @@ use super::value::Val;
 pub(super) use functions::{Function, function};
 
 /// A filter: its input and its arguments.
-pub(super) type Filter = for<'r> fn(&Run<'r>, &Env, Val, Args) -> Res<Val>;
+pub(super) type Filter = for<'r> fn(&Run<'r>, &Env, &Val, &Args) -> Res<Val>;
 
 /// A test.
-pub(super) type Test = for<'r> fn(&Run<'r>, &Env, &Val, Args) -> Res<bool>;
+pub(super) type Test = for<'r> fn(&Run<'r>, &Env, &Val, &Args) -> Res<bool>;
 
 /// A filter of Jinja2.
 pub(super) fn filter(name: &str) -> Option<Filter> {
-    sequences::filter(name).or_else(|| texts::filter(name)).or_else(|| numbers::filter(name))
+    sequences::filter(name)
+        .or_else(|| texts::filter(name))
+        .or_else(|| numbers::filter(name))
 }
 
 /// A test of Jinja2.
@@ -73,13 +75,17 @@ pub(super) fn path(run: &Run<'_>, value: &Val, path: Option<&Val>, default: Opti
         None | Some(Val::None) => return Ok(value),
         Some(Val::Str(path)) => path
             .split('.')
-            .map(|part| part.parse::<u32>().map_or_else(|_| Val::from(part), |index| Val::Int(index.into())))
+            .map(|part| {
+                part.parse::<u32>()
+                    .map_or_else(|_| Val::from(part), |index| Val::Int(index.into()))
+            })
             .collect(),
         Some(other) => vec![other.clone()],
     };
     for part in parts {
         value = run.item(&value, &part)?;
-        if let Some(default) = default.filter(|default| value.is_undefined() && !matches!(default, Val::None)) {
+        if let Some(default) = default.filter(|default| value.is_undefined() && !matches!(default, Val::None))
+        {
             value = default.clone();
         }
     }

@@ -34,14 +34,21 @@ fn convert(run: &Run<'_>, value: &Value, depth: usize) -> Res<Val> {
             run.allocate_items(value.len().unwrap_or(0))?;
             let items = iterate(value)?.map(|item| convert(run, &item, depth + 1));
             let items = items.collect::<Res<Vec<Val>>>()?;
-            if value.is_tuple() { Val::tuple(items) } else { Val::list(items) }
+            if value.is_tuple() {
+                Val::tuple(items)
+            } else {
+                Val::list(items)
+            }
         }
         ValueKind::Map if value.as_object().is_some() => {
             run.allocate_items(value.len().unwrap_or(0) * 2)?;
             let mut entries = Entries::with_capacity(value.len().unwrap_or(0));
             for key in iterate(value)? {
                 let item = value.get_item(&key).map_err(|error| failure(&error))?;
-                entries.insert(Key::new(convert(run, &key, depth + 1)?)?, convert(run, &item, depth + 1)?);
+                entries.insert(
+                    Key::new(convert(run, &key, depth + 1)?)?,
+                    convert(run, &item, depth + 1)?,
+                );
             }
             Val::dict(entries)
         }
@@ -86,7 +93,7 @@ fn convert_back(run: &Run<'_>, value: &Val, depth: usize) -> Res<Value> {
                 let key = convert_back(run, key.value(), depth + 1)?;
                 Ok((key, convert_back(run, value, depth + 1)?))
             });
-            Value::from_pairs(pairs.collect::<Res<Vec<(Value, Value)>>>()?)
+            Value::from_pairs(pairs.collect::<Res<Vec<_>>>()?)
         }
         Val::List(_) | Val::Tuple(_) | Val::View(..) | Val::Range(_) | Val::Iterator(_) => {
             let items = run.iterate(value)?;
@@ -105,7 +112,9 @@ fn convert_back(run: &Run<'_>, value: &Val, depth: usize) -> Res<Value> {
 
 /// What a filter, test or method of minijinja fails with.
 pub(super) fn failure(error: &minijinja::Error) -> Failure {
-    let mut reason = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let mut reason = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), str::to_owned);
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         reason = format!("{reason}: {error}");

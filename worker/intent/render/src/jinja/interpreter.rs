@@ -80,6 +80,9 @@ pub(super) struct Frame {
     parent: Option<Rc<Frame>>,
 }
 
+/// The template that a template extends, and the line that says so.
+type Extends = OnceCell<(Arc<Template>, u32)>;
+
 /// Where a statement is executed.
 #[derive(Clone)]
 pub(super) struct Env {
@@ -89,7 +92,7 @@ pub(super) struct Env {
     /// The block, and how many templates have one that comes before it.
     block: Option<(Arc<str>, usize)>,
     /// On the first level of a template: the one that it extends.
-    extends: Option<Rc<OnceCell<(Arc<Template>, u32)>>>,
+    extends: Option<Rc<Extends>>,
 }
 
 /// An imported template.
@@ -148,7 +151,11 @@ impl Context {
             own: RefCell::default(),
             hidden: RefCell::default(),
             sees_variables: self.sees_variables,
-            blocks: if keeps_blocks { Rc::clone(&self.blocks) } else { Rc::default() },
+            blocks: if keeps_blocks {
+                Rc::clone(&self.blocks)
+            } else {
+                Rc::default()
+            },
         })
     }
 
@@ -192,7 +199,10 @@ impl<'s> Run<'s> {
         let fuel = self.fuel.get();
         if work > fuel {
             self.fuel.set(0);
-            fail!("it takes more than {} steps: let it do less, or look for a loop without an end", self.bounds.fuel);
+            fail!(
+                "it takes more than {} steps: let it do less, or look for a loop without an end",
+                self.bounds.fuel
+            );
         }
         self.fuel.set(fuel - work);
         Ok(())
@@ -207,10 +217,16 @@ impl<'s> Run<'s> {
     pub(super) fn allocate(&self, bytes: usize) -> Res<()> {
         let memory = self.memory.get();
         if bytes > self.bounds.output.max(1 << 20) {
-            fail!("it makes a value of {bytes} bytes; the most are {}", self.bounds.output.max(1 << 20));
+            fail!(
+                "it makes a value of {bytes} bytes; the most are {}",
+                self.bounds.output.max(1 << 20)
+            );
         }
         if bytes > memory {
-            fail!("its values take more than {} bytes: let it do less, or look for a loop without an end", self.bounds.memory);
+            fail!(
+                "its values take more than {} bytes: let it do less, or look for a loop without an end",
+                self.bounds.memory
+            );
         }
         self.memory.set(memory - bytes);
         self.charge_text(bytes)
@@ -243,7 +259,9 @@ impl<'s> Run<'s> {
     fn nested<T>(&self, run: impl FnOnce() -> Res<T>) -> Res<T> {
         let depth = self.depth.get();
         if depth >= MAX_CALLS {
-            fail!("macros, includes and blocks are nested more than {MAX_CALLS} deep: look for a recursion without an end");
+            fail!(
+                "macros, includes and blocks are nested more than {MAX_CALLS} deep: look for a recursion without an end"
+            );
         }
         self.depth.set(depth + 1);
         let result = stacker::maybe_grow(512 << 10, 4 << 20, run);
@@ -258,7 +276,9 @@ impl<'s> Run<'s> {
             Val::Str(_) | Val::Int(_) | Val::Bool(_) | Val::None | Val::Float(_) | Val::Undefined(_)
         );
         if is_container {
-            self.circular.borrow_mut().push(Circular::Value(container.clone()));
+            self.circular
+                .borrow_mut()
+                .push(Circular::Value(container.clone()));
         }
     }
 
@@ -347,7 +367,9 @@ impl<'s> Run<'s> {
             Val::View(view, dict) => view_items(*view, dict),
             Val::Str(text) => {
                 self.allocate_items(text.len())?;
-                text.chars().map(|character| Val::from(character.encode_utf8(&mut [0; 4]) as &str)).collect()
+                text.chars()
+                    .map(|character| Val::from(character.encode_utf8(&mut [0; 4]) as &str))
+                    .collect()
             }
             Val::Range(range) => {
                 self.allocate_items(range.len())?;
@@ -394,7 +416,9 @@ impl<'s> Run<'s> {
             return Ok(Val::Callable(Rc::new(Callable::Function(function))));
         }
         match &**name {
-            "super" if env.block.is_some() => return Ok(Val::Callable(Rc::new(Callable::Super(env.clone())))),
+            "super" if env.block.is_some() => {
+                return Ok(Val::Callable(Rc::new(Callable::Super(env.clone()))));
+            }
             "self" => return Ok(Val::Callable(Rc::new(Callable::This(env.clone())))),
             _ => {}
         }
@@ -408,9 +432,17 @@ impl<'s> Run<'s> {
         if let Some(value) = self.used_variables.borrow().get(name) {
             return Ok(value.clone());
         }
-        let value = self.variables.get_attr(name).ok().filter(|value| !value.is_undefined());
-        let value = value.map(|value| convert::from_foreign(self, &value)).transpose()?;
-        self.used_variables.borrow_mut().insert(Arc::clone(name), value.clone());
+        let value = self
+            .variables
+            .get_attr(name)
+            .ok()
+            .filter(|value| !value.is_undefined());
+        let value = value
+            .map(|value| convert::from_foreign(self, &value))
+            .transpose()?;
+        self.used_variables
+            .borrow_mut()
+            .insert(Arc::clone(name), value.clone());
         Ok(value)
     }
 
@@ -440,7 +472,10 @@ impl<'s> Run<'s> {
             return Ok(found);
         }
         if super::methods::has_method(value, name) {
-            return Ok(Val::Callable(Rc::new(Callable::Method(value.clone(), Arc::clone(name)))));
+            return Ok(Val::Callable(Rc::new(Callable::Method(
+                value.clone(),
+                Arc::clone(name),
+            ))));
         }
         Ok(Val::Undefined(Some(Arc::clone(name))))
     }
@@ -472,7 +507,9 @@ impl<'s> Run<'s> {
             (Val::Dict(dict), _) => {
                 let found = match key {
                     Val::Str(key) => dict.get(key),
-                    _ => Key::new(key.clone()).ok().and_then(|key| dict.0.borrow().get(&key).cloned()),
+                    _ => Key::new(key.clone())
+                        .ok()
+                        .and_then(|key| dict.0.borrow().get(&key).cloned()),
                 };
                 if let Some(found) = found {
                     return Ok(found);
@@ -494,7 +531,8 @@ impl<'s> Run<'s> {
     }
 
     fn state(&self) -> &RefCell<State<'static, 'static>> {
-        self.foreign.get_or_init(|| RefCell::new(environment().empty_state()))
+        self.foreign
+            .get_or_init(|| RefCell::new(environment().empty_state()))
     }
 
     /// Calls a method of an object of a filter.
@@ -503,32 +541,39 @@ impl<'s> Run<'s> {
         convert::from_foreign(self, &result.map_err(|error| convert::failure(&error))?)
     }
 
-    fn foreign_call(&self, object: &Value, args: Args) -> Res<Val> {
+    fn foreign_call(&self, object: &Value, args: &Args) -> Res<Val> {
         let args = self.foreign_args(None, args)?;
         let result = object.call(&mut self.state().borrow_mut(), &args);
         convert::from_foreign(self, &result.map_err(|error| convert::failure(&error))?)
     }
 
-    fn foreign_args(&self, input: Option<&Val>, args: Args) -> Res<Vec<Value>> {
+    fn foreign_args(&self, input: Option<&Val>, args: &Args) -> Res<Vec<Value>> {
         let values = input.into_iter().chain(&args.positional);
-        let mut foreign = values.map(|value| convert::to_foreign(self, value)).collect::<Res<Vec<_>>>()?;
+        let mut foreign = values
+            .map(|value| convert::to_foreign(self, value))
+            .collect::<Res<Vec<_>>>()?;
         if !args.named.is_empty() {
-            let named = args.named.iter().map(|(name, value)| Ok((name.to_string(), convert::to_foreign(self, value)?)));
+            let named = args
+                .named
+                .iter()
+                .map(|(name, value)| Ok((name.to_string(), convert::to_foreign(self, value)?)));
             let named = named.collect::<Res<Vec<_>>>()?;
-            foreign.push(Value::from(named.into_iter().collect::<minijinja::value::Kwargs>()));
+            foreign.push(Value::from(
+                named.into_iter().collect::<minijinja::value::Kwargs>(),
+            ));
         }
         Ok(foreign)
     }
 
     /// Applies a filter by its name.
-    pub(super) fn filter(&self, env: &Env, name: &str, input: Val, args: Args) -> Res<Val> {
+    pub(super) fn filter(&self, env: &Env, name: &str, input: &Val, args: &Args) -> Res<Val> {
         match super::builtins::filter(name) {
             Some(filter) => filter(self, env, input, args),
-            None => self.foreign_filter(name, &input, args),
+            None => self.foreign_filter(name, input, args),
         }
     }
 
-    fn foreign_filter(&self, name: &str, input: &Val, args: Args) -> Res<Val> {
+    fn foreign_filter(&self, name: &str, input: &Val, args: &Args) -> Res<Val> {
         let args = self.foreign_args(Some(input), args)?;
         let result = self.state().borrow_mut().apply_filter(name, &args);
         match result {
@@ -542,14 +587,14 @@ impl<'s> Run<'s> {
     }
 
     /// Performs a test by its name.
-    pub(super) fn test(&self, env: &Env, name: &str, input: &Val, args: Args) -> Res<bool> {
+    pub(super) fn test(&self, env: &Env, name: &str, input: &Val, args: &Args) -> Res<bool> {
         match super::builtins::test(name) {
             Some(test) => test(self, env, input, args),
             None => self.foreign_test(name, input, args),
         }
     }
 
-    fn foreign_test(&self, name: &str, input: &Val, args: Args) -> Res<bool> {
+    fn foreign_test(&self, name: &str, input: &Val, args: &Args) -> Res<bool> {
         let args = self.foreign_args(Some(input), args)?;
         let result = self.state().borrow_mut().perform_test(name, &args);
         match result {
@@ -567,10 +612,14 @@ impl<'s> Run<'s> {
         let mut state = self.state().borrow_mut();
         if is_filter {
             let result = state.apply_filter(name, &[]);
-            result.err().is_none_or(|error| error.kind() != ErrorKind::UnknownFilter)
+            result
+                .err()
+                .is_none_or(|error| error.kind() != ErrorKind::UnknownFilter)
         } else {
             let result = state.perform_test(name, &[]);
-            result.err().is_none_or(|error| error.kind() != ErrorKind::UnknownTest)
+            result
+                .err()
+                .is_none_or(|error| error.kind() != ErrorKind::UnknownTest)
         }
     }
 
@@ -594,7 +643,9 @@ impl<'s> Run<'s> {
             }
             let order = match (left, right) {
                 // Python compares only what is not equal.
-                (Val::Undefined(name), Val::Undefined(_)) => self.use_undefined(name.as_deref()).map(|()| std::cmp::Ordering::Equal),
+                (Val::Undefined(name), Val::Undefined(_)) => self
+                    .use_undefined(name.as_deref())
+                    .map(|()| std::cmp::Ordering::Equal),
                 _ => operators::order(self, left, right, 0),
             };
             let order = order.unwrap_or_else(|error| {
@@ -636,7 +687,9 @@ fn view_items(view: View, dict: &Rc<Dict>) -> Vec<Val> {
         View::Keys => entries.keys().map(|key| key.value().clone()).collect(),
         View::Values => entries.values().cloned().collect(),
         View::Items => {
-            let items = entries.iter().map(|(key, value)| Val::tuple(vec![key.value().clone(), value.clone()]));
+            let items = entries
+                .iter()
+                .map(|(key, value)| Val::tuple(vec![key.value().clone(), value.clone()]));
             items.collect()
         }
     }
@@ -644,6 +697,10 @@ fn view_items(view: View, dict: &Rc<Dict>) -> Vec<Val> {
 
 /// A noun with its article.
 pub(super) fn article(noun: &str) -> String {
-    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'U']) { "an" } else { "a" };
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'U']) {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {noun}")
 }

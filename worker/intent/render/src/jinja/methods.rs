@@ -42,6 +42,16 @@ pub(super) fn has_method(value: &Val, name: &str) -> bool {
 pub(super) fn is_dict_method(name: &str) -> bool {
     matches!(
         name,
-        "clear" | "copy" | "fromkeys" | "get" | "items" | "keys" | "pop" | "popitem" | "setdefault" | "update" | "values"
+        "clear"
+            | "copy"
+            | "fromkeys"
+            | "get"
+            | "items"
+            | "keys"
+            | "pop"
+            | "popitem"
+            | "setdefault"
+            | "update"
+            | "values"
     )
 }

@@ -40,8 +40,12 @@ pub(super) fn equal_within(run: Option<&Run<'_>>, left: &Val, right: &Val, depth
     Ok(match (left, right) {
         (Val::Str(left), Val::Str(right)) => left == right,
         (Val::None, Val::None) | (Val::Undefined(_), Val::Undefined(_)) => true,
-        (Val::List(left), Val::List(right)) => Rc::ptr_eq(left, right) || all_equal(&left.0.borrow(), &right.0.borrow())?,
-        (Val::Tuple(left), Val::Tuple(right)) => Rc::ptr_eq(left, right) || all_equal(left.items(), right.items())?,
+        (Val::List(left), Val::List(right)) => {
+            Rc::ptr_eq(left, right) || all_equal(&left.0.borrow(), &right.0.borrow())?
+        }
+        (Val::Tuple(left), Val::Tuple(right)) => {
+            Rc::ptr_eq(left, right) || all_equal(left.items(), right.items())?
+        }
         (Val::Dict(left), Val::Dict(right)) => {
             if Rc::ptr_eq(left, right) {
                 return Ok(true);
@@ -108,7 +112,9 @@ pub(super) fn order(run: &Run<'_>, left: &Val, right: &Val, depth: usize) -> Res
         _ => {
             if let (Some(left_number), Some(right_number)) = (left.as_number(), right.as_number()) {
                 // A value that is no number is neither less nor greater.
-                return Ok(compare_numbers(left, right).unwrap_or_else(|| left_number.total_cmp(&right_number)));
+                return Ok(
+                    compare_numbers(left, right).unwrap_or_else(|| left_number.total_cmp(&right_number))
+                );
             }
             for value in [left, right] {
                 if let Val::Undefined(name) = value {
@@ -166,7 +172,9 @@ pub(super) fn contains(run: &Run<'_>, container: &Val, item: &Val) -> Res<bool> 
         }
         Val::Range(range) => Ok(whole(item).is_some_and(|number| {
             let offset = number.checked_sub(range.start);
-            let index = offset.filter(|offset| offset % range.step == 0).map(|offset| offset / range.step);
+            let index = offset
+                .filter(|offset| offset % range.step == 0)
+                .map(|offset| offset / range.step);
             index.is_some_and(|index| usize::try_from(index).is_ok_and(|index| index < range.len()))
         })),
         Val::List(list) => {
@@ -220,7 +228,9 @@ pub(super) fn binary(run: &Run<'_>, operator: Operator, left: &Val, right: &Val)
         }
         (Operator::Add, Val::Tuple(first), Val::Tuple(second)) => {
             run.allocate_items(first.items().len() + second.items().len())?;
-            Ok(Val::tuple(first.items().iter().chain(second.items()).cloned().collect()))
+            Ok(Val::tuple(
+                first.items().iter().chain(second.items()).cloned().collect(),
+            ))
         }
         (Operator::Multiply, sequence, count) | (Operator::Multiply, count, sequence)
             if count.as_int().is_some() && matches!(sequence, Val::Str(_) | Val::List(_) | Val::Tuple(_)) =>
@@ -256,26 +266,27 @@ fn unsupported(operator: Operator, left: &Val, right: &Val) -> super::failure::F
 }
 
 fn repeat(run: &Run<'_>, sequence: &Val, count: usize) -> Res<Val> {
-    match sequence {
-        Val::Str(text) => {
-            run.allocate(text.len().saturating_mul(count))?;
-            Ok(Val::from(text.repeat(count)))
-        }
-        _ => {
-            let items = run.iterate(sequence)?;
-            run.allocate_items(items.len().saturating_mul(count))?;
-            let repeated = std::iter::repeat_n(&items, count).flatten().cloned().collect();
-            Ok(if matches!(sequence, Val::List(_)) {
-                Val::list(repeated)
-            } else {
-                Val::tuple(repeated)
-            })
-        }
+    if let Val::Str(text) = sequence {
+        run.allocate(text.len().saturating_mul(count))?;
+        return Ok(Val::from(text.repeat(count)));
     }
+    let items = run.iterate(sequence)?;
+    run.allocate_items(items.len().saturating_mul(count))?;
+    let repeated = std::iter::repeat_n(&items, count).flatten().cloned().collect();
+    Ok(if matches!(sequence, Val::List(_)) {
+        Val::list(repeated)
+    } else {
+        Val::tuple(repeated)
+    })
 }
 
 fn integers(operator: Operator, left: i128, right: i128) -> Res<Val> {
-    if right == 0 && matches!(operator, Operator::Divide | Operator::FloorDivide | Operator::Modulo) {
+    if right == 0
+        && matches!(
+            operator,
+            Operator::Divide | Operator::FloorDivide | Operator::Modulo
+        )
+    {
         fail!("division by zero");
     }
     let result = match operator {
@@ -286,7 +297,11 @@ fn integers(operator: Operator, left: i128, right: i128) -> Res<Val> {
         Operator::FloorDivide => left.checked_div_euclid(right).and_then(|quotient| {
             // Euclid's quotient rounds down only for positive divisors.
             let rest = left.checked_rem(right)?;
-            if rest != 0 && right < 0 { quotient.checked_sub(1) } else { Some(quotient) }
+            if rest != 0 && right < 0 {
+                quotient.checked_sub(1)
+            } else {
+                Some(quotient)
+            }
         }),
         Operator::Modulo => left.checked_rem(right).map(|rest| {
             if rest != 0 && (rest < 0) != (right < 0) {
@@ -310,7 +325,12 @@ fn integers(operator: Operator, left: i128, right: i128) -> Res<Val> {
 }
 
 fn floats(operator: Operator, left: f64, right: f64) -> Res<Val> {
-    if right == 0.0 && matches!(operator, Operator::Divide | Operator::FloorDivide | Operator::Modulo) {
+    if right == 0.0
+        && matches!(
+            operator,
+            Operator::Divide | Operator::FloorDivide | Operator::Modulo
+        )
+    {
         fail!("division by zero");
     }
     let modulo = || {
@@ -331,7 +351,11 @@ fn floats(operator: Operator, left: f64, right: f64) -> Res<Val> {
         Operator::FloorDivide => {
             let quotient = (left - modulo()) / right;
             let floor = quotient.floor();
-            if quotient - floor > 0.5 { floor + 1.0 } else { floor }
+            if quotient - floor > 0.5 {
+                floor + 1.0
+            } else {
+                floor
+            }
         }
         Operator::Modulo => modulo(),
         Operator::Power if left == 0.0 && right < 0.0 => fail!("0.0 has no negative power"),
@@ -341,9 +365,9 @@ fn floats(operator: Operator, left: f64, right: f64) -> Res<Val> {
 }
 
 /// A part of a sequence.
-pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: [Option<Val>; 3]) -> Res<Val> {
+pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: &[Option<Val>; 3]) -> Res<Val> {
     let mut numbers = [None; 3];
-    for (number, bound) in numbers.iter_mut().zip(&bounds) {
+    for (number, bound) in numbers.iter_mut().zip(bounds) {
         *number = match bound {
             None | Some(Val::None) => None,
             Some(bound) => match bound.as_int() {
@@ -352,7 +376,7 @@ pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: [Option<Val>; 3]) -> Res
             },
         };
     }
-    let [start, stop, step] = numbers;
+    let [start, end, step] = numbers;
     let step = step.unwrap_or(1);
     if step == 0 {
         fail!("the step of a slice is not 0");
@@ -368,12 +392,16 @@ pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: [Option<Val>; 3]) -> Res
             Some(bound) if bound < 0 => bound.saturating_add(length).clamp(lowest, highest),
             Some(bound) => bound.clamp(lowest, highest),
         };
-        let (start, stop) = if step > 0 {
-            (place(start, 0), place(stop, length))
+        let (start, end) = if step > 0 {
+            (place(start, 0), place(end, length))
         } else {
-            (place(start, length - 1), place(stop, -1))
+            (place(start, length - 1), place(end, -1))
         };
-        let range = Range { start, stop, step };
+        let range = Range {
+            start,
+            stop: end,
+            step,
+        };
         let indexes = (0..range.len()).filter_map(|index| range.get(index)?.as_int());
         indexes.filter_map(|index| usize::try_from(index).ok()).collect()
     };
@@ -392,12 +420,22 @@ pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: [Option<Val>; 3]) -> Res
         Val::List(list) => {
             let items = list.0.borrow();
             run.allocate_items(items.len())?;
-            Val::list(pick(items.len()).into_iter().map(|index| items[index].clone()).collect())
+            Val::list(
+                pick(items.len())
+                    .into_iter()
+                    .map(|index| items[index].clone())
+                    .collect(),
+            )
         }
         Val::Tuple(tuple) => {
             let items = tuple.items();
             run.allocate_items(items.len())?;
-            Val::tuple(pick(items.len()).into_iter().map(|index| items[index].clone()).collect())
+            Val::tuple(
+                pick(items.len())
+                    .into_iter()
+                    .map(|index| items[index].clone())
+                    .collect(),
+            )
         }
         Val::Range(range) => {
             run.allocate_items(range.len())?;

@@ -1,5 +1,7 @@
 //! Values as Python prints them.
 
+use std::fmt::Write as _;
+
 use super::failure::{Res, fail};
 use super::interpreter::Run;
 use super::value::{MAX_NESTING, Val, View};
@@ -77,19 +79,32 @@ pub(super) fn write_repr(run: &Run<'_>, out: &mut String, value: &Val, depth: us
             }
             run.append(out, "])")
         }
-        Val::Range(range) if range.step == 1 => run.append(out, &format!("range({}, {})", range.start, range.stop)),
-        Val::Range(range) => run.append(out, &format!("range({}, {}, {})", range.start, range.stop, range.step)),
+        Val::Range(range) if range.step == 1 => {
+            run.append(out, &format!("range({}, {})", range.start, range.stop))
+        }
+        Val::Range(range) => run.append(
+            out,
+            &format!("range({}, {}, {})", range.start, range.stop, range.step),
+        ),
         Val::Namespace(dict) => {
             run.append(out, "<Namespace ")?;
             write_repr(run, out, &Val::Dict(std::rc::Rc::clone(dict)), depth + 1)?;
             run.append(out, ">")
         }
-        Val::Foreign(object) => run.append(out, &filters::repr(object).unwrap_or_else(|| format!("{object:?}"))),
-        Val::Loop(state) => run.append(out, &format!("<LoopContext {}/{}>", state.index(), state.length(run)?)),
+        Val::Foreign(object) => {
+            let text = filters::repr(object).unwrap_or_else(|| format!("{object:?}"));
+            run.append(out, &text)
+        }
+        Val::Loop(state) => run.append(
+            out,
+            &format!("<LoopContext {}/{}>", state.index(), state.length(run)?),
+        ),
         Val::Callable(callable) => run.append(out, &callable.describe()),
         Val::Int(_) => write_str(run, out, value),
         // Python prints the addresses of these: a text that no configuration can want.
-        Val::Iterator(_) | Val::Module(_) | Val::Cycler(_) | Val::Joiner(_) => run.append(out, &format!("<{} object>", value.type_name())),
+        Val::Iterator(_) | Val::Module(_) | Val::Cycler(_) | Val::Joiner(_) => {
+            run.append(out, &format!("<{} object>", value.type_name()))
+        }
     }
 }
 
@@ -127,7 +142,11 @@ pub(crate) fn float(number: f64) -> String {
 
 /// A text as Python's `repr` quotes it.
 pub(super) fn quoted(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push(quote);
     for character in text.chars() {
@@ -138,11 +157,14 @@ pub(super) fn quoted(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             _ if character == quote => quoted.extend(['\\', quote]),
             _ if is_printable(character) => quoted.push(character),
-            _ => match u32::from(character) {
-                code @ ..=0xff => quoted.push_str(&format!("\\x{code:02x}")),
-                code @ ..=0xffff => quoted.push_str(&format!("\\u{code:04x}")),
-                code => quoted.push_str(&format!("\\U{code:08x}")),
-            },
+            _ => {
+                let code = u32::from(character);
+                let _ = match code {
+                    ..=0xff => write!(quoted, "\\x{code:02x}"),
+                    0x100..=0xffff => write!(quoted, "\\u{code:04x}"),
+                    _ => write!(quoted, "\\U{code:08x}"),
+                };
+            }
         }
     }
     quoted.push(quote);
@@ -153,7 +175,9 @@ fn is_printable(character: char) -> bool {
     if character.is_ascii() {
         return !character.is_ascii_control();
     }
-    !character.is_whitespace() && !character.is_control() && !character.escape_debug().to_string().starts_with("\\u{")
+    !character.is_whitespace()
+        && !character.is_control()
+        && !character.escape_debug().to_string().starts_with("\\u{")
 }
 
 #[cfg(test)]

@@ -234,7 +234,11 @@ impl Range {
         } else {
             (self.start.saturating_sub(self.stop), self.step.saturating_neg())
         };
-        let length = if distance <= 0 { 0 } else { (distance - 1) / step + 1 };
+        let length = if distance <= 0 {
+            0
+        } else {
+            (distance - 1) / step + 1
+        };
         usize::try_from(length).unwrap_or(usize::MAX)
     }
 
@@ -369,7 +373,10 @@ impl Drop for List {
 impl Drop for Dict {
     fn drop(&mut self) {
         let entries = self.0.get_mut();
-        if entries.iter().any(|(key, value)| holds_values(&key.0) || holds_values(value)) {
+        if entries
+            .iter()
+            .any(|(key, value)| holds_values(&key.0) || holds_values(value))
+        {
             let entries = mem::take(entries).into_iter();
             dismantle(entries.flat_map(|(key, value)| [key.0, value]).collect());
         }

@@ -1,5 +1,7 @@
 //! `tojson` and `pprint`.
 
+use std::fmt::Write as _;
+
 use super::{Args, Env, Res, Run, Val, integer};
 use crate::jinja::failure::fail;
 use crate::jinja::methods::split_lines;
@@ -7,7 +9,7 @@ use crate::jinja::print::{float, quoted, write_repr};
 use crate::jinja::value::{Dict, MAX_NESTING};
 
 /// JSON as Python writes it, sorted by keys, with the characters escaped that mean something in HTML.
-pub(super) fn to_json(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+pub(super) fn to_json(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [indent] = args.bind("tojson", ["indent"])?;
     let indent = match indent.filter(|indent| !matches!(indent, Val::None)) {
         None => None,
@@ -19,7 +21,7 @@ pub(super) fn to_json(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<
         }
     };
     let mut out = String::new();
-    write_json(run, &mut out, &input, indent.as_deref(), 0)?;
+    write_json(run, &mut out, input, indent.as_deref(), 0)?;
     run.allocate(out.len())?;
     Ok(Val::from(out))
 }
@@ -34,7 +36,9 @@ fn write_json(run: &Run<'_>, out: &mut String, value: &Val, indent: Option<&str>
         Val::Bool(truth) => run.append(out, if *truth { "true" } else { "false" }),
         Val::Int(number) => run.append(out, &number.to_string()),
         Val::Float(number) if number.is_nan() => run.append(out, "NaN"),
-        Val::Float(number) if number.is_infinite() => run.append(out, if *number > 0.0 { "Infinity" } else { "-Infinity" }),
+        Val::Float(number) if number.is_infinite() => {
+            run.append(out, if *number > 0.0 { "Infinity" } else { "-Infinity" })
+        }
         Val::Float(number) => run.append(out, &float(*number)),
         Val::Str(text) => run.append(out, &json_text(text)),
         Val::List(_) | Val::Tuple(_) => {
@@ -100,7 +104,10 @@ fn new_line(run: &Run<'_>, out: &mut String, indent: Option<&str>, depth: usize)
 fn sorted(run: &Run<'_>, dict: &Dict) -> Res<Vec<(Val, Val)>> {
     let entries = dict.0.borrow();
     run.charge(entries.len() as u64)?;
-    let mut entries: Vec<(Val, Val)> = entries.iter().map(|(key, value)| (key.value().clone(), value.clone())).collect();
+    let mut entries: Vec<(Val, Val)> = entries
+        .iter()
+        .map(|(key, value)| (key.value().clone(), value.clone()))
+        .collect();
     run.sort(&mut entries, false)?;
     Ok(entries)
 }
@@ -117,11 +124,13 @@ fn json_text(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\'' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            '<' | '>' | '&' | '\'' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
             ' '..='~' => out.push(character),
             _ => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             }
         }
@@ -131,13 +140,13 @@ fn json_text(text: &str) -> String {
 }
 
 /// A value as Python's `pprint` prints it, 80 characters wide.
-pub(super) fn pretty(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+pub(super) fn pretty(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("pprint", [])?;
     let mut printer = Pretty {
         run,
         out: String::new(),
     };
-    printer.value(&input, 0, 0, 0)?;
+    printer.value(input, 0, 0, 0)?;
     let out = printer.out;
     run.allocate(out.len())?;
     Ok(Val::from(out))
@@ -182,7 +191,14 @@ impl Pretty<'_, '_> {
                     }
                     self.line(out, item, depth + 1)?;
                 }
-                run.append(out, if items.len() == 1 && close == ")" { ",)" } else { close })
+                run.append(
+                    out,
+                    if items.len() == 1 && close == ")" {
+                        ",)"
+                    } else {
+                        close
+                    },
+                )
             }
             _ => write_repr(run, out, value, depth),
         }
@@ -204,7 +220,11 @@ impl Pretty<'_, '_> {
                     self.line(&mut text, key, level)?;
                     self.write(&text)?;
                     self.write(": ")?;
-                    let allowance = if index + 1 == entries.len() { allowance + 1 } else { 1 };
+                    let allowance = if index + 1 == entries.len() {
+                        allowance + 1
+                    } else {
+                        1
+                    };
                     self.value(value, indent + 1 + text.chars().count() + 2, allowance, level + 1)?;
                 }
                 self.write("}")
@@ -212,11 +232,19 @@ impl Pretty<'_, '_> {
             Val::List(_) | Val::Tuple(_) => {
                 let items = self.run.iterate(value)?;
                 let (open, close) = brackets(value);
-                let close = if items.len() == 1 && close == ")" { ",)" } else { close };
+                let close = if items.len() == 1 && close == ")" {
+                    ",)"
+                } else {
+                    close
+                };
                 self.write(open)?;
                 for (index, item) in items.iter().enumerate() {
                     self.separate(index, indent + 1)?;
-                    let allowance = if index + 1 == items.len() { allowance + close.len() } else { 1 };
+                    let allowance = if index + 1 == items.len() {
+                        allowance + close.len()
+                    } else {
+                        1
+                    };
                     self.value(item, indent + 1, allowance, level + 1)?;
                 }
                 self.write(close)
@@ -236,13 +264,21 @@ impl Pretty<'_, '_> {
 
     fn text(&mut self, text: &str, indent: usize, allowance: usize, level: usize) -> Res<()> {
         let is_top = level == 0;
-        let (indent, allowance) = if is_top { (indent + 1, allowance + 1) } else { (indent, allowance) };
+        let (indent, allowance) = if is_top {
+            (indent + 1, allowance + 1)
+        } else {
+            (indent, allowance)
+        };
         let width = 80_usize.saturating_sub(indent);
         let lines = split_lines(text, true);
         let mut chunks = Vec::new();
         for (index, line) in lines.iter().enumerate() {
             let is_last_line = index + 1 == lines.len();
-            let line_width = if is_last_line { width.saturating_sub(allowance) } else { width };
+            let line_width = if is_last_line {
+                width.saturating_sub(allowance)
+            } else {
+                width
+            };
             if quoted(line).chars().count() <= line_width {
                 chunks.push(quoted(line));
                 continue;
@@ -251,7 +287,11 @@ impl Pretty<'_, '_> {
             let mut current = String::new();
             for (number, part) in parts.iter().enumerate() {
                 let is_last = is_last_line && number + 1 == parts.len();
-                let width = if is_last { width.saturating_sub(allowance) } else { width };
+                let width = if is_last {
+                    width.saturating_sub(allowance)
+                } else {
+                    width
+                };
                 self.run.charge_text(current.len() + part.len())?;
                 let candidate = format!("{current}{part}");
                 if quoted(&candidate).chars().count() > width {
@@ -285,7 +325,11 @@ impl Pretty<'_, '_> {
 }
 
 fn brackets(value: &Val) -> (&'static str, &'static str) {
-    if matches!(value, Val::List(_)) { ("[", "]") } else { ("(", ")") }
+    if matches!(value, Val::List(_)) {
+        ("[", "]")
+    } else {
+        ("(", ")")
+    }
 }
 
 /// Words, each with the whitespace behind it.

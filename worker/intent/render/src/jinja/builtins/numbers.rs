@@ -21,23 +21,26 @@ pub(super) fn filter(name: &str) -> Option<Filter> {
     })
 }
 
-fn absolute(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn absolute(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("abs", [])?;
     match input.as_number() {
-        Some(number) if number < 0.0 => negative(&input),
-        Some(_) => Ok(input),
+        Some(number) if number < 0.0 => negative(input),
+        Some(_) => Ok(input.clone()),
         None => fail!("`abs` takes a number, not {}", input.type_name()),
     }
 }
 
-fn to_int(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn to_int(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [default, base] = args.bind("int", ["default", "base"])?;
     let base = integer(base.as_ref(), "base", 10)?;
     let default = default.unwrap_or(Val::Int(0));
-    match &input {
+    match input {
         Val::Undefined(name) => Err(Run::undefined(name.as_deref())),
         Val::Str(text) => {
-            let Some(base) = u32::try_from(base).ok().filter(|base| *base == 0 || (2..=36).contains(base)) else {
+            let Some(base) = u32::try_from(base)
+                .ok()
+                .filter(|base| *base == 0 || (2..=36).contains(base))
+            else {
                 fail!("the base of an integer is 0 or from 2 to 36");
             };
             let number = parse_int(text, base).or_else(|| parse_float(text).and_then(int_of));
@@ -65,16 +68,32 @@ fn parse_int(text: &str, base: u32) -> Option<i128> {
         ("0x", 0 | 16) => (16, rest),
         ("0o", 0 | 8) => (8, rest),
         ("0b", 0 | 2) => (2, rest),
-        (_, 0) if lower.len() > 1 && lower.starts_with('0') && lower.bytes().any(|digit| digit != b'0' && digit != b'_') => return None,
+        (_, 0)
+            if lower.len() > 1
+                && lower.starts_with('0')
+                && lower.bytes().any(|digit| digit != b'0' && digit != b'_') =>
+        {
+            return None;
+        }
         (_, 0) => (10, &*lower),
         (_, base) => (base, &*lower),
     };
     let is_prefixed = digits.len() < lower.len();
-    let digits = if is_prefixed { digits.strip_prefix('_').unwrap_or(digits) } else { digits };
-    if digits.is_empty() || digits.starts_with(['_', '-', '+']) || digits.ends_with('_') || digits.contains("__") {
+    let digits = if is_prefixed {
+        digits.strip_prefix('_').unwrap_or(digits)
+    } else {
+        digits
+    };
+    if digits.is_empty()
+        || digits.starts_with(['_', '-', '+'])
+        || digits.ends_with('_')
+        || digits.contains("__")
+    {
         return None;
     }
-    i128::from_str_radix(&digits.replace('_', ""), radix).ok()?.checked_mul(sign)
+    i128::from_str_radix(&digits.replace('_', ""), radix)
+        .ok()?
+        .checked_mul(sign)
 }
 
 /// A float as Python's `float` reads it.
@@ -87,17 +106,17 @@ fn parse_float(text: &str) -> Option<f64> {
     text.replace('_', "").parse().ok()
 }
 
-fn to_float(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn to_float(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [default] = args.bind("float", ["default"])?;
     let default = default.unwrap_or(Val::Float(0.0));
-    match &input {
+    match input {
         Val::Undefined(name) => Err(Run::undefined(name.as_deref())),
         Val::Str(text) => Ok(parse_float(text).map_or(default, Val::Float)),
         _ => Ok(input.as_number().map_or(default, Val::Float)),
     }
 }
 
-fn round(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn round(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [precision, method] = args.bind("round", ["precision", "method"])?;
     let precision = integer(precision.as_ref(), "precision", 0)?;
     let method = text(method.as_ref(), "method", "common")?;
@@ -120,10 +139,10 @@ fn round(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     }
 }
 
-fn file_size(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn file_size(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [binary] = args.bind("filesizeformat", ["binary"])?;
     let binary = truth(run, binary.as_ref(), false)?;
-    let bytes = match &input {
+    let bytes = match input {
         Val::Str(text) => parse_float(text),
         _ => input.as_number(),
     };
@@ -131,7 +150,7 @@ fn file_size(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
         fail!("`filesizeformat` takes a number, not {}", input.type_name());
     };
     let base = if binary { 1024.0 } else { 1000.0 };
-    if bytes == 1.0 {
+    if matches!(int_of(bytes), Some(1)) && bytes.fract().abs() < f64::EPSILON {
         return Ok(Val::from("1 Byte"));
     }
     if bytes < base {
@@ -141,7 +160,11 @@ fn file_size(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     for (index, prefix) in ["k", "M", "G", "T", "P", "E", "Z", "Y"].iter().enumerate() {
         unit *= base;
         if bytes < unit || index == 7 {
-            let name = if binary { format!("{}iB", prefix.to_uppercase()) } else { format!("{prefix}B") };
+            let name = if binary {
+                format!("{}iB", prefix.to_uppercase())
+            } else {
+                format!("{prefix}B")
+            };
             return Ok(Val::from(format!("{:.1} {name}", base * bytes / unit)));
         }
     }

@@ -10,7 +10,7 @@ use crate::jinja::interpreter::{Args, Env, Run};
 use crate::jinja::methods::split_lines;
 use crate::jinja::value::Val;
 
-pub(super) fn word_wrap(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+pub(super) fn word_wrap(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let names = ["width", "break_long_words", "wrapstring", "break_on_hyphens"];
     let [width, long_words, separator, hyphens] = args.bind("wordwrap", names)?;
     let wrap = Wrap {
@@ -20,11 +20,13 @@ pub(super) fn word_wrap(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Re
     };
     let separator = separator.filter(|separator| !matches!(separator, Val::None));
     let separator = text(separator.as_ref(), "wrapstring", "\n")?;
-    let input = run.text(&input)?;
+    let input = run.text(input)?;
     run.charge(input.len() as u64)?;
     run.allocate(input.len().saturating_mul(separator.len() + 1))?;
     let lines = split_lines(&input, false);
-    let wrapped = lines.into_iter().map(|line| Ok(wrap.line(line)?.join(&separator)));
+    let wrapped = lines
+        .into_iter()
+        .map(|line| Ok(wrap.line(line)?.join(&separator)));
     Ok(Val::from(wrapped.collect::<Res<Vec<_>>>()?.join(&separator)))
 }
 
@@ -73,7 +75,9 @@ impl Wrap {
         let mut end = self.width - length.min(self.width);
         if self.hyphens && characters.len() > end {
             let hyphen = characters[..end].iter().rposition(|character| *character == '-');
-            if let Some(hyphen) = hyphen.filter(|hyphen| characters[..*hyphen].iter().any(|character| *character != '-')) {
+            if let Some(hyphen) =
+                hyphen.filter(|hyphen| characters[..*hyphen].iter().any(|character| *character != '-'))
+            {
                 end = hyphen + 1;
             }
         }
@@ -94,7 +98,8 @@ fn chunks(line: &str, hyphens: bool) -> Res<Vec<String>> {
             )"#;
         Regex::new(pattern).ok()
     });
-    static SPACES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[\t\n\x0b\x0c\r ]+|[^\t\n\x0b\x0c\r ]+").ok());
+    static SPACES: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"[\t\n\x0b\x0c\r ]+|[^\t\n\x0b\x0c\r ]+").ok());
     let pattern = if hyphens { &HYPHENS } else { &SPACES };
     let Some(pattern) = &**pattern else {
         fail!("the text cannot be wrapped");

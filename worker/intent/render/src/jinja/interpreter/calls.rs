@@ -16,9 +16,16 @@ pub(in crate::jinja) struct Args {
 
 impl Args {
     /// The arguments by the names of the parameters.
-    pub(in crate::jinja) fn bind<const N: usize>(&self, callee: &str, names: [&str; N]) -> Res<[Option<Val>; N]> {
+    pub(in crate::jinja) fn bind<const N: usize>(
+        &self,
+        callee: &str,
+        names: [&str; N],
+    ) -> Res<[Option<Val>; N]> {
         if self.positional.len() > N {
-            fail!("`{callee}` takes at most {N} arguments, not {}", self.positional.len());
+            fail!(
+                "`{callee}` takes at most {N} arguments, not {}",
+                self.positional.len()
+            );
         }
         let mut bound = [const { None }; N];
         for (place, value) in bound.iter_mut().zip(&self.positional) {
@@ -34,8 +41,16 @@ impl Args {
         Ok(bound)
     }
 
+    /// The same without the first ones.
+    pub(in crate::jinja) fn skip(&self, count: usize) -> Self {
+        Self {
+            positional: self.positional.iter().skip(count).cloned().collect(),
+            named: self.named.clone(),
+        }
+    }
+
     /// Takes an argument that is given by its name.
-    pub(in crate::jinja) fn take_named(&mut self, name: &str) -> Option<Val> {
+    fn take_named(&mut self, name: &str) -> Option<Val> {
         let index = self.named.iter().position(|(own, _)| **own == *name)?;
         Some(self.named.remove(index).1)
     }
@@ -68,7 +83,9 @@ impl Callable {
 
     pub(in crate::jinja) fn describe(&self) -> String {
         match self {
-            Self::Macro(declaration, _) => format!("<Macro {}>", crate::jinja::print::quoted(&declaration.name)),
+            Self::Macro(declaration, _) => {
+                format!("<Macro {}>", crate::jinja::print::quoted(&declaration.name))
+            }
             Self::Method(value, name) => format!("<built-in method {name} of {} object>", value.type_name()),
             _ => format!("<{}>", self.type_name()),
         }
@@ -80,7 +97,9 @@ impl Callable {
                 "name" => Some(Val::Str(Arc::clone(&declaration.name))),
                 "arguments" => {
                     let names = declaration.parameters.iter();
-                    Some(Val::tuple(names.map(|(name, _, _)| Val::Str(Arc::clone(name))).collect()))
+                    Some(Val::tuple(
+                        names.map(|(name, _, _)| Val::Str(Arc::clone(name))).collect(),
+                    ))
                 }
                 "catch_kwargs" => Some(Val::Bool(declaration.kwargs.is_some())),
                 "catch_varargs" => Some(Val::Bool(declaration.varargs.is_some())),
@@ -95,9 +114,9 @@ impl Callable {
                 let (block, level) = env.block.clone()?;
                 Some(Val::Callable(Rc::new(Self::Block(env.clone(), block, level + 2))))
             }
-            Self::Block(env, block, level) if &**name == "super" => {
-                Some(Val::Callable(Rc::new(Self::Block(env.clone(), Arc::clone(block), level + 1))))
-            }
+            Self::Block(env, block, level) if &**name == "super" => Some(Val::Callable(Rc::new(
+                Self::Block(env.clone(), Arc::clone(block), level + 1),
+            ))),
             _ => None,
         }
     }
@@ -112,11 +131,13 @@ impl Run<'_> {
                     let result = self.call_macro(declaration, definition, args);
                     result.map_err(|failure| failure.included_from(&env.template.path, line))
                 }
-                Callable::Method(value, name) => match crate::jinja::methods::call(self, env, value, name, &args) {
-                    Some(result) => result,
-                    None => fail!("{} has no method `{name}`", article(value.type_name())),
-                },
-                Callable::Function(function) => function(self, args),
+                Callable::Method(value, name) => {
+                    match crate::jinja::methods::call(self, env, value, name, &args) {
+                        Some(result) => result,
+                        None => fail!("{} has no method `{name}`", article(value.type_name())),
+                    }
+                }
+                Callable::Function(function) => function(self, &args),
                 Callable::Super(place) => {
                     let Some((block, level)) = &place.block else {
                         fail!("`super` belongs into a block");
@@ -126,12 +147,16 @@ impl Run<'_> {
                 Callable::Block(place, block, level) => self.call_block_of(place, block, *level, line, env),
                 Callable::This(_) => fail!("`self` cannot be called; call one of its blocks"),
             },
-            Val::Loop(state) => self.recurse(state, args),
+            Val::Loop(state) => self.recurse(state, &args),
             Val::Joiner(joiner) => {
                 let was_called = joiner.1.replace(true);
-                Ok(if was_called { joiner.0.clone() } else { Val::from("") })
+                Ok(if was_called {
+                    joiner.0.clone()
+                } else {
+                    Val::from("")
+                })
             }
-            Val::Foreign(object) => self.foreign_call(object, args),
+            Val::Foreign(object) => self.foreign_call(object, &args),
             Val::Undefined(name) => Err(Run::undefined(name.as_deref())),
             _ => fail!("{} cannot be called", article(callee.type_name())),
         }
@@ -158,7 +183,11 @@ impl Run<'_> {
             extends: None,
             ..definition.clone()
         };
-        let takes_caller = declaration.caller.is_some() || declaration.parameters.iter().any(|(name, _, _)| &**name == "caller");
+        let takes_caller = declaration.caller.is_some()
+            || declaration
+                .parameters
+                .iter()
+                .any(|(name, _, _)| &**name == "caller");
         if !takes_caller && args.named.iter().any(|(name, _)| &**name == "caller") {
             fail!("the macro `{name}` does not use its caller, so `call` cannot call it");
         }
@@ -171,7 +200,11 @@ impl Run<'_> {
                     fail!("the macro `{name}` has the argument `{parameter}` twice");
                 }
                 Some(given) => Some(given),
-                None => args.named.iter().position(|(name, _)| name == parameter).map(|index| args.named.remove(index).1),
+                None => args
+                    .named
+                    .iter()
+                    .position(|(name, _)| name == parameter)
+                    .map(|index| args.named.remove(index).1),
             };
             match given {
                 Some(given) => env.frame.set(*slot, given),
@@ -188,12 +221,18 @@ impl Run<'_> {
         }
         match declaration.varargs {
             Some(slot) => env.frame.set(slot, Val::tuple(rest)),
-            None if !rest.is_empty() => fail!("the macro `{name}` takes at most {} arguments", declaration.parameters.len()),
+            None if !rest.is_empty() => fail!(
+                "the macro `{name}` takes at most {} arguments",
+                declaration.parameters.len()
+            ),
             None => {}
         }
         if let Some(slot) = declaration.caller {
             let caller = args.take_named("caller");
-            env.frame.set(slot, caller.unwrap_or_else(|| Val::Undefined(Some("caller".into()))));
+            env.frame.set(
+                slot,
+                caller.unwrap_or_else(|| Val::Undefined(Some("caller".into()))),
+            );
         }
         match declaration.kwargs {
             Some(slot) => {

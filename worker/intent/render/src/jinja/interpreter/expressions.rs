@@ -31,7 +31,10 @@ impl Run<'_> {
             Expr::Attribute(base, name) => {
                 let value = self.eval(base, env)?;
                 if value.is_undefined() {
-                    fail!("`{}` is undefined, so it has no attribute `{name}`", describe(base, env));
+                    fail!(
+                        "`{}` is undefined, so it has no attribute `{name}`",
+                        describe(base, env)
+                    );
                 }
                 self.attribute(&value, name)
             }
@@ -48,11 +51,19 @@ impl Run<'_> {
             }
             Expr::And(left, right) => {
                 let left = self.eval(left, env)?;
-                if self.truth(&left)? { self.eval(right, env) } else { Ok(left) }
+                if self.truth(&left)? {
+                    self.eval(right, env)
+                } else {
+                    Ok(left)
+                }
             }
             Expr::Or(left, right) => {
                 let left = self.eval(left, env)?;
-                if self.truth(&left)? { Ok(left) } else { self.eval(right, env) }
+                if self.truth(&left)? {
+                    Ok(left)
+                } else {
+                    self.eval(right, env)
+                }
             }
             Expr::If(condition, value, otherwise) => {
                 let condition = self.eval(condition, env)?;
@@ -109,9 +120,10 @@ impl Run<'_> {
             }
             Expr::Slice(value, bounds) => {
                 let value = self.eval(value, env)?;
-                let [start, stop, step] = &**bounds;
-                let eval = |bound: &Option<Expr>| bound.as_ref().map(|bound| self.eval(bound, env)).transpose();
-                operators::slice(self, &value, [eval(start)?, eval(stop)?, eval(step)?])
+                let [start, end, step] = &**bounds;
+                let eval =
+                    |bound: &Option<Expr>| bound.as_ref().map(|bound| self.eval(bound, env)).transpose();
+                operators::slice(self, &value, &[eval(start)?, eval(end)?, eval(step)?])
             }
             Expr::Negative(value) => operators::negative(&self.eval(value, env)?),
             Expr::Positive(value) => {
@@ -128,7 +140,10 @@ impl Run<'_> {
 
     fn eval_all(&self, expressions: &[Expr], env: &Env) -> Res<Vec<Val>> {
         self.allocate_items(expressions.len() + 2)?;
-        expressions.iter().map(|expression| self.eval(expression, env)).collect()
+        expressions
+            .iter()
+            .map(|expression| self.eval(expression, env))
+            .collect()
     }
 
     /// The value of a name, an index into the names of the template.
@@ -184,8 +199,8 @@ impl Run<'_> {
         let input = self.eval(&call.input, env)?;
         let args = self.arguments(&call.arguments, env)?;
         let result = match call.filter {
-            Some(filter) => filter(self, env, input, args),
-            None => self.foreign_filter(&call.name, &input, args),
+            Some(filter) => filter(self, env, &input, &args),
+            None => self.foreign_filter(&call.name, &input, &args),
         };
         result.map_err(|failure| failure.at(&env.template.path, call.line))
     }
@@ -194,10 +209,12 @@ impl Run<'_> {
         let input = self.eval(&call.input, env)?;
         let args = self.arguments(&call.arguments, env)?;
         let result = match call.test {
-            Some(test) => test(self, env, &input, args),
-            None => self.foreign_test(&call.name, &input, args),
+            Some(test) => test(self, env, &input, &args),
+            None => self.foreign_test(&call.name, &input, &args),
         };
-        result.map(Val::Bool).map_err(|failure| failure.at(&env.template.path, call.line))
+        result
+            .map(Val::Bool)
+            .map_err(|failure| failure.at(&env.template.path, call.line))
     }
 
     fn call_expression(&self, call: &Call, env: &Env) -> Res<Val> {
@@ -210,7 +227,10 @@ impl Run<'_> {
         let result = if let Expr::Attribute(base, name) = callee {
             let value = self.eval(base, env)?;
             if value.is_undefined() {
-                fail!("`{}` is undefined, so it has no method `{name}`", describe(base, env));
+                fail!(
+                    "`{}` is undefined, so it has no method `{name}`",
+                    describe(base, env)
+                );
             }
             self.call_method(&value, name, args, env, line)
         } else {
@@ -228,7 +248,7 @@ impl Run<'_> {
             return result;
         }
         if let Val::Foreign(object) = value {
-            let args = self.foreign_args(None, args)?;
+            let args = self.foreign_args(None, &args)?;
             return self.foreign_method(object, name, &args);
         }
         let callee = self.attribute(value, name)?;

@@ -20,8 +20,16 @@ pub(in crate::jinja) struct LoopState {
     previous: RefCell<Option<Val>>,
     current: RefCell<Option<Val>>,
     /// What comes next, if that was asked.
-    next: RefCell<Option<Option<Val>>>,
+    next: RefCell<Next>,
     changed: RefCell<Option<Vec<Val>>>,
+}
+
+/// What a loop knows of its next item.
+#[derive(Clone, Default)]
+enum Next {
+    #[default]
+    Unknown,
+    Known(Option<Val>),
 }
 
 /// What a loop iterates. A list may grow meanwhile.
@@ -51,7 +59,14 @@ impl Run<'_> {
         self.iterate_loop(declaration, &over, env, 0, out)
     }
 
-    fn iterate_loop(&self, declaration: &Arc<For>, over: &Val, env: &Env, depth: usize, out: &mut String) -> Res<Flow> {
+    fn iterate_loop(
+        &self,
+        declaration: &Arc<For>,
+        over: &Val,
+        env: &Env,
+        depth: usize,
+        out: &mut String,
+    ) -> Res<Flow> {
         let source = match over {
             Val::List(list) => Source::List(Rc::clone(list), 0),
             Val::Iterator(iter) => Source::Iterator(Rc::clone(iter)),
@@ -99,7 +114,7 @@ impl Run<'_> {
     }
 
     /// What `loop(…)` in a recursive loop gives: the loop over other items.
-    pub(super) fn recurse(&self, state: &LoopState, args: Args) -> Res<Val> {
+    pub(super) fn recurse(&self, state: &LoopState, args: &Args) -> Res<Val> {
         let declaration = &state.declaration;
         if !declaration.recursive {
             fail!("only a loop that is `recursive` can be called");
@@ -141,8 +156,8 @@ impl LoopState {
     fn advance(&self, run: &Run<'_>) -> Res<Option<Val>> {
         let next = self.next.take();
         let next = match next {
-            Some(next) => next,
-            None => self.pull(run)?,
+            Next::Known(next) => next,
+            Next::Unknown => self.pull(run)?,
         };
         if let Some(item) = &next {
             let previous = self.current.replace(Some(item.clone()));
@@ -168,11 +183,11 @@ impl LoopState {
 
     fn peek(&self, run: &Run<'_>) -> Res<Option<Val>> {
         let known = self.next.borrow().clone();
-        if let Some(next) = known {
+        if let Next::Known(next) = known {
             return Ok(next);
         }
         let next = self.pull(run)?;
-        *self.next.borrow_mut() = Some(next.clone());
+        *self.next.borrow_mut() = Next::Known(next.clone());
         Ok(next)
     }
 
@@ -190,7 +205,7 @@ impl LoopState {
             run.charge(1)?;
             rest.push(item);
         }
-        let peeked = matches!(*self.next.borrow(), Some(Some(_)));
+        let peeked = matches!(*self.next.borrow(), Next::Known(Some(_)));
         let length = rest.len() + self.index() + usize::from(peeked);
         *self.source.borrow_mut() = Source::Items(rest.into_iter());
         self.length.set(Some(length));
@@ -208,7 +223,8 @@ impl LoopState {
 
     pub(in crate::jinja) fn attribute(&self, run: &Run<'_>, name: &str) -> Res<Option<Val>> {
         let index = self.index.get();
-        let neighbor = |item: Option<Val>| item.unwrap_or_else(|| Val::Undefined(Some(format!("loop.{name}").into())));
+        let neighbor =
+            |item: Option<Val>| item.unwrap_or_else(|| Val::Undefined(Some(format!("loop.{name}").into())));
         Ok(Some(match name {
             "index" => Val::size(index + 1),
             "index0" => Val::size(index),

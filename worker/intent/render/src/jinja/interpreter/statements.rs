@@ -18,7 +18,12 @@ pub(super) enum Flow {
 
 impl Run<'_> {
     /// Renders a template, and those that it extends.
-    pub(super) fn template(&self, template: &Arc<Template>, context: &Rc<Context>, out: &mut String) -> Res<()> {
+    pub(super) fn template(
+        &self,
+        template: &Arc<Template>,
+        context: &Rc<Context>,
+        out: &mut String,
+    ) -> Res<()> {
         let mut template = Arc::clone(template);
         let mut extended: Vec<(Arc<str>, u32)> = Vec::new();
         loop {
@@ -38,7 +43,9 @@ impl Run<'_> {
             let result = self.nodes(&template.root.body, &env, out);
             result.map_err(|failure| {
                 let chain = extended.iter().rev();
-                chain.fold(failure, |failure, (path, line)| failure.included_from(path, *line))
+                chain.fold(failure, |failure, (path, line)| {
+                    failure.included_from(path, *line)
+                })
             })?;
             let Some((parent, line)) = extends.get() else {
                 return Ok(());
@@ -125,10 +132,11 @@ impl Run<'_> {
             NodeKind::Block(name, view) => {
                 if !is_silent(env) {
                     let context = match view {
-                        Some(view) => env.context.derive(self.visible(*view, env), true),
+                        Some(view) => env.context.derive(Self::visible(*view, env), true),
                         None => Rc::clone(&env.context),
                     };
-                    self.block(name, 0, &context, out).map_err(|failure| failure.included_from(&env.template.path, node.line))?;
+                    self.block(name, 0, &context, out)
+                        .map_err(|failure| failure.included_from(&env.template.path, node.line))?;
                 }
             }
             NodeKind::Extends(name) => {
@@ -143,7 +151,8 @@ impl Run<'_> {
                 ignore_missing,
                 view,
             } => {
-                self.include(name, *ignore_missing, *view, env, out).map_err(|failure| failure.included_from(&env.template.path, node.line))?;
+                self.include(name, *ignore_missing, *view, env, out)
+                    .map_err(|failure| failure.included_from(&env.template.path, node.line))?;
             }
             NodeKind::Import { name, target, view } => {
                 let module = self.import(name, *view, env, node.line)?;
@@ -164,7 +173,10 @@ impl Run<'_> {
     }
 
     fn with(&self, assigned: &[(Target, Expr)], body: &Body, env: &Env, out: &mut String) -> Res<Flow> {
-        let values = assigned.iter().map(|(_, value)| self.eval(value, env)).collect::<Res<Vec<_>>>()?;
+        let values = assigned
+            .iter()
+            .map(|(_, value)| self.eval(value, env))
+            .collect::<Res<Vec<_>>>()?;
         env.frame.clear(body.slots.clone());
         for ((target, _), value) in assigned.iter().zip(values) {
             self.assign(target, value, env)?;
@@ -195,7 +207,11 @@ impl Run<'_> {
             Target::Unpack(targets) => {
                 let items = self.iterate(&value)?;
                 if items.len() != targets.len() {
-                    fail!("{} values cannot be unpacked into {} names", items.len(), targets.len());
+                    fail!(
+                        "{} values cannot be unpacked into {} names",
+                        items.len(),
+                        targets.len()
+                    );
                 }
                 for (target, item) in targets.iter().zip(items) {
                     self.assign(target, item, env)?;
@@ -237,7 +253,7 @@ impl Run<'_> {
     }
 
     /// The variables that are visible at a place.
-    fn visible(&self, view: u32, env: &Env) -> Vec<(Arc<str>, Val)> {
+    fn visible(view: u32, env: &Env) -> Vec<(Arc<str>, Val)> {
         let names = env.template.views.get(view as usize);
         let names = names.into_iter().flatten();
         let values = names.filter_map(|name| Some((Arc::clone(&name.name), Self::local(name, env)?)));
@@ -245,7 +261,13 @@ impl Run<'_> {
     }
 
     /// Renders a block, or the one that it overrides.
-    pub(super) fn block(&self, name: &Arc<str>, level: usize, context: &Rc<Context>, out: &mut String) -> Res<()> {
+    pub(super) fn block(
+        &self,
+        name: &Arc<str>,
+        level: usize,
+        context: &Rc<Context>,
+        out: &mut String,
+    ) -> Res<()> {
         let found = context.blocks.borrow().get(name).and_then(|same| {
             let (template, block) = same.get(level)?;
             Some((Arc::clone(template), Arc::clone(block), same.len()))
@@ -279,7 +301,11 @@ impl Run<'_> {
             let Some(name) = name.as_str() else {
                 fail!("the name of a template is a str, not {}", name.type_name());
             };
-            match self.set.relative(&env.template.path, name).and_then(|path| self.set.template(&path)) {
+            match self
+                .set
+                .relative(&env.template.path, name)
+                .and_then(|path| self.set.template(&path))
+            {
                 Ok(template) => return Ok((Arc::clone(template), Arc::clone(&template.path))),
                 Err(failure) if failure.is_missing() => missing = missing.or(Some(failure)),
                 Err(failure) => return Err(failure),
@@ -288,19 +314,26 @@ impl Run<'_> {
         Err(missing.unwrap_or_else(|| Failure::missing("the list of templates is empty")))
     }
 
-    fn include(&self, name: &Expr, ignore_missing: bool, view: Option<u32>, env: &Env, out: &mut String) -> Res<()> {
+    fn include(
+        &self,
+        name: &Expr,
+        ignore_missing: bool,
+        view: Option<u32>,
+        env: &Env,
+        out: &mut String,
+    ) -> Res<()> {
         let name = self.eval(name, env)?;
         let template = match self.named_template(&name, env) {
             Err(failure) if ignore_missing && failure.is_missing() => return Ok(()),
             found => found?.0,
         };
-        let context = self.inner_context(view, env);
+        let context = Self::inner_context(view, env);
         self.nested(|| self.template(&template, &context, out))
     }
 
-    fn inner_context(&self, view: Option<u32>, env: &Env) -> Rc<Context> {
+    fn inner_context(view: Option<u32>, env: &Env) -> Rc<Context> {
         match view {
-            Some(view) => env.context.derive(self.visible(view, env), false),
+            Some(view) => env.context.derive(Self::visible(view, env), false),
             None => Context::empty(false),
         }
     }
@@ -313,15 +346,19 @@ impl Run<'_> {
         {
             return Ok(Rc::clone(module));
         }
-        let context = self.inner_context(view, env);
+        let context = Self::inner_context(view, env);
         let mut text = String::new();
         let rendered = self.nested(|| self.template(&template, &context, &mut text));
         rendered.map_err(|failure| failure.included_from(&env.template.path, line))?;
         self.allocate(text.len())?;
         let hidden = context.hidden.borrow();
         let own = context.own.borrow();
-        let exported = own.iter().filter(|(name, _)| !name.starts_with('_') && !hidden.contains(*name));
-        let exports = exported.map(|(name, value)| (Arc::clone(name), value.clone())).collect();
+        let exported = own
+            .iter()
+            .filter(|(name, _)| !name.starts_with('_') && !hidden.contains(*name));
+        let exports = exported
+            .map(|(name, value)| (Arc::clone(name), value.clone()))
+            .collect();
         let module = Rc::new(Module { text, exports });
         if view.is_none() {
             self.modules.borrow_mut().insert(path, Rc::clone(&module));
@@ -337,5 +374,7 @@ impl Run<'_> {
 
 /// Whether a template extends another one, so that its own text is not printed.
 fn is_silent(env: &Env) -> bool {
-    env.extends.as_ref().is_some_and(|extends| extends.get().is_some())
+    env.extends
+        .as_ref()
+        .is_some_and(|extends| extends.get().is_some())
 }

@@ -17,9 +17,17 @@ pub(super) fn call(run: &Run<'_>, env: &Env, value: &Val, name: &str, args: &Arg
         Val::Cycler(cycler) => {
             let [] = args.bind(name, [])?;
             let position = if name == "reset" { 0 } else { cycler.position.get() };
-            let next = if name == "reset" { 0 } else { (position + 1) % cycler.items.len() };
+            let next = if name == "reset" {
+                0
+            } else {
+                (position + 1) % cycler.items.len()
+            };
             cycler.position.set(next);
-            Ok(if name == "reset" { Val::None } else { cycler.items[position].clone() })
+            Ok(if name == "reset" {
+                Val::None
+            } else {
+                cycler.items[position].clone()
+            })
         }
         Val::Float(number) => Ok(Val::Bool(number.fract() == 0.0)),
         Val::Int(_) | Val::Bool(_) => {
@@ -210,7 +218,12 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
             let default = default.unwrap_or(Val::None);
             run.allocate_items(2)?;
             run.note_change(value, &default);
-            let found = dict.0.borrow_mut().entry(Key::new(key)?).or_insert(default).clone();
+            let found = dict
+                .0
+                .borrow_mut()
+                .entry(Key::new(key)?)
+                .or_insert(default)
+                .clone();
             check_size(dict)?;
             Ok(found)
         }

@@ -56,15 +56,21 @@ pub(super) const METHODS: [&str; 44] = [
 pub(super) fn call(run: &Run<'_>, text: &Arc<str>, name: &str, args: &Args) -> Res<Val> {
     run.charge_text(text.len())?;
     let result = match name {
-        "split" | "rsplit" | "splitlines" | "partition" | "rpartition" => return split_method(run, text, name, args),
-        "find" | "rfind" | "index" | "rindex" | "count" | "startswith" | "endswith" => return search(text, name, args),
+        "split" | "rsplit" | "splitlines" | "partition" | "rpartition" => {
+            return split_method(run, text, name, args);
+        }
+        "find" | "rfind" | "index" | "rindex" | "count" | "startswith" | "endswith" => {
+            return search(text, name, args);
+        }
         "format" => format::format(run, text, args)?,
         "format_map" => {
             let [Some(Val::Dict(dict))] = args.bind(name, ["mapping"])? else {
                 fail!("`format_map` needs a dict");
             };
             let named = dict.0.borrow();
-            let named = named.iter().filter_map(|(key, value)| Some((Arc::from(key.value().as_str()?), value.clone())));
+            let named = named
+                .iter()
+                .filter_map(|(key, value)| Some((Arc::from(key.value().as_str()?), value.clone())));
             let args = Args {
                 positional: Vec::new(),
                 named: named.collect(),
@@ -111,7 +117,12 @@ pub(super) fn call(run: &Run<'_>, text: &Arc<str>, name: &str, args: &Args) -> R
 /// The first letter as an upper case letter, all others as lower case letters.
 pub(in crate::jinja) fn capitalize(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters.as_str().to_lowercase().chars()).collect())
+    characters.next().map_or_else(String::new, |first| {
+        first
+            .to_uppercase()
+            .chain(characters.as_str().to_lowercase().chars())
+            .collect()
+    })
 }
 
 fn title(text: &str) -> String {
@@ -146,7 +157,9 @@ fn is(text: &str, name: &str) -> bool {
         "isalnum" => all(char::is_alphanumeric),
         "isalpha" => all(char::is_alphabetic),
         "isascii" => text.is_ascii(),
-        "isdecimal" | "isdigit" => all(|character| character.is_ascii_digit() || (!character.is_ascii() && character.is_numeric())),
+        "isdecimal" | "isdigit" => {
+            all(|character| character.is_ascii_digit() || (!character.is_ascii() && character.is_numeric()))
+        }
         "isnumeric" => all(char::is_numeric),
         "isspace" => all(char::is_whitespace),
         "islower" => text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase),
@@ -155,7 +168,10 @@ fn is(text: &str, name: &str) -> bool {
         "isprintable" => text.chars().all(|character| !character.is_control()),
         "isidentifier" => {
             let starts = text.starts_with(|first: char| first == '_' || first.is_alphabetic());
-            starts && text.chars().all(|character| character == '_' || character.is_alphanumeric())
+            starts
+                && text
+                    .chars()
+                    .all(|character| character == '_' || character.is_alphanumeric())
         }
         _ => false,
     }
@@ -170,8 +186,16 @@ fn strip<'t>(text: &'t str, name: &str, characters: Option<&Val>) -> Res<&'t str
         None => character.is_whitespace(),
         Some(characters) => characters.contains(character),
     };
-    let text = if name == "rstrip" { text } else { text.trim_start_matches(strips) };
-    Ok(if name == "lstrip" { text } else { text.trim_end_matches(strips) })
+    let text = if name == "rstrip" {
+        text
+    } else {
+        text.trim_start_matches(strips)
+    };
+    Ok(if name == "lstrip" {
+        text
+    } else {
+        text.trim_end_matches(strips)
+    })
 }
 
 /// A text without the characters, or without whitespace, at both ends.
@@ -190,7 +214,10 @@ fn join(run: &Run<'_>, separator: &str, args: &Args) -> Res<Val> {
         }
         match item {
             Val::Str(item) => run.append(&mut joined, item)?,
-            _ => fail!("`join` joins texts, and item {index} is {}", crate::jinja::interpreter::article(item.type_name())),
+            _ => fail!(
+                "`join` joins texts, and item {index} is {}",
+                crate::jinja::interpreter::article(item.type_name())
+            ),
         }
     }
     run.allocate(joined.len())?;
@@ -211,9 +238,22 @@ fn replace(run: &Run<'_>, text: &str, args: &Args) -> Res<Val> {
 }
 
 /// A text with parts replaced.
-pub(in crate::jinja) fn replaced(run: &Run<'_>, text: &str, old: &str, new: &str, count: usize) -> Res<String> {
-    let found = if old.is_empty() { text.len() + 1 } else { text.matches(old).count() };
-    run.allocate(text.len().saturating_add(found.min(count).saturating_mul(new.len())))?;
+pub(in crate::jinja) fn replaced(
+    run: &Run<'_>,
+    text: &str,
+    old: &str,
+    new: &str,
+    count: usize,
+) -> Res<String> {
+    let found = if old.is_empty() {
+        text.len() + 1
+    } else {
+        text.matches(old).count()
+    };
+    run.allocate(
+        text.len()
+            .saturating_add(found.min(count).saturating_mul(new.len())),
+    )?;
     Ok(text.replacen(old, new, count))
 }
 
@@ -237,7 +277,11 @@ fn pad(run: &Run<'_>, text: &str, name: &str, args: &Args) -> Res<Val> {
             format!("{}{text}{}", fill.repeat(left), fill.repeat(missing - left))
         }
         _ => {
-            let (sign, digits) = if text.starts_with(['+', '-']) { text.split_at(1) } else { ("", text) };
+            let (sign, digits) = if text.starts_with(['+', '-']) {
+                text.split_at(1)
+            } else {
+                ("", text)
+            };
             format!("{sign}{}{digits}", fill.repeat(missing))
         }
     }))
@@ -249,7 +293,12 @@ pub(in crate::jinja) fn centered(missing: usize, width: usize) -> usize {
 }
 
 fn expand_tabs(run: &Run<'_>, text: &str, tab: usize) -> Res<String> {
-    run.allocate(text.matches('\t').count().saturating_mul(tab).saturating_add(text.len()))?;
+    run.allocate(
+        text.matches('\t')
+            .count()
+            .saturating_mul(tab)
+            .saturating_add(text.len()),
+    )?;
     let mut expanded = String::new();
     let mut column = 0;
     for character in text.chars() {
@@ -311,10 +360,16 @@ fn search(text: &str, name: &str, args: &Args) -> Res<Val> {
     if name == "count" {
         return Ok(Val::size(part.matches(&*wanted).count()));
     }
-    let found = if name.starts_with('r') { part.rfind(&*wanted) } else { part.find(&*wanted) };
+    let found = if name.starts_with('r') {
+        part.rfind(&*wanted)
+    } else {
+        part.find(&*wanted)
+    };
     match found {
         Some(at) => Ok(Val::size(start + part[..at].chars().count())),
-        None if name.ends_with("index") => fail!("{} is not in the text", crate::jinja::print::quoted(&wanted)),
+        None if name.ends_with("index") => {
+            fail!("{} is not in the text", crate::jinja::print::quoted(&wanted))
+        }
         None => Ok(Val::Int(-1)),
     }
 }
@@ -333,7 +388,11 @@ fn split_method(run: &Run<'_>, text: &str, name: &str, args: &Args) -> Res<Val> 
             fail!("`{name}` needs a separator");
         }
         let is_last = name.starts_with('r');
-        let found = if is_last { text.rsplit_once(&*separator) } else { text.split_once(&*separator) };
+        let found = if is_last {
+            text.rsplit_once(&*separator)
+        } else {
+            text.split_once(&*separator)
+        };
         let parts = match found {
             Some((before, after)) => [before, &separator, after],
             None if is_last => ["", "", text],
@@ -390,7 +449,10 @@ fn split_whitespace_from_end(text: &str, most: usize) -> Vec<&str> {
             parts.push(rest);
             break;
         }
-        let start = rest.char_indices().rev().find(|(_, character)| character.is_whitespace());
+        let start = rest
+            .char_indices()
+            .rev()
+            .find(|(_, character)| character.is_whitespace());
         let start = start.map_or(0, |(at, character)| at + character.len_utf8());
         parts.push(&rest[start..]);
         rest = rest[..start].trim_end();

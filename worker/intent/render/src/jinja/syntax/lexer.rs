@@ -22,8 +22,8 @@ pub(super) enum Token {
 
 /// The longest first.
 const SIGNS: [&str; 27] = [
-    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",",
-    ";", "!",
+    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<",
+    "=", ".", ":", "|", ",", ";", "!",
 ];
 
 /// The tokens of a template with their lines. The last one is [`Token::End`].
@@ -178,7 +178,11 @@ impl<'s> Lexer<'s> {
             if brackets.is_empty() {
                 let is_block = end == "%}";
                 if let Some(length) = closing(self.rest, end, is_block) {
-                    let token = if is_block { Token::BlockEnd } else { Token::VariableEnd };
+                    let token = if is_block {
+                        Token::BlockEnd
+                    } else {
+                        Token::VariableEnd
+                    };
                     self.push(token);
                     self.advance(length);
                     return Ok(());
@@ -200,7 +204,9 @@ impl<'s> Lexer<'s> {
     }
 
     fn name(&mut self) {
-        let end = self.rest.find(|character: char| character != '_' && !character.is_alphanumeric());
+        let end = self
+            .rest
+            .find(|character: char| character != '_' && !character.is_alphanumeric());
         let end = end.unwrap_or(self.rest.len());
         self.push(Token::Name(self.rest[..end].into()));
         self.advance(end);
@@ -385,12 +391,18 @@ mod tests {
     #[test]
     fn whitespace_around_tags_is_that_of_jinja2() {
         for (source, expected) in [
-            ("a\n  {% if x %}\nb\n  {% endif %}\nc\n", vec!["a\n", "b\n", "c\n"]),
+            (
+                "a\n  {% if x %}\nb\n  {% endif %}\nc\n",
+                vec!["a\n", "b\n", "c\n"],
+            ),
             ("a {%- if x -%}\n b {%+ endif +%}\nc", vec!["a", "b ", "\nc"]),
             ("  {{ x }}\n  {# c #}\n  d", vec!["  ", "\n", "  d"]),
             ("  {%+ if x %}", vec!["  "]),
             ("{{ x -}}\n\n a", vec!["a"]),
-            ("x{% raw %}\n{{ a }}\n  {% endraw %}\ny", vec!["x", "\n{{ a }}\n", "y"]),
+            (
+                "x{% raw %}\n{{ a }}\n  {% endraw %}\ny",
+                vec!["x", "\n{{ a }}\n", "y"],
+            ),
             ("{#- c -#}  a", vec!["a"]),
             ("{{ a }}  {% if b %}", vec!["  "]),
         ] {

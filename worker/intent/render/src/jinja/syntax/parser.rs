@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::lexer::{Token, tokens};
 use super::scopes::Scopes;
 use super::tree::{
-    Arguments, Block, Body, Call, Comparison, Const, Expr, FilterCall, For, Macro, Node, NodeKind, Operator, Target, Template, TestCall,
-    Unit,
+    Arguments, Block, Body, Call, Comparison, Const, Expr, FilterCall, For, Macro, Node, NodeKind, Operator,
+    Target, Template, TestCall, Unit,
 };
 use crate::jinja::builtins;
 use crate::jinja::failure::{Res, fail};
@@ -33,6 +33,7 @@ pub(crate) fn parse(path: &Arc<str>, source: &str) -> Res<Template> {
         blocks: Vec::new(),
         depth: 0,
         terms: 0,
+        tag_line: 1,
         loops: 0,
         loop_uses: 0,
     };
@@ -59,6 +60,8 @@ struct Parser {
     depth: usize,
     /// How many terms the current path through an expression has.
     terms: usize,
+    /// The line of the last tag of a statement.
+    tag_line: u32,
     /// How many loops are around.
     loops: usize,
     /// How often something was parsed that may use the variable `loop`.
@@ -67,11 +70,15 @@ struct Parser {
 
 impl Parser {
     fn peek(&self) -> &Token {
-        self.tokens.get(self.position).map_or(&Token::End, |(token, _)| token)
+        self.tokens
+            .get(self.position)
+            .map_or(&Token::End, |(token, _)| token)
     }
 
     fn peek_at(&self, ahead: usize) -> &Token {
-        self.tokens.get(self.position + ahead).map_or(&Token::End, |(token, _)| token)
+        self.tokens
+            .get(self.position + ahead)
+            .map_or(&Token::End, |(token, _)| token)
     }
 
     fn line(&self) -> u32 {
@@ -126,7 +133,11 @@ impl Parser {
             self.position += 1;
             return Ok(());
         }
-        fail!("unexpected {}, expected {}", describe(self.peek()), describe(token));
+        fail!(
+            "unexpected {}, expected {}",
+            describe(self.peek()),
+            describe(token)
+        );
     }
 
     /// Counts what makes an expression deeper to the left, as it is evaluated recursively.
@@ -151,7 +162,7 @@ impl Parser {
 
     /// The statements up to one of the tags, whose beginning is passed, or to the end of the template.
     fn statements(&mut self, ends: &[&str]) -> Res<Vec<Node>> {
-        let opened = self.line();
+        let opened = self.tag_line;
         let mut nodes = Vec::new();
         loop {
             let line = self.line();
@@ -164,6 +175,7 @@ impl Parser {
                     NodeKind::Emit(expression)
                 }
                 Token::BlockBegin => {
+                    self.tag_line = line;
                     if let Token::Name(name) = self.peek()
                         && ends.contains(&&**name)
                     {
@@ -174,7 +186,10 @@ impl Parser {
                     kind
                 }
                 _ if ends.is_empty() => return Ok(nodes),
-                _ => fail!("the block that begins before line {opened} is not closed: `{{% {} %}}` is missing", ends[ends.len() - 1]),
+                _ => fail!(
+                    "the block that begins in line {opened} is not closed: `{{% {} %}}` is missing",
+                    ends[ends.len() - 1]
+                ),
             };
             nodes.push(Node { line, kind });
         }
@@ -229,7 +244,8 @@ impl Parser {
             }
             "include" => {
                 let name = self.expression()?;
-                let ignore_missing = self.is_name("ignore") && matches!(self.peek_at(1), Token::Name(next) if **next == *"missing");
+                let ignore_missing = self.is_name("ignore")
+                    && matches!(self.peek_at(1), Token::Name(next) if **next == *"missing");
                 if ignore_missing {
                     self.position += 2;
                 }
@@ -248,16 +264,22 @@ impl Parser {
                 let view = self.import_context(false);
                 Ok(NodeKind::Import { name, target, view })
             }
-            "from" => self.from_import(),
+            "from" => self.import_names(),
             "do" => Ok(NodeKind::Do(self.tuple(false)?)),
             "print" => Ok(NodeKind::Emit(self.tuple(false)?)),
             "break" | "continue" => {
                 if self.loops == 0 {
                     fail!("`{name}` belongs into a loop");
                 }
-                Ok(if &*name == "break" { NodeKind::Break } else { NodeKind::Continue })
+                Ok(if &*name == "break" {
+                    NodeKind::Break
+                } else {
+                    NodeKind::Continue
+                })
             }
-            "autoescape" | "trans" | "debug" => fail!("`{name}` is not supported: configurations are no HTML and have no translations"),
+            "autoescape" | "trans" | "debug" => {
+                fail!("`{name}` is not supported: configurations are no HTML and have no translations")
+            }
             _ => fail!("unknown tag `{name}`"),
         }
     }
@@ -436,7 +458,11 @@ impl Parser {
         self.scopes.end(outer);
         self.loops = loops;
         self.loop_uses = loop_uses;
-        if required && body.iter().any(|node| !matches!(&node.kind, NodeKind::Text(text) if text.trim().is_empty())) {
+        if required
+            && body
+                .iter()
+                .any(|node| !matches!(&node.kind, NodeKind::Text(text) if text.trim().is_empty()))
+        {
             fail!("the required block `{name}` may contain nothing but comments and whitespace");
         }
         if let Token::Name(end) = self.peek() {
@@ -457,14 +483,16 @@ impl Parser {
     fn import_context(&mut self, default: bool) -> Option<u32> {
         let with = self.is_name("with");
         let mut has_context = default;
-        if (with || self.is_name("without")) && matches!(self.peek_at(1), Token::Name(next) if **next == *"context") {
+        if (with || self.is_name("without"))
+            && matches!(self.peek_at(1), Token::Name(next) if **next == *"context")
+        {
             self.position += 2;
             has_context = with;
         }
         has_context.then(|| self.scopes.view())
     }
 
-    fn from_import(&mut self) -> Res<NodeKind> {
+    fn import_names(&mut self) -> Res<NodeKind> {
         let name = self.expression()?;
         if !self.skip_name("import") {
             fail!("unexpected {}, expected `import`", describe(self.peek()));
@@ -557,7 +585,10 @@ impl Parser {
                 let slot = self.scopes.declare(&parameter);
                 let default = if self.skip_sign("=") {
                     Some(self.expression()?)
-                } else if parameters.iter().any(|(_, _, default): &(_, _, Option<Expr>)| default.is_some()) {
+                } else if parameters
+                    .iter()
+                    .any(|(_, _, default): &(_, _, Option<Expr>)| default.is_some())
+                {
                     fail!("the parameter `{parameter}` without a default follows one with a default");
                 } else {
                     None
@@ -571,7 +602,10 @@ impl Parser {
         // Declared at once: what the body sets under these names is another matter only in theory.
         let special: [(&str, Option<u16>); 3] = ["caller", "varargs", "kwargs"].map(|special| {
             let is_parameter = parameters.iter().any(|(name, _, _)| &**name == special);
-            (special, (!is_parameter).then(|| self.scopes.declare(&special.into())))
+            (
+                special,
+                (!is_parameter).then(|| self.scopes.declare(&special.into())),
+            )
         });
         let body = self.block_body(end)?;
         let slots = self.scopes.slots();
@@ -653,7 +687,11 @@ impl Parser {
 
     /// An expression, or several with commas between. Where a condition may follow, none is part of it.
     fn tuple(&mut self, without_condition: bool) -> Res<Expr> {
-        let parse = if without_condition { Self::or } else { Self::conditional };
+        let parse = if without_condition {
+            Self::or
+        } else {
+            Self::conditional
+        };
         let first = self.deeper(parse)?;
         if !self.is_sign(",") {
             return Ok(first);
@@ -731,7 +769,10 @@ impl Parser {
                 Token::Sign(">") => Comparison::Greater,
                 Token::Sign(">=") => Comparison::GreaterOrEqual,
                 Token::Name(name) if &**name == "in" => Comparison::In,
-                Token::Name(name) if &**name == "not" && matches!(self.peek_at(1), Token::Name(next) if **next == *"in") => {
+                Token::Name(name)
+                    if &**name == "not"
+                        && matches!(self.peek_at(1), Token::Name(next) if **next == *"in") =>
+                {
                     self.position += 1;
                     Comparison::NotIn
                 }
@@ -811,7 +852,11 @@ impl Parser {
             let primary = self.primary()?;
             self.postfix(primary)?
         };
-        if with_filters { self.filters(value) } else { Ok(value) }
+        if with_filters {
+            self.filters(value)
+        } else {
+            Ok(value)
+        }
     }
 
     fn primary(&mut self) -> Res<Expr> {
@@ -891,7 +936,9 @@ impl Parser {
             if self.skip_sign(".") {
                 value = match self.next() {
                     Token::Name(name) => Expr::Attribute(Box::new(value), name),
-                    Token::Int(index) => Expr::Item(Box::new(value), Box::new(Expr::Const(Const::Int(index)))),
+                    Token::Int(index) => {
+                        Expr::Item(Box::new(value), Box::new(Expr::Const(Const::Int(index))))
+                    }
                     token => fail!("unexpected {}, expected a name after `.`", describe(&token)),
                 };
             } else if self.skip_sign("[") {
@@ -917,10 +964,10 @@ impl Parser {
                 break;
             }
         }
-        let [start, stop, step] = parts;
+        let [start, end, step] = parts;
         if count > 0 {
             self.expect_sign("]")?;
-            return Ok(Expr::Slice(Box::new(value), Box::new([start, stop, step])));
+            return Ok(Expr::Slice(Box::new(value), Box::new([start, end, step])));
         }
         let Some(first) = start else {
             fail!("a subscript is empty");
@@ -1041,7 +1088,10 @@ impl Parser {
             Token::Sign("(") => self.arguments()?,
             Token::Name(next) if matches!(&**next, "else" | "or" | "and" | "is") => Arguments::default(),
             Token::Name(_) | Token::Text(_) | Token::Int(_) | Token::Float(_) | Token::Sign("[" | "{")
-                if !self.is_name("if") && !self.is_name("recursive") && !self.is_name("not") && !self.is_name("in") =>
+                if !self.is_name("if")
+                    && !self.is_name("recursive")
+                    && !self.is_name("not")
+                    && !self.is_name("in") =>
             {
                 let argument = self.primary()?;
                 Arguments {
