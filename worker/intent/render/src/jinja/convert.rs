@@ -93,7 +93,7 @@ fn convert_back(run: &Run<'_>, value: &Val, depth: usize) -> Res<Value> {
                 let key = convert_back(run, key.value(), depth + 1)?;
                 Ok((key, convert_back(run, value, depth + 1)?))
             });
-            pairs.collect::<Res<Vec<_>>>()?.into_iter().collect()
+            Value::from_pairs(pairs.collect::<Res<Vec<_>>>()?)
         }
         Val::List(_) | Val::Tuple(_) | Val::View(..) | Val::Range(_) | Val::Iterator(_) => {
             let items = run.iterate(value)?;

@@ -80,6 +80,9 @@ pub(super) struct Frame {
     parent: Option<Rc<Frame>>,
 }
 
+/// The template that a template extends, and the line that says so.
+type Extends = OnceCell<(Arc<Template>, u32)>;
+
 /// Where a statement is executed.
 #[derive(Clone)]
 pub(super) struct Env {
@@ -89,7 +92,7 @@ pub(super) struct Env {
     /// The block, and how many templates have one that comes before it.
     block: Option<(Arc<str>, usize)>,
     /// On the first level of a template: the one that it extends.
-    extends: Option<Rc<OnceCell<(Arc<Template>, u32)>>>,
+    extends: Option<Rc<Extends>>,
 }
 
 /// An imported template.
@@ -538,13 +541,13 @@ impl<'s> Run<'s> {
         convert::from_foreign(self, &result.map_err(|error| convert::failure(&error))?)
     }
 
-    fn foreign_call(&self, object: &Value, args: Args) -> Res<Val> {
+    fn foreign_call(&self, object: &Value, args: &Args) -> Res<Val> {
         let args = self.foreign_args(None, args)?;
         let result = object.call(&mut self.state().borrow_mut(), &args);
         convert::from_foreign(self, &result.map_err(|error| convert::failure(&error))?)
     }
 
-    fn foreign_args(&self, input: Option<&Val>, args: Args) -> Res<Vec<Value>> {
+    fn foreign_args(&self, input: Option<&Val>, args: &Args) -> Res<Vec<Value>> {
         let values = input.into_iter().chain(&args.positional);
         let mut foreign = values
             .map(|value| convert::to_foreign(self, value))
@@ -563,14 +566,14 @@ impl<'s> Run<'s> {
     }
 
     /// Applies a filter by its name.
-    pub(super) fn filter(&self, env: &Env, name: &str, input: Val, args: Args) -> Res<Val> {
+    pub(super) fn filter(&self, env: &Env, name: &str, input: &Val, args: &Args) -> Res<Val> {
         match super::builtins::filter(name) {
             Some(filter) => filter(self, env, input, args),
-            None => self.foreign_filter(name, &input, args),
+            None => self.foreign_filter(name, input, args),
         }
     }
 
-    fn foreign_filter(&self, name: &str, input: &Val, args: Args) -> Res<Val> {
+    fn foreign_filter(&self, name: &str, input: &Val, args: &Args) -> Res<Val> {
         let args = self.foreign_args(Some(input), args)?;
         let result = self.state().borrow_mut().apply_filter(name, &args);
         match result {
@@ -584,14 +587,14 @@ impl<'s> Run<'s> {
     }
 
     /// Performs a test by its name.
-    pub(super) fn test(&self, env: &Env, name: &str, input: &Val, args: Args) -> Res<bool> {
+    pub(super) fn test(&self, env: &Env, name: &str, input: &Val, args: &Args) -> Res<bool> {
         match super::builtins::test(name) {
             Some(test) => test(self, env, input, args),
             None => self.foreign_test(name, input, args),
         }
     }
 
-    fn foreign_test(&self, name: &str, input: &Val, args: Args) -> Res<bool> {
+    fn foreign_test(&self, name: &str, input: &Val, args: &Args) -> Res<bool> {
         let args = self.foreign_args(Some(input), args)?;
         let result = self.state().borrow_mut().perform_test(name, &args);
         match result {

@@ -1,5 +1,7 @@
 //! Values as Python prints them.
 
+use std::fmt::Write as _;
+
 use super::failure::{Res, fail};
 use super::interpreter::Run;
 use super::value::{MAX_NESTING, Val, View};
@@ -89,10 +91,10 @@ pub(super) fn write_repr(run: &Run<'_>, out: &mut String, value: &Val, depth: us
             write_repr(run, out, &Val::Dict(std::rc::Rc::clone(dict)), depth + 1)?;
             run.append(out, ">")
         }
-        Val::Foreign(object) => run.append(
-            out,
-            &filters::repr(object).unwrap_or_else(|| format!("{object:?}")),
-        ),
+        Val::Foreign(object) => {
+            let text = filters::repr(object).unwrap_or_else(|| format!("{object:?}"));
+            run.append(out, &text)
+        }
         Val::Loop(state) => run.append(
             out,
             &format!("<LoopContext {}/{}>", state.index(), state.length(run)?),
@@ -155,11 +157,14 @@ pub(super) fn quoted(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             _ if character == quote => quoted.extend(['\\', quote]),
             _ if is_printable(character) => quoted.push(character),
-            _ => match u32::from(character) {
-                code @ ..=0xff => quoted.push_str(&format!("\\x{code:02x}")),
-                code @ ..=0xffff => quoted.push_str(&format!("\\u{code:04x}")),
-                code => quoted.push_str(&format!("\\U{code:08x}")),
-            },
+            _ => {
+                let code = u32::from(character);
+                let _ = match code {
+                    ..=0xff => write!(quoted, "\\x{code:02x}"),
+                    0x100..=0xffff => write!(quoted, "\\u{code:04x}"),
+                    _ => write!(quoted, "\\U{code:08x}"),
+                };
+            }
         }
     }
     quoted.push(quote);

@@ -20,8 +20,16 @@ pub(in crate::jinja) struct LoopState {
     previous: RefCell<Option<Val>>,
     current: RefCell<Option<Val>>,
     /// What comes next, if that was asked.
-    next: RefCell<Option<Option<Val>>>,
+    next: RefCell<Next>,
     changed: RefCell<Option<Vec<Val>>>,
+}
+
+/// What a loop knows of its next item.
+#[derive(Clone, Default)]
+enum Next {
+    #[default]
+    Unknown,
+    Known(Option<Val>),
 }
 
 /// What a loop iterates. A list may grow meanwhile.
@@ -106,7 +114,7 @@ impl Run<'_> {
     }
 
     /// What `loop(…)` in a recursive loop gives: the loop over other items.
-    pub(super) fn recurse(&self, state: &LoopState, args: Args) -> Res<Val> {
+    pub(super) fn recurse(&self, state: &LoopState, args: &Args) -> Res<Val> {
         let declaration = &state.declaration;
         if !declaration.recursive {
             fail!("only a loop that is `recursive` can be called");
@@ -148,8 +156,8 @@ impl LoopState {
     fn advance(&self, run: &Run<'_>) -> Res<Option<Val>> {
         let next = self.next.take();
         let next = match next {
-            Some(next) => next,
-            None => self.pull(run)?,
+            Next::Known(next) => next,
+            Next::Unknown => self.pull(run)?,
         };
         if let Some(item) = &next {
             let previous = self.current.replace(Some(item.clone()));
@@ -175,11 +183,11 @@ impl LoopState {
 
     fn peek(&self, run: &Run<'_>) -> Res<Option<Val>> {
         let known = self.next.borrow().clone();
-        if let Some(next) = known {
+        if let Next::Known(next) = known {
             return Ok(next);
         }
         let next = self.pull(run)?;
-        *self.next.borrow_mut() = Some(next.clone());
+        *self.next.borrow_mut() = Next::Known(next.clone());
         Ok(next)
     }
 
@@ -197,7 +205,7 @@ impl LoopState {
             run.charge(1)?;
             rest.push(item);
         }
-        let peeked = matches!(*self.next.borrow(), Some(Some(_)));
+        let peeked = matches!(*self.next.borrow(), Next::Known(Some(_)));
         let length = rest.len() + self.index() + usize::from(peeked);
         *self.source.borrow_mut() = Source::Items(rest.into_iter());
         self.length.set(Some(length));

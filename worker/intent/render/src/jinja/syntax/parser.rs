@@ -33,6 +33,7 @@ pub(crate) fn parse(path: &Arc<str>, source: &str) -> Res<Template> {
         blocks: Vec::new(),
         depth: 0,
         terms: 0,
+        tag_line: 1,
         loops: 0,
         loop_uses: 0,
     };
@@ -59,6 +60,8 @@ struct Parser {
     depth: usize,
     /// How many terms the current path through an expression has.
     terms: usize,
+    /// The line of the last tag of a statement.
+    tag_line: u32,
     /// How many loops are around.
     loops: usize,
     /// How often something was parsed that may use the variable `loop`.
@@ -159,7 +162,7 @@ impl Parser {
 
     /// The statements up to one of the tags, whose beginning is passed, or to the end of the template.
     fn statements(&mut self, ends: &[&str]) -> Res<Vec<Node>> {
-        let opened = self.line();
+        let opened = self.tag_line;
         let mut nodes = Vec::new();
         loop {
             let line = self.line();
@@ -172,6 +175,7 @@ impl Parser {
                     NodeKind::Emit(expression)
                 }
                 Token::BlockBegin => {
+                    self.tag_line = line;
                     if let Token::Name(name) = self.peek()
                         && ends.contains(&&**name)
                     {
@@ -183,7 +187,7 @@ impl Parser {
                 }
                 _ if ends.is_empty() => return Ok(nodes),
                 _ => fail!(
-                    "the block that begins before line {opened} is not closed: `{{% {} %}}` is missing",
+                    "the block that begins in line {opened} is not closed: `{{% {} %}}` is missing",
                     ends[ends.len() - 1]
                 ),
             };
@@ -260,7 +264,7 @@ impl Parser {
                 let view = self.import_context(false);
                 Ok(NodeKind::Import { name, target, view })
             }
-            "from" => self.from_import(),
+            "from" => self.import_names(),
             "do" => Ok(NodeKind::Do(self.tuple(false)?)),
             "print" => Ok(NodeKind::Emit(self.tuple(false)?)),
             "break" | "continue" => {
@@ -488,7 +492,7 @@ impl Parser {
         has_context.then(|| self.scopes.view())
     }
 
-    fn from_import(&mut self) -> Res<NodeKind> {
+    fn import_names(&mut self) -> Res<NodeKind> {
         let name = self.expression()?;
         if !self.skip_name("import") {
             fail!("unexpected {}, expected `import`", describe(self.peek()));
@@ -960,10 +964,10 @@ impl Parser {
                 break;
             }
         }
-        let [start, stop, step] = parts;
+        let [start, end, step] = parts;
         if count > 0 {
             self.expect_sign("]")?;
-            return Ok(Expr::Slice(Box::new(value), Box::new([start, stop, step])));
+            return Ok(Expr::Slice(Box::new(value), Box::new([start, end, step])));
         }
         let Some(first) = start else {
             fail!("a subscript is empty");

@@ -34,7 +34,14 @@ impl Emitter {
     }
 
     /// Writes a node; `indent` is that of what contains it.
-    fn node(&mut self, node: &Node, style: Style, indent: Option<usize>, in_mapping: bool, in_flow: bool) {
+    fn node(
+        &mut self,
+        node: &Node,
+        style: Style,
+        indent: Option<usize>,
+        in_mapping: bool,
+        in_flow: bool,
+    ) {
         let flow = in_flow
             || match style {
                 Style::Block => false,
@@ -229,42 +236,23 @@ impl Emitter {
     fn double_quoted(&mut self, text: &str, indent: usize, may_break: bool) {
         self.indicator("\"", true, false, false);
         let characters: Vec<char> = text.chars().collect();
-        let count = characters.len();
-        let mut start = 0;
-        let mut end = 0;
-        while end <= count {
-            let character = characters.get(end).copied();
-            let escaped = character.is_none_or(|character| {
-                matches!(character, '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-                    || !matches!(character, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
-            });
+        let mut after_space = false;
+        for (index, character) in characters.iter().enumerate() {
+            let inside = index > 0 && index + 1 < characters.len();
+            let escaped = matches!(character, '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+                || !matches!(character, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
             if escaped {
-                let run: String = characters[start..end].iter().collect();
-                self.push(&run);
-                start = end;
-                if let Some(character) = character {
-                    self.push(&escape(character));
-                    start = end + 1;
-                }
-            }
-            let at_space = character == Some(' ') || start >= end;
-            if may_break
-                && 0 < end
-                && end + 1 < count
-                && at_space
-                && self.column + end.saturating_sub(start) > self.width
-            {
-                let run: String = characters[start.min(end)..end].iter().collect();
-                self.push(&run);
-                self.push("\\");
-                start = start.max(end);
+                self.push(&escape(*character));
+            } else if *character == ' ' && may_break && !after_space && inside && self.column > self.width {
                 self.indent(indent);
-                (self.whitespace, self.indention) = (false, false);
-                if characters[start] == ' ' {
+                if characters.get(index + 1) == Some(&' ') {
                     self.push("\\");
                 }
+            } else {
+                self.push(character.encode_utf8(&mut [0; 4]));
             }
-            end += 1;
+            after_space = *character == ' ';
+            (self.whitespace, self.indention) = (false, false);
         }
         self.indicator("\"", false, false, false);
     }
