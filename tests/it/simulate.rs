@@ -148,6 +148,6 @@ async fn simulated_devices_have_the_configurations_and_sessions_that_were_asked_
     process.signal(Signal::INT)?;
     ensure!(process.ended().await?.success());
     let log = process.log()?;
-    ensure!(log.contains("1 commits, 1 confirmed, 0 rolled back"), "{log}");
+    ensure!(log.contains("1 commit, 1 confirmed, 0 rolled back"), "{log}");
     Ok(())
 }

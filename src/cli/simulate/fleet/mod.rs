@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use lockstep_protocol::counted;
 use lockstep_simulators::fleet::{Behaviour, Device, Dialect, FleetSimulator, Options};
 use serde_json::json;
 
@@ -152,7 +153,11 @@ impl Fleet {
         let ca_file = ca_file.display();
         let configurations = match &self.configurations {
             None => String::new(),
-            Some(folder) => format!("; {configured} have a configuration from {}", folder.display()),
+            Some(folder) => format!(
+                "; {} from {}",
+                counted(configured, "configuration"),
+                folder.display()
+            ),
         };
         let sessions: String = self
             .sessions
@@ -192,8 +197,9 @@ fn show_end(fleet: &FleetSimulator) {
         confirms += totals.confirms;
         rollbacks += totals.rollbacks;
     }
+    let commits = counted(commits, "commit");
     output::note(&format!(
-        "received {requests} requests, at most {peak} at once; {commits} commits, {confirms} confirmed, {rollbacks} rolled back"
+        "received {requests} requests, at most {peak} at once; {commits}, {confirms} confirmed, {rollbacks} rolled back"
     ));
 }
 
