@@ -316,7 +316,7 @@ async fn an_unreachable_device_is_not_asked_to_abort() -> Result<()> {
 async fn a_device_with_all_its_sessions_open_names_them() -> Result<()> {
     let scene = scene(Dialect::UpTo431).await?;
     for name in ["a", "b", "c", "d", "lockstep-0"] {
-        scene.fleet.open_session(0, &ForeignSession::new(name));
+        scene.fleet.open_session(0, &ForeignSession::new(name)).unwrap();
     }
     let mut connection = scene.open(0, LONG).await?;
     let sessions = sessions(&mut connection);
@@ -339,7 +339,7 @@ async fn a_commit_waits_for_one_of_somebody_else() -> Result<()> {
             timer: Some(FIVE_MINUTES),
             ..ForeignSession::new("friday")
         };
-        scene.fleet.open_session(0, &foreign);
+        scene.fleet.open_session(0, &foreign).unwrap();
         let mut connection = scene.open(0, LONG).await?;
         let sessions = sessions(&mut connection);
         let name = session("lockstep-1");

@@ -228,7 +228,7 @@ async fn a_simulated_device_refuses_is_changed_by_hand_and_has_sessions_of_other
         scene.fleet.tune(0, |knobs| knobs.refuses_commit = None);
         changed(&scene.run(false).await?);
 
-        scene.fleet.change_by_hand(0, &["vlan 99"]);
+        scene.fleet.change_by_hand(0, &["vlan 99"]).unwrap();
         let result = scene.run(false).await?;
         assert_eq!(failed(&result).0, "drift");
         scene
@@ -243,7 +243,7 @@ async fn a_simulated_device_refuses_is_changed_by_hand_and_has_sessions_of_other
             timer: Some(Duration::from_mins(5)),
             ..ForeignSession::new("maintenance")
         };
-        scene.fleet.open_session(0, &foreign);
+        scene.fleet.open_session(0, &foreign).unwrap();
         let result = scene.run(true).await?;
         assert_eq!(failed(&result).0, "session-in-use");
         let message = result
