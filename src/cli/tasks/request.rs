@@ -65,19 +65,34 @@ pub(in crate::cli) struct RunArguments {
 /// The limits of a run.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
-struct Limits {
+pub(in crate::cli) struct Limits {
     /// The most elements that run at once
     #[arg(long, value_name = "N")]
     at_once: Option<NonZeroU32>,
     /// Run this many first, and the others only if none of these failed
     #[arg(long, value_name = "N")]
     canary: Option<NonZeroU32>,
+    /// After the canary, run so many at a time: the next ones begin when all of these ended
+    #[arg(long, value_name = "N")]
+    wave: Option<NonZeroU32>,
     /// Begin nothing more when more than this share of all elements failed
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
     max_failed: Option<u8>,
     /// Begin nothing more after this time, such as 1h, and stop what runs
     #[arg(long, value_name = "TIME", value_parser = deadline)]
     deadline: Option<NonZeroU32>,
+}
+
+impl From<Limits> for RunLimits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            at_once: limits.at_once,
+            canary: limits.canary,
+            wave: limits.wave,
+            max_failed_percent: limits.max_failed,
+            deadline_seconds: limits.deadline,
+        }
+    }
 }
 
 impl RunOptions {
@@ -103,13 +118,7 @@ impl RunOptions {
             } else {
                 arguments.into()
             },
-            limits: RunLimits {
-                at_once: self.limits.at_once,
-                canary: self.limits.canary,
-                wave: None,
-                max_failed_percent: self.limits.max_failed,
-                deadline_seconds: self.limits.deadline,
-            },
+            limits: self.limits.into(),
         })
     }
 }
@@ -369,18 +378,20 @@ mod tests {
 
     #[test]
     fn limits_are_bounded() {
-        let options = parse("--all --at-once 5 --canary 2 --max-failed 0 --deadline 1h").unwrap();
+        let options = parse("--all --at-once 5 --canary 2 --wave 7 --max-failed 0 --deadline 1h").unwrap();
         let limits = options.limits;
         let numbers = (
             limits.at_once.map(u32::from),
             limits.canary.map(u32::from),
+            limits.wave.map(u32::from),
             limits.max_failed,
         );
-        assert_eq!(numbers, (Some(5), Some(2), Some(0)));
+        assert_eq!(numbers, (Some(5), Some(2), Some(7), Some(0)));
         assert_eq!(limits.deadline.map(u32::from), Some(3600));
         for line in [
             "--at-once 0",
             "--canary 0",
+            "--wave 0",
             "--max-failed 101",
             "--deadline 0s",
             "--deadline soon",

@@ -58,6 +58,7 @@ pub(super) fn execution(number: u64, task: &str, state: ExecutionState) -> Execu
         paused: true,
         halt: Some(Halt::CanaryFailed),
         in_canary: true,
+        parked: 0,
         stage: StageRow::default(),
         counts: ElementCounts {
             elements: 6,
@@ -80,6 +81,7 @@ pub(super) fn element(number: u64, execution: u64, state: ElementState) -> Eleme
             state,
             stage: 0,
             waits_for: (state == ElementState::Pending).then(|| CapScope::Device(format!("sw{number}"))),
+            parked: None,
             reason: None,
             message: Some("reachable".to_owned()),
             changed: false,
