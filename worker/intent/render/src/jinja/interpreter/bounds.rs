@@ -6,6 +6,7 @@ use crate::jinja::value::Val;
 
 impl Run<'_> {
     /// Pays for work.
+    #[inline]
     pub(in crate::jinja) fn charge(&self, work: u64) -> Res<()> {
         let fuel = self.fuel.get();
         if work > fuel {
@@ -58,6 +59,7 @@ impl Run<'_> {
     }
 
     /// Appends to a text, as far as it may be long.
+    #[inline]
     pub(in crate::jinja) fn append(&self, out: &mut String, text: &str) -> Res<()> {
         if out.len() + text.len() > self.bounds.output {
             fail!("it makes a text of more than {} bytes", self.bounds.output);

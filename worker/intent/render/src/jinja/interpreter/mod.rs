@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use minijinja::{State, Value};
 
 pub(super) use calls::{Args, Callable};
@@ -32,7 +33,7 @@ const MAX_ITEMS: usize = 1_000_000;
 /// The name of the undefined value of `a if b` without an `else`, which prints nothing even where undefined values are errors.
 pub(super) const NO_BRANCH: &str = "";
 
-pub(super) type Variables = HashMap<Arc<str>, Val>;
+pub(super) type Variables = HashMap<Arc<str>, Val, RandomState>;
 
 /// One rendering: what it may still use, and what is there once in it.
 pub(super) struct Run<'s> {
@@ -43,7 +44,7 @@ pub(super) struct Run<'s> {
     memory: Cell<usize>,
     depth: Cell<usize>,
     /// The variables that templates have used, as our values: a list that a template changes stays changed.
-    used_variables: RefCell<HashMap<Arc<str>, Option<Val>>>,
+    used_variables: RefCell<HashMap<Arc<str>, Option<Val>, RandomState>>,
     /// Modules imported without context.
     modules: RefCell<HashMap<Arc<str>, Rc<Module>>>,
     foreign: OnceCell<RefCell<State<'static, 'static>>>,
