@@ -24,51 +24,66 @@ struct Layout {
     kind: Option<char>,
 }
 
-/// `text % arguments`.
-pub(super) fn percent(run: &Run<'_>, text: &str, arguments: &Val) -> Res<String> {
-    run.charge_text(text.len())?;
-    let mut positional = match arguments {
-        Val::Tuple(tuple) => tuple.items().to_vec(),
-        _ => vec![arguments.clone()],
-    }
-    .into_iter();
-    let is_mapping = matches!(arguments, Val::Dict(_));
-    let mut out = String::new();
-    let mut characters = text.chars().peekable();
-    let mut used_mapping = false;
-    while let Some(character) = characters.next() {
-        if character != '%' {
-            out.push(character);
-            continue;
-        }
-        let mut value = None;
-        if characters.next_if_eq(&'(').is_some() {
-            let Val::Dict(dict) = arguments else {
-                fail!("`%(…)` needs a dict");
-            };
-            let key: String = characters
-                .by_ref()
-                .take_while(|character| *character != ')')
-                .collect();
-            used_mapping = true;
-            value = Some(match dict.get(&key) {
-                Some(value) => value,
-                None => fail!("`%({key})` is not in the dict"),
-            });
-        }
-        let mut layout = Layout {
+impl Layout {
+    fn new(align: Option<char>) -> Self {
+        Self {
             fill: ' ',
-            align: Some('>'),
+            align,
             sign: '-',
             alternate: false,
             width: 0,
             grouping: None,
             precision: None,
             kind: None,
-        };
+        }
+    }
+}
+
+/// `text % arguments`.
+pub(super) fn percent(run: &Run<'_>, text: &str, arguments: &Val) -> Res<String> {
+    run.charge_text(text.len())?;
+    let positional = match arguments {
+        Val::Tuple(tuple) => tuple.items().to_vec(),
+        _ => vec![arguments.clone()],
+    };
+    let mut percent = Percent {
+        text: text.chars().peekable(),
+        arguments,
+        positional: positional.into_iter(),
+        used_names: matches!(arguments, Val::Dict(_)),
+    };
+    let mut out = String::new();
+    while let Some(character) = percent.text.next() {
+        if character == '%' {
+            let formatted = percent.field(run)?;
+            run.append(&mut out, &formatted)?;
+        } else {
+            out.push(character);
+        }
+    }
+    if percent.positional.next().is_some() && !percent.used_names {
+        fail!("there are more values than `%` in the format");
+    }
+    run.allocate(out.len())?;
+    Ok(out)
+}
+
+/// A format that is worked off.
+struct Percent<'t> {
+    text: std::iter::Peekable<std::str::Chars<'t>>,
+    arguments: &'t Val,
+    positional: std::vec::IntoIter<Val>,
+    used_names: bool,
+}
+
+impl Percent<'_> {
+    /// What follows a `%`.
+    fn field(&mut self, run: &Run<'_>) -> Res<String> {
+        let named = self.named()?;
+        let mut layout = Layout::new(Some('>'));
         let mut is_left = false;
         let mut zeros = false;
-        while let Some(flag) = characters.next_if(|character| "-+ #0".contains(*character)) {
+        while let Some(flag) = self.text.next_if(|character| "-+ #0".contains(*character)) {
             match flag {
                 '-' => is_left = true,
                 '+' => layout.sign = '+',
@@ -78,43 +93,26 @@ pub(super) fn percent(run: &Run<'_>, text: &str, arguments: &Val) -> Res<String>
                 _ => {}
             }
         }
-        let number = |characters: &mut std::iter::Peekable<std::str::Chars<'_>>,
-                      positional: &mut std::vec::IntoIter<Val>|
-         -> Res<Option<i128>> {
-            if characters.next_if_eq(&'*').is_some() {
-                return match positional.next().and_then(|value| value.as_int()) {
-                    Some(number) => Ok(Some(number)),
-                    None => fail!("`*` needs an integer"),
-                };
-            }
-            let mut number = None;
-            while let Some(digit) = characters.peek().and_then(|character| character.to_digit(10)) {
-                number = Some((number.unwrap_or(0) * 10 + i128::from(digit)).min(i128::from(u32::MAX)));
-                characters.next();
-            }
-            Ok(number)
-        };
-        let width = number(&mut characters, &mut positional)?.unwrap_or(0);
+        let width = self.number()?.unwrap_or(0);
         is_left = is_left || width < 0;
         layout.width = usize::try_from(width.unsigned_abs()).unwrap_or(usize::MAX);
-        if characters.next_if_eq(&'.').is_some() {
-            let precision = number(&mut characters, &mut positional)?.unwrap_or(0);
+        if self.text.next_if_eq(&'.').is_some() {
+            let precision = self.number()?.unwrap_or(0);
             layout.precision = Some(usize::try_from(precision).unwrap_or(0));
         }
-        while characters
+        while self
+            .text
             .next_if(|character| "hlL".contains(*character))
             .is_some()
         {}
-        let Some(kind) = characters.next() else {
+        let Some(kind) = self.text.next() else {
             fail!("the format ends after `%`");
         };
         if kind == '%' {
-            out.push('%');
-            continue;
+            return Ok("%".to_owned());
         }
-        let value = match value.or_else(|| positional.next()) {
-            Some(value) => value,
-            None => fail!("there are fewer values than `%` in the format"),
+        let Some(value) = named.or_else(|| self.positional.next()) else {
+            fail!("there are fewer values than `%` in the format");
         };
         if is_left {
             layout.align = Some('<');
@@ -122,15 +120,44 @@ pub(super) fn percent(run: &Run<'_>, text: &str, arguments: &Val) -> Res<String>
             layout.fill = '0';
             layout.align = Some('=');
         }
-        let formatted = percent_value(run, kind, layout, &value)?;
-        run.allocate(formatted.len())?;
-        run.append(&mut out, &formatted)?;
+        percent_value(run, kind, layout, &value)
     }
-    if positional.next().is_some() && !used_mapping && !is_mapping {
-        fail!("there are more values than `%` in the format");
+
+    /// The value that is named in parentheses.
+    fn named(&mut self) -> Res<Option<Val>> {
+        if self.text.next_if_eq(&'(').is_none() {
+            return Ok(None);
+        }
+        let Val::Dict(dict) = self.arguments else {
+            fail!("`%(…)` needs a dict");
+        };
+        let key: String = self
+            .text
+            .by_ref()
+            .take_while(|character| *character != ')')
+            .collect();
+        self.used_names = true;
+        match dict.get(&key) {
+            Some(value) => Ok(Some(value)),
+            None => fail!("`%({key})` is not in the dict"),
+        }
     }
-    run.allocate(out.len())?;
-    Ok(out)
+
+    /// A number, or `*` for one of the values.
+    fn number(&mut self) -> Res<Option<i128>> {
+        if self.text.next_if_eq(&'*').is_some() {
+            return match self.positional.next().and_then(|value| value.as_int()) {
+                Some(number) => Ok(Some(number)),
+                None => fail!("`*` needs an integer"),
+            };
+        }
+        let mut number = None;
+        while let Some(digit) = self.text.peek().and_then(|character| character.to_digit(10)) {
+            number = Some((number.unwrap_or(0) * 10 + i128::from(digit)).min(i128::from(u32::MAX)));
+            self.text.next();
+        }
+        Ok(number)
+    }
 }
 
 fn percent_value(run: &Run<'_>, kind: char, mut layout: Layout, value: &Val) -> Res<String> {
@@ -334,16 +361,7 @@ fn with_spec(run: &Run<'_>, value: &Val, spec: &str) -> Res<String> {
 }
 
 fn parse_spec(spec: &str) -> Res<Layout> {
-    let mut layout = Layout {
-        fill: ' ',
-        align: None,
-        sign: '-',
-        alternate: false,
-        width: 0,
-        grouping: None,
-        precision: None,
-        kind: None,
-    };
+    let mut layout = Layout::new(None);
     let characters: Vec<char> = spec.chars().collect();
     let mut at = 0;
     let is_align = |character: Option<&char>| character.is_some_and(|character| "<>^=".contains(*character));

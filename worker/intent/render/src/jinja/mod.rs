@@ -58,7 +58,7 @@ impl Default for Bounds {
 
 /// A template cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{template}:{line}: {reason}{}", .chain.iter().map(|(template, line)| format!("\n  included from {template}:{line}")).collect::<String>())]
+#[error("{template}:{line}: {reason}{}", includes(.chain))]
 pub struct TemplateError {
     /// The path of the template in the repository.
     pub template: String,
@@ -70,34 +70,34 @@ pub struct TemplateError {
     pub chain: Vec<(String, usize)>,
 }
 
+fn includes(chain: &[(String, usize)]) -> String {
+    chain.iter().fold(String::new(), |text, (template, line)| {
+        text + &format!("\n  included from {template}:{line}")
+    })
+}
+
 /// The templates of one platform at one commit. Each is parsed once, when it is first used.
 pub struct TemplateSet {
     folder: String,
     undefined: Undefined,
-    templates: BTreeMap<String, Source>,
+    files: Arc<Files>,
+    parsed: BTreeMap<String, Parsed>,
 }
 
-struct Source {
-    text: Arc<str>,
-    parsed: OnceLock<Result<Arc<Template>, Failure>>,
-}
+type Parsed = OnceLock<Result<Arc<Template>, Failure>>;
 
 impl TemplateSet {
     /// The templates below a folder, the folder of a platform.
     pub fn new(files: Arc<Files>, folder: &str, undefined: Undefined) -> Self {
         let folder = folder.trim_matches('/');
-        let templates = files.below(folder).map(|(path, text)| {
-            let path = path[folder.len()..].trim_start_matches('/');
-            let source = Source {
-                text: Arc::clone(text),
-                parsed: OnceLock::new(),
-            };
-            (path.to_owned(), source)
-        });
+        let paths = files
+            .below(folder)
+            .map(|(path, _)| path[folder.len()..].trim_start_matches('/'));
         Self {
             folder: folder.to_owned(),
             undefined,
-            templates: templates.collect(),
+            parsed: paths.map(|path| (path.to_owned(), Parsed::new())).collect(),
+            files,
         }
     }
 
@@ -151,15 +151,14 @@ impl TemplateSet {
 
     /// A template by its path from the folder.
     fn template(&self, path: &str) -> Res<&Arc<Template>> {
-        let Some(source) = self.templates.get(path) else {
+        let in_repository = self.path(path);
+        let found = self.parsed.get(path).zip(self.files.get(&in_repository));
+        let Some((parsed, text)) = found else {
             return Err(Failure::missing(format!(
-                "there is no template `{}`; names are relative to the template that names them",
-                self.path(path)
+                "there is no template `{in_repository}`; names are relative to the template that names them"
             )));
         };
-        let parsed = source
-            .parsed
-            .get_or_init(|| syntax::parse(&path.into(), &source.text).map(Arc::new));
+        let parsed = parsed.get_or_init(|| syntax::parse(&path.into(), text).map(Arc::new));
         parsed.as_ref().map_err(Clone::clone)
     }
 }
@@ -169,7 +168,7 @@ impl fmt::Debug for TemplateSet {
         let mut set = formatter.debug_struct("TemplateSet");
         set.field("folder", &self.folder)
             .field("undefined", &self.undefined);
-        set.field("templates", &self.templates.len()).finish()
+        set.finish_non_exhaustive()
     }
 }
 

@@ -264,22 +264,18 @@ fn unsupported(operator: Operator, left: &Val, right: &Val) -> super::failure::F
 }
 
 fn repeat(run: &Run<'_>, sequence: &Val, count: usize) -> Res<Val> {
-    match sequence {
-        Val::Str(text) => {
-            run.allocate(text.len().saturating_mul(count))?;
-            Ok(Val::from(text.repeat(count)))
-        }
-        _ => {
-            let items = run.iterate(sequence)?;
-            run.allocate_items(items.len().saturating_mul(count))?;
-            let repeated = std::iter::repeat_n(&items, count).flatten().cloned().collect();
-            Ok(if matches!(sequence, Val::List(_)) {
-                Val::list(repeated)
-            } else {
-                Val::tuple(repeated)
-            })
-        }
+    if let Val::Str(text) = sequence {
+        run.allocate(text.len().saturating_mul(count))?;
+        return Ok(Val::from(text.repeat(count)));
     }
+    let items = run.iterate(sequence)?;
+    run.allocate_items(items.len().saturating_mul(count))?;
+    let repeated = std::iter::repeat_n(&items, count).flatten().cloned().collect();
+    Ok(if matches!(sequence, Val::List(_)) {
+        Val::list(repeated)
+    } else {
+        Val::tuple(repeated)
+    })
 }
 
 fn integers(operator: Operator, left: i128, right: i128) -> Res<Val> {
@@ -367,9 +363,9 @@ fn floats(operator: Operator, left: f64, right: f64) -> Res<Val> {
 }
 
 /// A part of a sequence.
-pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: [Option<Val>; 3]) -> Res<Val> {
+pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: &[Option<Val>; 3]) -> Res<Val> {
     let mut numbers = [None; 3];
-    for (number, bound) in numbers.iter_mut().zip(&bounds) {
+    for (number, bound) in numbers.iter_mut().zip(bounds) {
         *number = match bound {
             None | Some(Val::None) => None,
             Some(bound) => match bound.as_int() {
@@ -378,7 +374,7 @@ pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: [Option<Val>; 3]) -> Res
             },
         };
     }
-    let [start, stop, step] = numbers;
+    let [start, end, step] = numbers;
     let step = step.unwrap_or(1);
     if step == 0 {
         fail!("the step of a slice is not 0");
@@ -394,12 +390,16 @@ pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: [Option<Val>; 3]) -> Res
             Some(bound) if bound < 0 => bound.saturating_add(length).clamp(lowest, highest),
             Some(bound) => bound.clamp(lowest, highest),
         };
-        let (start, stop) = if step > 0 {
-            (place(start, 0), place(stop, length))
+        let (start, end) = if step > 0 {
+            (place(start, 0), place(end, length))
         } else {
-            (place(start, length - 1), place(stop, -1))
+            (place(start, length - 1), place(end, -1))
         };
-        let range = Range { start, stop, step };
+        let range = Range {
+            start,
+            stop: end,
+            step,
+        };
         let indexes = (0..range.len()).filter_map(|index| range.get(index)?.as_int());
         indexes.filter_map(|index| usize::try_from(index).ok()).collect()
     };

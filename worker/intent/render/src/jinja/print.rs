@@ -1,5 +1,7 @@
 //! Values as Python prints them.
 
+use std::fmt::Write as _;
+
 use super::failure::{Res, fail};
 use super::interpreter::Run;
 use super::value::{MAX_NESTING, Val, View};
@@ -8,7 +10,11 @@ use super::value::{MAX_NESTING, Val, View};
 pub(super) fn write_str(run: &Run<'_>, out: &mut String, value: &Val) -> Res<()> {
     match value {
         Val::Str(text) => run.append(out, text),
-        Val::Int(number) => run.append(out, &number.to_string()),
+        Val::Int(number) => {
+            let digits =
+                i64::try_from(*number).map_or_else(|_| number.to_string(), |number| number.to_string());
+            run.append(out, &digits)
+        }
         Val::Undefined(name) => run.use_undefined(name.as_deref()),
         Val::Module(module) => run.append(out, &module.text),
         Val::Foreign(object) => run.append(out, &object.to_string()),
@@ -151,11 +157,14 @@ pub(super) fn quoted(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             _ if character == quote => quoted.extend(['\\', quote]),
             _ if is_printable(character) => quoted.push(character),
-            _ => match u32::from(character) {
-                code @ ..=0xff => quoted.push_str(&format!("\\x{code:02x}")),
-                code @ ..=0xffff => quoted.push_str(&format!("\\u{code:04x}")),
-                code => quoted.push_str(&format!("\\U{code:08x}")),
-            },
+            _ => {
+                let code = u32::from(character);
+                let _ = match code {
+                    ..=0xff => write!(quoted, "\\x{code:02x}"),
+                    0x100..=0xffff => write!(quoted, "\\u{code:04x}"),
+                    _ => write!(quoted, "\\U{code:08x}"),
+                };
+            }
         }
     }
     quoted.push(quote);

@@ -8,7 +8,7 @@ use crate::jinja::failure::{Res, fail};
 use crate::jinja::interpreter::{Args, Run};
 use crate::jinja::value::{Cycler, Dict, Entries, Key, Range, Val};
 
-pub(in crate::jinja) type Function = for<'r> fn(&Run<'r>, Args) -> Res<Val>;
+pub(in crate::jinja) type Function = for<'r> fn(&Run<'r>, &Args) -> Res<Val>;
 
 /// A function of Jinja2.
 pub(in crate::jinja) fn function(name: &str) -> Option<Function> {
@@ -23,7 +23,7 @@ pub(in crate::jinja) fn function(name: &str) -> Option<Function> {
     })
 }
 
-fn range(_run: &Run<'_>, args: Args) -> Res<Val> {
+fn range(_run: &Run<'_>, args: &Args) -> Res<Val> {
     let mut numbers = Vec::new();
     for value in &args.positional {
         match value {
@@ -34,23 +34,27 @@ fn range(_run: &Run<'_>, args: Args) -> Res<Val> {
             },
         }
     }
-    let (start, stop, step) = match (&*numbers, args.named.is_empty()) {
+    let (start, end, step) = match (&*numbers, args.named.is_empty()) {
         ([stop], true) => (0, *stop, 1),
         ([start, stop], true) => (*start, *stop, 1),
-        ([start, stop, step], true) => (*start, *stop, *step),
+        ([start, end, step], true) => (*start, *end, *step),
         _ => fail!("`range` takes one to three integers"),
     };
     if step == 0 {
         fail!("the step of `range` is not 0");
     }
-    Ok(Val::Range(Rc::new(Range { start, stop, step })))
+    Ok(Val::Range(Rc::new(Range {
+        start,
+        stop: end,
+        step,
+    })))
 }
 
 fn entries(run: &Run<'_>, callee: &str, args: &Args) -> Res<Entries> {
-    let mut entries = Entries::new();
+    let mut entries = Entries::default();
     match &*args.positional {
         [] => {}
-        [Val::Dict(dict) | Val::Namespace(dict)] => entries = dict.0.borrow().clone(),
+        [Val::Dict(dict) | Val::Namespace(dict)] => entries.clone_from(&dict.0.borrow()),
         [pairs] => {
             for pair in run.iterate(pairs)? {
                 let pair = run.iterate(&pair)?;
@@ -69,32 +73,32 @@ fn entries(run: &Run<'_>, callee: &str, args: &Args) -> Res<Entries> {
     Ok(entries)
 }
 
-fn dict(run: &Run<'_>, args: Args) -> Res<Val> {
-    Ok(Val::dict(entries(run, "dict", &args)?))
+fn dict(run: &Run<'_>, args: &Args) -> Res<Val> {
+    Ok(Val::dict(entries(run, "dict", args)?))
 }
 
-fn namespace(run: &Run<'_>, args: Args) -> Res<Val> {
+fn namespace(run: &Run<'_>, args: &Args) -> Res<Val> {
     let dict = Dict::default();
-    *dict.0.borrow_mut() = entries(run, "namespace", &args)?;
+    *dict.0.borrow_mut() = entries(run, "namespace", args)?;
     Ok(Val::Namespace(Rc::new(dict)))
 }
 
-fn cycler(_run: &Run<'_>, args: Args) -> Res<Val> {
+fn cycler(_run: &Run<'_>, args: &Args) -> Res<Val> {
     if args.positional.is_empty() {
         fail!("`cycler` needs values");
     }
     Ok(Val::Cycler(Rc::new(Cycler {
-        items: args.positional,
+        items: args.positional.clone(),
         position: Cell::new(0),
     })))
 }
 
-fn joiner(_run: &Run<'_>, args: Args) -> Res<Val> {
+fn joiner(_run: &Run<'_>, args: &Args) -> Res<Val> {
     let [separator] = args.bind("joiner", ["sep"])?;
     let separator = separator.unwrap_or_else(|| Val::from(", "));
     Ok(Val::Joiner(Rc::new((separator, Cell::new(false)))))
 }
 
-fn lipsum(_run: &Run<'_>, _args: Args) -> Res<Val> {
+fn lipsum(_run: &Run<'_>, _args: &Args) -> Res<Val> {
     fail!("`lipsum` is not supported: a configuration is the same each time it is rendered");
 }

@@ -1,5 +1,7 @@
 //! `tojson` and `pprint`.
 
+use std::fmt::Write as _;
+
 use super::{Args, Env, Res, Run, Val, integer};
 use crate::jinja::failure::fail;
 use crate::jinja::methods::split_lines;
@@ -7,7 +9,7 @@ use crate::jinja::print::{float, quoted, write_repr};
 use crate::jinja::value::{Dict, MAX_NESTING};
 
 /// JSON as Python writes it, sorted by keys, with the characters escaped that mean something in HTML.
-pub(super) fn to_json(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+pub(super) fn to_json(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [indent] = args.bind("tojson", ["indent"])?;
     let indent = match indent.filter(|indent| !matches!(indent, Val::None)) {
         None => None,
@@ -19,7 +21,7 @@ pub(super) fn to_json(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<
         }
     };
     let mut out = String::new();
-    write_json(run, &mut out, &input, indent.as_deref(), 0)?;
+    write_json(run, &mut out, input, indent.as_deref(), 0)?;
     run.allocate(out.len())?;
     Ok(Val::from(out))
 }
@@ -122,11 +124,13 @@ fn json_text(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\'' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            '<' | '>' | '&' | '\'' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
             ' '..='~' => out.push(character),
             _ => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             }
         }
@@ -136,13 +140,13 @@ fn json_text(text: &str) -> String {
 }
 
 /// A value as Python's `pprint` prints it, 80 characters wide.
-pub(super) fn pretty(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+pub(super) fn pretty(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("pprint", [])?;
     let mut printer = Pretty {
         run,
         out: String::new(),
     };
-    printer.value(&input, 0, 0, 0)?;
+    printer.value(input, 0, 0, 0)?;
     let out = printer.out;
     run.allocate(out.len())?;
     Ok(Val::from(out))

@@ -21,20 +21,20 @@ pub(super) fn filter(name: &str) -> Option<Filter> {
     })
 }
 
-fn absolute(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn absolute(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("abs", [])?;
     match input.as_number() {
-        Some(number) if number < 0.0 => negative(&input),
-        Some(_) => Ok(input),
+        Some(number) if number < 0.0 => negative(input),
+        Some(_) => Ok(input.clone()),
         None => fail!("`abs` takes a number, not {}", input.type_name()),
     }
 }
 
-fn to_int(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn to_int(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [default, base] = args.bind("int", ["default", "base"])?;
     let base = integer(base.as_ref(), "base", 10)?;
     let default = default.unwrap_or(Val::Int(0));
-    match &input {
+    match input {
         Val::Undefined(name) => Err(Run::undefined(name.as_deref())),
         Val::Str(text) => {
             let Some(base) = u32::try_from(base)
@@ -103,17 +103,17 @@ fn parse_float(text: &str) -> Option<f64> {
     text.replace('_', "").parse().ok()
 }
 
-fn to_float(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn to_float(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [default] = args.bind("float", ["default"])?;
     let default = default.unwrap_or(Val::Float(0.0));
-    match &input {
+    match input {
         Val::Undefined(name) => Err(Run::undefined(name.as_deref())),
         Val::Str(text) => Ok(parse_float(text).map_or(default, Val::Float)),
         _ => Ok(input.as_number().map_or(default, Val::Float)),
     }
 }
 
-fn round(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn round(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [precision, method] = args.bind("round", ["precision", "method"])?;
     let precision = integer(precision.as_ref(), "precision", 0)?;
     let method = text(method.as_ref(), "method", "common")?;
@@ -136,10 +136,10 @@ fn round(_run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     }
 }
 
-fn file_size(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn file_size(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [binary] = args.bind("filesizeformat", ["binary"])?;
     let binary = truth(run, binary.as_ref(), false)?;
-    let bytes = match &input {
+    let bytes = match input {
         Val::Str(text) => parse_float(text),
         _ => input.as_number(),
     };
@@ -147,7 +147,7 @@ fn file_size(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
         fail!("`filesizeformat` takes a number, not {}", input.type_name());
     };
     let base = if binary { 1024.0 } else { 1000.0 };
-    if bytes == 1.0 {
+    if matches!(int_of(bytes), Some(1)) && bytes.fract().abs() < f64::EPSILON {
         return Ok(Val::from("1 Byte"));
     }
     if bytes < base {

@@ -21,14 +21,14 @@ pub(super) fn filter(name: &str) -> Option<Filter> {
         "reverse" => reverse,
         "sort" => sort,
         "unique" => unique,
-        "min" => |run, _, input, args| extreme(run, "min", &input, &args),
-        "max" => |run, _, input, args| extreme(run, "max", &input, &args),
+        "min" => |run, _, input, args| extreme(run, "min", input, args),
+        "max" => |run, _, input, args| extreme(run, "max", input, args),
         "sum" => sum,
         "map" => map,
-        "select" => |run, env, input, args| select(run, env, &input, args, false, true),
-        "reject" => |run, env, input, args| select(run, env, &input, args, false, false),
-        "selectattr" => |run, env, input, args| select(run, env, &input, args, true, true),
-        "rejectattr" => |run, env, input, args| select(run, env, &input, args, true, false),
+        "select" => |run, env, input, args| select(run, env, input, args, None, true),
+        "reject" => |run, env, input, args| select(run, env, input, args, None, false),
+        "selectattr" => |run, env, input, args| select_by_attribute(run, env, input, args, true),
+        "rejectattr" => |run, env, input, args| select_by_attribute(run, env, input, args, false),
         "groupby" => group_by,
         "batch" => batch,
         "slice" => slice,
@@ -42,19 +42,19 @@ pub(super) fn filter(name: &str) -> Option<Filter> {
     })
 }
 
-fn default(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn default(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [default, boolean] = args.bind("default", ["default_value", "boolean"])?;
-    let replaces = input.is_undefined() || (truth(run, boolean.as_ref(), false)? && !run.truth(&input)?);
+    let replaces = input.is_undefined() || (truth(run, boolean.as_ref(), false)? && !run.truth(input)?);
     Ok(if replaces {
         default.unwrap_or_else(|| Val::from(""))
     } else {
-        input
+        input.clone()
     })
 }
 
-fn length(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn length(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("length", [])?;
-    match run.length(&input)? {
+    match run.length(input)? {
         Some(length) => Ok(Val::size(length)),
         None => fail!(
             "{} has no length; use `|list|length` for what is iterated once",
@@ -63,42 +63,42 @@ fn length(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     }
 }
 
-fn first(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn first(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("first", [])?;
-    let first = match &input {
+    let first = match input {
         Val::Iterator(iter) => iter.rest.borrow_mut().next(),
         Val::List(list) => list.0.borrow().first().cloned(),
         Val::Tuple(tuple) => tuple.items().first().cloned(),
-        _ => run.iterate(&input)?.into_iter().next(),
+        _ => run.iterate(input)?.into_iter().next(),
     };
     Ok(first.unwrap_or(Val::Undefined(None)))
 }
 
-fn last(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn last(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("last", [])?;
-    let last = match &input {
+    let last = match input {
         Val::List(list) => list.0.borrow().last().cloned(),
         Val::Tuple(tuple) => tuple.items().last().cloned(),
-        _ => run.iterate(&input)?.pop(),
+        _ => run.iterate(input)?.pop(),
     };
     Ok(last.unwrap_or(Val::Undefined(None)))
 }
 
-fn list(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn list(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("list", [])?;
-    let items = run.iterate(&input)?;
+    let items = run.iterate(input)?;
     run.allocate_items(items.len())?;
     Ok(Val::list(items))
 }
 
-fn join(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn join(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [separator, attribute] = args.bind("join", ["d", "attribute"])?;
     let separator = match &separator {
         Some(separator) => run.text(separator)?,
         None => "".into(),
     };
     let mut joined = String::new();
-    for (index, item) in run.iterate(&input)?.iter().enumerate() {
+    for (index, item) in run.iterate(input)?.iter().enumerate() {
         if index > 0 {
             run.append(&mut joined, &separator)?;
         }
@@ -109,13 +109,13 @@ fn join(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     Ok(Val::from(joined))
 }
 
-fn reverse(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn reverse(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("reverse", [])?;
-    if let Val::Str(text) = &input {
+    if let Val::Str(text) = input {
         run.allocate(text.len())?;
         return Ok(Val::from(text.chars().rev().collect::<String>()));
     }
-    let mut items = run.iterate(&input)?;
+    let mut items = run.iterate(input)?;
     run.allocate_items(items.len())?;
     items.reverse();
     Ok(match input {
@@ -162,20 +162,20 @@ fn with_keys(
     Ok(keyed)
 }
 
-fn sort(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn sort(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [reverse, case_sensitive, attribute] =
         args.bind("sort", ["reverse", "case_sensitive", "attribute"])?;
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
-    let mut keyed = with_keys(run, &input, attribute.as_ref(), case_sensitive)?;
+    let mut keyed = with_keys(run, input, attribute.as_ref(), case_sensitive)?;
     run.sort(&mut keyed, truth(run, reverse.as_ref(), false)?)?;
     Ok(Val::list(keyed.into_iter().map(|(_, item)| item).collect()))
 }
 
-fn unique(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn unique(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [case_sensitive, attribute] = args.bind("unique", ["case_sensitive", "attribute"])?;
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
-    let mut seen = Entries::new();
-    for item in run.iterate(&input)? {
+    let mut seen = Entries::default();
+    for item in run.iterate(input)? {
         let key = path(run, &item, attribute.as_ref(), None)?;
         let key = Key::new(run.sort_key(key, case_sensitive)?)?;
         seen.entry(key).or_insert(item);
@@ -203,81 +203,61 @@ fn extreme(run: &Run<'_>, name: &str, input: &Val, args: &Args) -> Res<Val> {
     Ok(best.map_or(Val::Undefined(None), |(_, item)| item))
 }
 
-fn sum(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn sum(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [attribute, start] = args.bind("sum", ["attribute", "start"])?;
     let mut sum = start.unwrap_or(Val::Int(0));
     if let Val::Str(_) = sum {
         fail!("`sum` does not add texts; use `join`");
     }
-    for item in run.iterate(&input)? {
+    for item in run.iterate(input)? {
         let item = path(run, &item, attribute.as_ref(), None)?;
         sum = binary(run, Operator::Add, &sum, &item)?;
     }
     Ok(sum)
 }
 
-fn map(run: &Run<'_>, env: &Env, input: Val, mut args: Args) -> Res<Val> {
-    let items = run.iterate(&input)?;
+fn map(run: &Run<'_>, env: &Env, input: &Val, args: &Args) -> Res<Val> {
+    let items = run.iterate(input)?;
     let mut mapped = Vec::with_capacity(items.len());
-    if args.positional.is_empty() {
-        let Some(attribute) = args.take_named("attribute") else {
-            fail!("`map` needs a filter or an attribute");
-        };
-        let default = args.take_named("default");
-        let [] = args.bind("map", [])?;
-        for item in items {
-            mapped.push(path(run, &item, Some(&attribute), default.as_ref())?);
-        }
-    } else {
-        let name = args.positional.remove(0);
-        let Val::Str(name) = name else {
-            fail!("`map` takes the name of a filter, not {}", name.type_name());
-        };
-        for item in items {
-            let args = Args {
-                positional: args.positional.clone(),
-                named: args.named.clone(),
+    match args.positional.first() {
+        None => {
+            let [attribute, default] = args.bind("map", ["attribute", "default"])?;
+            let Some(attribute) = attribute else {
+                fail!("`map` needs a filter or an attribute");
             };
-            mapped.push(run.filter(env, &name, item, args)?);
+            for item in items {
+                mapped.push(path(run, &item, Some(&attribute), default.as_ref())?);
+            }
         }
+        Some(Val::Str(name)) => {
+            let args = args.skip(1);
+            for item in items {
+                mapped.push(run.filter(env, name, &item, &args)?);
+            }
+        }
+        Some(other) => fail!("`map` takes the name of a filter, not {}", other.type_name()),
     }
     run.allocate_items(mapped.len())?;
     Ok(Val::generator(mapped))
 }
 
+/// What passes a test, or does not.
 fn select(
     run: &Run<'_>,
     env: &Env,
     input: &Val,
-    mut args: Args,
-    by_attribute: bool,
+    args: &Args,
+    attribute: Option<&Val>,
     keeps: bool,
 ) -> Res<Val> {
-    let attribute = if by_attribute {
-        if args.positional.is_empty() {
-            fail!("`selectattr` and `rejectattr` need an attribute");
-        }
-        Some(args.positional.remove(0))
-    } else {
-        None
-    };
-    let test = if args.positional.is_empty() {
-        None
-    } else {
-        Some(args.positional.remove(0))
-    };
+    let test = args.positional.first();
+    let args = args.skip(1);
     let mut selected = Vec::new();
     for item in run.iterate(input)? {
-        let value = path(run, &item, attribute.as_ref(), None)?;
-        let passes = match &test {
+        let value = path(run, &item, attribute, None)?;
+        let passes = match test {
             None => run.truth(&value)?,
-            Some(Val::Str(test)) => {
-                let args = Args {
-                    positional: args.positional.clone(),
-                    named: args.named.clone(),
-                };
-                run.test(env, test, &value, args)?
-            }
+            Some(Val::Str(test)) => run.test(env, test, &value, &args)?,
             Some(other) => fail!("a test is named by a str, not {}", other.type_name()),
         };
         if passes == keeps {
@@ -288,7 +268,14 @@ fn select(
     Ok(Val::generator(selected))
 }
 
-fn group_by(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn select_by_attribute(run: &Run<'_>, env: &Env, input: &Val, args: &Args, keeps: bool) -> Res<Val> {
+    let Some(attribute) = args.positional.first() else {
+        fail!("`selectattr` and `rejectattr` need an attribute");
+    };
+    select(run, env, input, &args.skip(1), Some(attribute), keeps)
+}
+
+fn group_by(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [attribute, default, case_sensitive] =
         args.bind("groupby", ["attribute", "default", "case_sensitive"])?;
     let Some(attribute) = attribute else {
@@ -297,7 +284,7 @@ fn group_by(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
     let key_of = |item: &Val| path(run, item, Some(&attribute), default.as_ref());
     let mut keyed = Vec::new();
-    for item in run.iterate(&input)? {
+    for item in run.iterate(input)? {
         keyed.push((run.sort_key(key_of(&item)?, case_sensitive)?, item));
     }
     run.allocate_items(keyed.len() * 2)?;
@@ -317,12 +304,12 @@ fn group_by(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     Ok(Val::list(groups.collect::<Res<_>>()?))
 }
 
-fn batch(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn batch(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [Some(count), fill] = args.bind("batch", ["linecount", "fill_with"])? else {
         fail!("`batch` needs a number");
     };
     let count = size(Some(&count), "linecount", 1)?.max(1);
-    let items = run.iterate(&input)?;
+    let items = run.iterate(input)?;
     let mut batches: Vec<Vec<Val>> = items.chunks(count).map(<[Val]>::to_vec).collect();
     run.allocate_items(items.len())?;
     let fill = fill.filter(|fill| !matches!(fill, Val::None));
@@ -333,7 +320,7 @@ fn batch(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     Ok(Val::generator(batches.into_iter().map(Val::list).collect()))
 }
 
-fn slice(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn slice(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [Some(count), fill] = args.bind("slice", ["slices", "fill_with"])? else {
         fail!("`slice` needs a number");
     };
@@ -341,7 +328,7 @@ fn slice(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     let Some(count) = usize::try_from(count).ok().filter(|count| *count > 0) else {
         fail!("`slice` needs a positive number");
     };
-    let items = run.iterate(&input)?;
+    let items = run.iterate(input)?;
     run.allocate_items(items.len().saturating_add(count))?;
     let (each, with_more) = (items.len() / count, items.len() % count);
     let fill = fill.filter(|fill| !matches!(fill, Val::None));
@@ -359,7 +346,7 @@ fn slice(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     Ok(Val::generator(slices.collect()))
 }
 
-fn dict_sort(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn dict_sort(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [case_sensitive, by, reverse] = args.bind("dictsort", ["case_sensitive", "by", "reverse"])?;
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
     let by = text(by.as_ref(), "by", "key")?;
@@ -368,7 +355,7 @@ fn dict_sort(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
         "value" => true,
         _ => fail!("`dictsort` sorts by `key` or `value`"),
     };
-    let Val::Dict(dict) = &input else {
+    let Val::Dict(dict) = input else {
         fail!("`dictsort` takes a dict, not {}", input.type_name());
     };
     let mut keyed = Vec::new();
@@ -382,9 +369,9 @@ fn dict_sort(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     Ok(Val::list(keyed.into_iter().map(|(_, item)| item).collect()))
 }
 
-fn items(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn items(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("items", [])?;
-    match &input {
+    match input {
         Val::Undefined(_) => Ok(Val::generator(Vec::new())),
         Val::Dict(dict) => Ok(Val::generator(
             run.iterate(&Val::View(View::Items, Rc::clone(dict)))?,
@@ -393,7 +380,7 @@ fn items(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     }
 }
 
-fn attribute(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn attribute(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [Some(name)] = args.bind("attr", ["name"])? else {
         fail!("`attr` needs a name");
     };
@@ -401,6 +388,6 @@ fn attribute(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     match input {
         // An attribute of a dictionary is a method, never an item.
         Val::Dict(_) if !crate::jinja::methods::is_dict_method(&name) => Ok(Val::Undefined(Some(name))),
-        _ => run.attribute(&input, &name),
+        _ => run.attribute(input, &name),
     }
 }

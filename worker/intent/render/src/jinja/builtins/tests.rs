@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::Test;
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::interpreter::{Args, Env, Run};
-use crate::jinja::operators::{compare, contains};
-use crate::jinja::syntax::tree::Comparison;
+use crate::jinja::operators::{binary, compare, contains, equal};
+use crate::jinja::syntax::tree::{Comparison, Operator};
 use crate::jinja::value::Val;
 
 /// A test of Jinja2.
@@ -43,13 +43,13 @@ pub(super) fn test(name: &str) -> Option<Test> {
             ))
         },
         "escaped" => |_, _, _, _| Ok(false),
-        "odd" => |run, _, value, _| remainder(run, value, &Val::Int(2)).map(|rest| rest == 1.0),
-        "even" => |run, _, value, _| remainder(run, value, &Val::Int(2)).map(|rest| rest == 0.0),
+        "odd" => |run, _, value, _| has_rest(run, value, &Val::Int(2), 1),
+        "even" => |run, _, value, _| has_rest(run, value, &Val::Int(2), 0),
         "divisibleby" => |run, _, value, args| {
             let [Some(divisor)] = args.bind("divisibleby", ["num"])? else {
                 fail!("`divisibleby` needs a number");
             };
-            remainder(run, value, &divisor).map(|rest| rest == 0.0)
+            has_rest(run, value, &divisor, 0)
         },
         "lower" => |run, _, value, _| {
             let text = run.text(value)?;
@@ -59,12 +59,12 @@ pub(super) fn test(name: &str) -> Option<Test> {
             let text = run.text(value)?;
             Ok(text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase))
         },
-        "eq" | "equalto" | "==" => |run, _, value, args| compared(run, Comparison::Equal, value, &args),
-        "ne" | "!=" => |run, _, value, args| compared(run, Comparison::Unequal, value, &args),
-        "lt" | "lessthan" | "<" => |run, _, value, args| compared(run, Comparison::Less, value, &args),
-        "le" | "<=" => |run, _, value, args| compared(run, Comparison::LessOrEqual, value, &args),
-        "gt" | "greaterthan" | ">" => |run, _, value, args| compared(run, Comparison::Greater, value, &args),
-        "ge" | ">=" => |run, _, value, args| compared(run, Comparison::GreaterOrEqual, value, &args),
+        "eq" | "equalto" | "==" => |run, _, value, args| compared(run, Comparison::Equal, value, args),
+        "ne" | "!=" => |run, _, value, args| compared(run, Comparison::Unequal, value, args),
+        "lt" | "lessthan" | "<" => |run, _, value, args| compared(run, Comparison::Less, value, args),
+        "le" | "<=" => |run, _, value, args| compared(run, Comparison::LessOrEqual, value, args),
+        "gt" | "greaterthan" | ">" => |run, _, value, args| compared(run, Comparison::Greater, value, args),
+        "ge" | ">=" => |run, _, value, args| compared(run, Comparison::GreaterOrEqual, value, args),
         "in" => |run, _, value, args| {
             let [Some(container)] = args.bind("in", ["seq"])? else {
                 fail!("`in` needs a container");
@@ -72,8 +72,8 @@ pub(super) fn test(name: &str) -> Option<Test> {
             contains(run, &container, value)
         },
         "sameas" => same_as,
-        "filter" => |run, _, value, args| exists(run, value, &args, true),
-        "test" => |run, _, value, args| exists(run, value, &args, false),
+        "filter" => |run, _, value, args| exists(run, value, args, true),
+        "test" => |run, _, value, args| exists(run, value, args, false),
         _ => return None,
     })
 }
@@ -85,16 +85,15 @@ fn compared(run: &Run<'_>, comparison: Comparison, value: &Val, args: &Args) -> 
     compare(run, comparison, value, &other)
 }
 
-fn remainder(run: &Run<'_>, value: &Val, divisor: &Val) -> Res<f64> {
-    use crate::jinja::syntax::tree::Operator;
-    let rest = crate::jinja::operators::binary(run, Operator::Modulo, value, divisor)?;
-    match rest.as_number() {
-        Some(rest) => Ok(rest),
-        None => fail!("{} is no number", value.type_name()),
+fn has_rest(run: &Run<'_>, value: &Val, divisor: &Val, rest: i128) -> Res<bool> {
+    if let (Val::Str(_), _) | (_, Val::Str(_)) = (value, divisor) {
+        fail!("a str has no remainder");
     }
+    let found = binary(run, Operator::Modulo, value, divisor)?;
+    equal(&found, &Val::Int(rest), 0)
 }
 
-fn same_as(_run: &Run<'_>, _env: &Env, value: &Val, args: Args) -> Res<bool> {
+fn same_as(_run: &Run<'_>, _env: &Env, value: &Val, args: &Args) -> Res<bool> {
     let [Some(other)] = args.bind("sameas", ["other"])? else {
         fail!("`sameas` needs another value");
     };

@@ -1,5 +1,7 @@
 //! The filters of texts.
 
+use std::fmt::Write as _;
+
 use super::{Filter, integer, size, text, truth, wrap};
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::format::percent;
@@ -10,14 +12,14 @@ use crate::jinja::value::Val;
 /// A filter of texts.
 pub(super) fn filter(name: &str) -> Option<Filter> {
     Some(match name {
-        "upper" => |run, _, input, args| plain(run, "upper", &input, &args, str::to_uppercase),
-        "lower" => |run, _, input, args| plain(run, "lower", &input, &args, str::to_lowercase),
-        "capitalize" => |run, _, input, args| plain(run, "capitalize", &input, &args, methods::capitalize),
-        "title" => |run, _, input, args| plain(run, "title", &input, &args, title),
+        "upper" => |run, _, input, args| plain(run, "upper", input, args, str::to_uppercase),
+        "lower" => |run, _, input, args| plain(run, "lower", input, args, str::to_lowercase),
+        "capitalize" => |run, _, input, args| plain(run, "capitalize", input, args, methods::capitalize),
+        "title" => |run, _, input, args| plain(run, "title", input, args, title),
         // Nothing is escaped by itself, so nothing is to be marked as safe.
-        "string" | "safe" => |run, _, input, args| plain(run, "string", &input, &args, str::to_owned),
-        "e" | "escape" | "forceescape" => |run, _, input, args| plain(run, "escape", &input, &args, escape),
-        "striptags" => |run, _, input, args| plain(run, "striptags", &input, &args, strip_tags),
+        "string" | "safe" => |run, _, input, args| plain(run, "string", input, args, str::to_owned),
+        "e" | "escape" | "forceescape" => |run, _, input, args| plain(run, "escape", input, args, escape),
+        "striptags" => |run, _, input, args| plain(run, "striptags", input, args, strip_tags),
         "trim" => trim,
         "replace" => replace,
         "center" => center,
@@ -83,13 +85,11 @@ fn strip_tags(text: &str) -> String {
         } else {
             ">"
         };
-        match rest[start..].find(end) {
-            Some(at) => rest = &rest[start + at + end.len()..],
-            None => {
-                kept.push_str(&rest[start..]);
-                rest = "";
-            }
-        }
+        let Some(at) = rest[start..].find(end) else {
+            rest = &rest[start..];
+            break;
+        };
+        rest = &rest[start + at + end.len()..];
     }
     kept.push_str(rest);
     let words: Vec<&str> = kept.split_whitespace().collect();
@@ -105,14 +105,14 @@ fn strip_tags(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-fn trim(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn trim(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [characters] = args.bind("trim", ["chars"])?;
-    let trimmed = methods::trim(&run.text(&input)?, characters.as_ref())?.to_owned();
+    let trimmed = methods::trim(&run.text(input)?, characters.as_ref())?.to_owned();
     run.allocate(trimmed.len())?;
     Ok(Val::from(trimmed))
 }
 
-fn replace(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn replace(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [Some(old), Some(new), count] = args.bind("replace", ["old", "new", "count"])? else {
         fail!("`replace` needs what is replaced and by what");
     };
@@ -120,14 +120,14 @@ fn replace(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
         None => usize::MAX,
         Some(count) => usize::try_from(integer(Some(&count), "count", -1)?).unwrap_or(usize::MAX),
     };
-    let replaced = methods::replaced(run, &run.text(&input)?, &run.text(&old)?, &run.text(&new)?, count)?;
+    let replaced = methods::replaced(run, &run.text(input)?, &run.text(&old)?, &run.text(&new)?, count)?;
     Ok(Val::from(replaced))
 }
 
-fn center(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn center(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [width] = args.bind("center", ["width"])?;
     let width = size(width.as_ref(), "width", 80)?;
-    let input = run.text(&input)?;
+    let input = run.text(input)?;
     let missing = width.saturating_sub(input.chars().count());
     run.allocate(missing.saturating_add(input.len()))?;
     let left = methods::centered(missing, width);
@@ -138,7 +138,7 @@ fn center(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     )))
 }
 
-fn indent(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn indent(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [width, first, blank] = args.bind("indent", ["width", "first", "blank"])?;
     let first = truth(run, first.as_ref(), false)?;
     let blank = truth(run, blank.as_ref(), false)?;
@@ -151,7 +151,7 @@ fn indent(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
         }
     };
     // Python's method drops the end of the last line.
-    let input = format!("{}\n", run.text(&input)?);
+    let input = format!("{}\n", run.text(input)?);
     let lines = methods::split_lines(&input, false);
     run.allocate(
         lines
@@ -176,7 +176,7 @@ fn indent(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     Ok(Val::from(indented))
 }
 
-fn truncate(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn truncate(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [length, kill_words, end, leeway] =
         args.bind("truncate", ["length", "killwords", "end", "leeway"])?;
     let length = size(length.as_ref(), "length", 255)?;
@@ -184,7 +184,7 @@ fn truncate(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     let end = text(end.as_ref(), "end", "...")?;
     let leeway = leeway.filter(|leeway| !matches!(leeway, Val::None));
     let leeway = size(leeway.as_ref(), "leeway", 5)?;
-    let input = run.text(&input)?;
+    let input = run.text(input)?;
     if input.chars().count() <= length.saturating_add(leeway) {
         return Ok(Val::str(input));
     }
@@ -199,19 +199,19 @@ fn truncate(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
     Ok(Val::from(format!("{kept}{end}")))
 }
 
-fn word_count(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn word_count(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("wordcount", [])?;
-    let input = run.text(&input)?;
+    let input = run.text(input)?;
     let words = input.split(|character: char| character != '_' && !character.is_alphanumeric());
     Ok(Val::size(words.filter(|word| !word.is_empty()).count()))
 }
 
-fn format(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn format(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     if !args.positional.is_empty() && !args.named.is_empty() {
         fail!("`format` takes values with names or without, not both");
     }
     let values = if args.named.is_empty() {
-        Val::tuple(args.positional)
+        Val::tuple(args.positional.clone())
     } else {
         let dict = crate::jinja::value::Dict::default();
         args.named
@@ -219,18 +219,18 @@ fn format(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
             .for_each(|(name, value)| dict.insert(name, value.clone()));
         Val::Dict(std::rc::Rc::new(dict))
     };
-    percent(run, &run.text(&input)?, &values).map(Val::from)
+    percent(run, &run.text(input)?, &values).map(Val::from)
 }
 
-fn url_encode(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn url_encode(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("urlencode", [])?;
-    let pairs = match &input {
+    let pairs = match input {
         Val::Dict(dict) => run.iterate(&Val::View(
             crate::jinja::value::View::Items,
             std::rc::Rc::clone(dict),
         ))?,
-        Val::List(_) | Val::Tuple(_) | Val::Iterator(_) | Val::View(..) => run.iterate(&input)?,
-        _ => return url_quote(run, &input, false).map(Val::from),
+        Val::List(_) | Val::Tuple(_) | Val::Iterator(_) | Val::View(..) => run.iterate(input)?,
+        _ => return url_quote(run, input, false).map(Val::from),
     };
     let mut encoded = String::new();
     for pair in pairs {
@@ -257,16 +257,18 @@ fn url_quote(run: &Run<'_>, value: &Val, in_query: bool) -> Res<String> {
             b' ' if in_query => quoted.push('+'),
             b'-' | b'_' | b'.' | b'~' => quoted.push(byte.into()),
             _ if byte.is_ascii_alphanumeric() => quoted.push(byte.into()),
-            _ => quoted.push_str(&format!("%{byte:02X}")),
+            _ => {
+                let _ = write!(quoted, "%{byte:02X}");
+            }
         }
     }
     Ok(quoted)
 }
 
-fn xml_attributes(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+fn xml_attributes(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [space] = args.bind("xmlattr", ["autospace"])?;
     let space = truth(run, space.as_ref(), true)?;
-    let Val::Dict(dict) = &input else {
+    let Val::Dict(dict) = input else {
         fail!("`xmlattr` takes a dict, not {}", input.type_name());
     };
     let mut attributes = Vec::new();

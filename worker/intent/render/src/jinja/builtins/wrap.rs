@@ -10,7 +10,7 @@ use crate::jinja::interpreter::{Args, Env, Run};
 use crate::jinja::methods::split_lines;
 use crate::jinja::value::Val;
 
-pub(super) fn word_wrap(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Res<Val> {
+pub(super) fn word_wrap(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let names = ["width", "break_long_words", "wrapstring", "break_on_hyphens"];
     let [width, long_words, separator, hyphens] = args.bind("wordwrap", names)?;
     let wrap = Wrap {
@@ -20,7 +20,7 @@ pub(super) fn word_wrap(run: &Run<'_>, _env: &Env, input: Val, args: Args) -> Re
     };
     let separator = separator.filter(|separator| !matches!(separator, Val::None));
     let separator = text(separator.as_ref(), "wrapstring", "\n")?;
-    let input = run.text(&input)?;
+    let input = run.text(input)?;
     run.charge(input.len() as u64)?;
     run.allocate(input.len().saturating_mul(separator.len() + 1))?;
     let lines = split_lines(&input, false);

@@ -41,8 +41,16 @@ impl Args {
         Ok(bound)
     }
 
+    /// The same without the first ones.
+    pub(in crate::jinja) fn skip(&self, count: usize) -> Self {
+        Self {
+            positional: self.positional.iter().skip(count).cloned().collect(),
+            named: self.named.clone(),
+        }
+    }
+
     /// Takes an argument that is given by its name.
-    pub(in crate::jinja) fn take_named(&mut self, name: &str) -> Option<Val> {
+    fn take_named(&mut self, name: &str) -> Option<Val> {
         let index = self.named.iter().position(|(own, _)| **own == *name)?;
         Some(self.named.remove(index).1)
     }
@@ -129,7 +137,7 @@ impl Run<'_> {
                         None => fail!("{} has no method `{name}`", article(value.type_name())),
                     }
                 }
-                Callable::Function(function) => function(self, args),
+                Callable::Function(function) => function(self, &args),
                 Callable::Super(place) => {
                     let Some((block, level)) = &place.block else {
                         fail!("`super` belongs into a block");
@@ -139,7 +147,7 @@ impl Run<'_> {
                 Callable::Block(place, block, level) => self.call_block_of(place, block, *level, line, env),
                 Callable::This(_) => fail!("`self` cannot be called; call one of its blocks"),
             },
-            Val::Loop(state) => self.recurse(state, args),
+            Val::Loop(state) => self.recurse(state, &args),
             Val::Joiner(joiner) => {
                 let was_called = joiner.1.replace(true);
                 Ok(if was_called {
@@ -148,7 +156,7 @@ impl Run<'_> {
                     Val::from("")
                 })
             }
-            Val::Foreign(object) => self.foreign_call(object, args),
+            Val::Foreign(object) => self.foreign_call(object, &args),
             Val::Undefined(name) => Err(Run::undefined(name.as_deref())),
             _ => fail!("{} cannot be called", article(callee.type_name())),
         }

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::{Args, Env, NO_BRANCH, Run};
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::operators;
@@ -112,7 +114,7 @@ impl Run<'_> {
             Expr::Tuple(items) => Ok(Val::tuple(self.eval_all(items, env)?)),
             Expr::Dict(pairs) => {
                 self.allocate_items(pairs.len() * 2 + 2)?;
-                let mut entries = Entries::with_capacity(pairs.len());
+                let mut entries = Entries::with_capacity_and_hasher(pairs.len(), RandomState::default());
                 for (key, value) in pairs {
                     entries.insert(Key::new(self.eval(key, env)?)?, self.eval(value, env)?);
                 }
@@ -120,10 +122,10 @@ impl Run<'_> {
             }
             Expr::Slice(value, bounds) => {
                 let value = self.eval(value, env)?;
-                let [start, stop, step] = &**bounds;
+                let [start, end, step] = &**bounds;
                 let eval =
                     |bound: &Option<Expr>| bound.as_ref().map(|bound| self.eval(bound, env)).transpose();
-                operators::slice(self, &value, [eval(start)?, eval(stop)?, eval(step)?])
+                operators::slice(self, &value, &[eval(start)?, eval(end)?, eval(step)?])
             }
             Expr::Negative(value) => operators::negative(&self.eval(value, env)?),
             Expr::Positive(value) => {
@@ -199,8 +201,8 @@ impl Run<'_> {
         let input = self.eval(&call.input, env)?;
         let args = self.arguments(&call.arguments, env)?;
         let result = match call.filter {
-            Some(filter) => filter(self, env, input, args),
-            None => self.foreign_filter(&call.name, &input, args),
+            Some(filter) => filter(self, env, &input, &args),
+            None => self.foreign_filter(&call.name, &input, &args),
         };
         result.map_err(|failure| failure.at(&env.template.path, call.line))
     }
@@ -209,8 +211,8 @@ impl Run<'_> {
         let input = self.eval(&call.input, env)?;
         let args = self.arguments(&call.arguments, env)?;
         let result = match call.test {
-            Some(test) => test(self, env, &input, args),
-            None => self.foreign_test(&call.name, &input, args),
+            Some(test) => test(self, env, &input, &args),
+            None => self.foreign_test(&call.name, &input, &args),
         };
         result
             .map(Val::Bool)
@@ -248,7 +250,7 @@ impl Run<'_> {
             return result;
         }
         if let Val::Foreign(object) = value {
-            let args = self.foreign_args(None, args)?;
+            let args = self.foreign_args(None, &args)?;
             return self.foreign_method(object, name, &args);
         }
         let callee = self.attribute(value, name)?;

@@ -20,8 +20,16 @@ pub(in crate::jinja) struct LoopState {
     previous: RefCell<Option<Val>>,
     current: RefCell<Option<Val>>,
     /// What comes next, if that was asked.
-    next: RefCell<Option<Option<Val>>>,
+    next: RefCell<Next>,
     changed: RefCell<Option<Vec<Val>>>,
+}
+
+/// What a loop knows of its next item.
+#[derive(Clone, Default)]
+enum Next {
+    #[default]
+    Unknown,
+    Known(Option<Val>),
 }
 
 /// What a loop iterates. A list may grow meanwhile.
@@ -82,31 +90,36 @@ impl Run<'_> {
             next: RefCell::default(),
             changed: RefCell::default(),
         });
-        if declaration.loop_slot.is_some() {
-            self.note_closure(env);
+        let iterated = self.iterations(&state, env, out);
+        // The frame has the loop, and the loop has the frame: that ends here.
+        env.frame.clear(declaration.body.slots.clone());
+        if iterated? {
+            return Ok(Flow::Next);
         }
+        self.body(&declaration.otherwise, env, out)
+    }
+
+    /// Executes the body for each item. Whether there was one.
+    fn iterations(&self, state: &Rc<LoopState>, env: &Env, out: &mut String) -> Res<bool> {
+        let declaration = &state.declaration;
         let mut iterated = false;
         while let Some(item) = state.advance(self)? {
             self.charge(1)?;
             iterated = true;
             env.frame.clear(declaration.body.slots.clone());
             if let Some(slot) = declaration.loop_slot {
-                env.frame.set(slot, Val::Loop(Rc::clone(&state)));
+                env.frame.set(slot, Val::Loop(Rc::clone(state)));
             }
             self.assign(&declaration.target, item, env)?;
             if self.nodes(&declaration.body.nodes, env, out)? == Flow::Break {
                 break;
             }
         }
-        env.frame.clear(declaration.body.slots.clone());
-        if iterated {
-            return Ok(Flow::Next);
-        }
-        self.body(&declaration.otherwise, env, out)
+        Ok(iterated)
     }
 
     /// What `loop(…)` in a recursive loop gives: the loop over other items.
-    pub(super) fn recurse(&self, state: &LoopState, args: Args) -> Res<Val> {
+    pub(super) fn recurse(&self, state: &LoopState, args: &Args) -> Res<Val> {
         let declaration = &state.declaration;
         if !declaration.recursive {
             fail!("only a loop that is `recursive` can be called");
@@ -148,8 +161,8 @@ impl LoopState {
     fn advance(&self, run: &Run<'_>) -> Res<Option<Val>> {
         let next = self.next.take();
         let next = match next {
-            Some(next) => next,
-            None => self.pull(run)?,
+            Next::Known(next) => next,
+            Next::Unknown => self.pull(run)?,
         };
         if let Some(item) = &next {
             let previous = self.current.replace(Some(item.clone()));
@@ -175,11 +188,11 @@ impl LoopState {
 
     fn peek(&self, run: &Run<'_>) -> Res<Option<Val>> {
         let known = self.next.borrow().clone();
-        if let Some(next) = known {
+        if let Next::Known(next) = known {
             return Ok(next);
         }
         let next = self.pull(run)?;
-        *self.next.borrow_mut() = Some(next.clone());
+        *self.next.borrow_mut() = Next::Known(next.clone());
         Ok(next)
     }
 
@@ -197,7 +210,7 @@ impl LoopState {
             run.charge(1)?;
             rest.push(item);
         }
-        let peeked = matches!(*self.next.borrow(), Some(Some(_)));
+        let peeked = matches!(*self.next.borrow(), Next::Known(Some(_)));
         let length = rest.len() + self.index() + usize::from(peeked);
         *self.source.borrow_mut() = Source::Items(rest.into_iter());
         self.length.set(Some(length));

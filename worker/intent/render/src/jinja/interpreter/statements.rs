@@ -132,7 +132,7 @@ impl Run<'_> {
             NodeKind::Block(name, view) => {
                 if !is_silent(env) {
                     let context = match view {
-                        Some(view) => env.context.derive(self.visible(*view, env), true),
+                        Some(view) => env.context.derive(Self::visible(*view, env), true),
                         None => Rc::clone(&env.context),
                     };
                     self.block(name, 0, &context, out)
@@ -253,7 +253,7 @@ impl Run<'_> {
     }
 
     /// The variables that are visible at a place.
-    fn visible(&self, view: u32, env: &Env) -> Vec<(Arc<str>, Val)> {
+    fn visible(view: u32, env: &Env) -> Vec<(Arc<str>, Val)> {
         let names = env.template.views.get(view as usize);
         let names = names.into_iter().flatten();
         let values = names.filter_map(|name| Some((Arc::clone(&name.name), Self::local(name, env)?)));
@@ -327,13 +327,13 @@ impl Run<'_> {
             Err(failure) if ignore_missing && failure.is_missing() => return Ok(()),
             found => found?.0,
         };
-        let context = self.inner_context(view, env);
+        let context = Self::inner_context(view, env);
         self.nested(|| self.template(&template, &context, out))
     }
 
-    fn inner_context(&self, view: Option<u32>, env: &Env) -> Rc<Context> {
+    fn inner_context(view: Option<u32>, env: &Env) -> Rc<Context> {
         match view {
-            Some(view) => env.context.derive(self.visible(view, env), false),
+            Some(view) => env.context.derive(Self::visible(view, env), false),
             None => Context::empty(false),
         }
     }
@@ -346,7 +346,7 @@ impl Run<'_> {
         {
             return Ok(Rc::clone(module));
         }
-        let context = self.inner_context(view, env);
+        let context = Self::inner_context(view, env);
         let mut text = String::new();
         let rendered = self.nested(|| self.template(&template, &context, &mut text));
         rendered.map_err(|failure| failure.included_from(&env.template.path, line))?;

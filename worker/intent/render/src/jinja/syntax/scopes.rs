@@ -19,7 +19,7 @@ pub(crate) struct Slot {
 
 /// The scopes of a template while it is parsed.
 pub(super) struct Scopes {
-    scopes: Vec<Scope>,
+    all: Vec<Scope>,
     /// How many slots each unit has.
     units: Vec<u16>,
     current: usize,
@@ -34,12 +34,13 @@ struct Scope {
 }
 
 /// The scope that was current before.
+#[derive(Clone, Copy)]
 pub(super) struct Outer(usize);
 
 impl Scopes {
     pub(super) fn new() -> Self {
         Self {
-            scopes: vec![Scope {
+            all: vec![Scope {
                 parent: None,
                 unit: 0,
                 slots: BTreeMap::new(),
@@ -53,7 +54,7 @@ impl Scopes {
 
     /// Begins a scope in the same unit.
     pub(super) fn begin(&mut self) -> Outer {
-        let unit = self.scopes[self.current].unit;
+        let unit = self.all[self.current].unit;
         self.push(Some(self.current), unit)
     }
 
@@ -64,12 +65,12 @@ impl Scopes {
     }
 
     fn push(&mut self, parent: Option<usize>, unit: usize) -> Outer {
-        self.scopes.push(Scope {
+        self.all.push(Scope {
             parent,
             unit,
             slots: BTreeMap::new(),
         });
-        Outer(std::mem::replace(&mut self.current, self.scopes.len() - 1))
+        Outer(std::mem::replace(&mut self.current, self.all.len() - 1))
     }
 
     pub(super) fn end(&mut self, outer: Outer) {
@@ -82,12 +83,12 @@ impl Scopes {
 
     /// How many slots the current unit has up to now.
     pub(super) fn slots(&self) -> usize {
-        usize::from(self.units[self.scopes[self.current].unit])
+        usize::from(self.units[self.all[self.current].unit])
     }
 
     /// A slot without a name.
     pub(super) fn slot(&mut self) -> u16 {
-        let slots = &mut self.units[self.scopes[self.current].unit];
+        let slots = &mut self.units[self.all[self.current].unit];
         let slot = *slots;
         *slots = slots.saturating_add(1);
         slot
@@ -95,11 +96,11 @@ impl Scopes {
 
     /// The slot of a variable of the current scope.
     pub(super) fn declare(&mut self, name: &Arc<str>) -> u16 {
-        if let Some(slot) = self.scopes[self.current].slots.get(name) {
+        if let Some(slot) = self.all[self.current].slots.get(name) {
             return *slot;
         }
         let slot = self.slot();
-        self.scopes[self.current].slots.insert(Arc::clone(name), slot);
+        self.all[self.current].slots.insert(Arc::clone(name), slot);
         slot
     }
 
@@ -157,9 +158,9 @@ impl Scopes {
     fn chain(&self, scope: usize) -> impl Iterator<Item = (u16, &Scope)> {
         let mut next = Some(scope);
         let mut up = 0;
-        let mut unit = self.scopes[scope].unit;
+        let mut unit = self.all[scope].unit;
         std::iter::from_fn(move || {
-            let scope = &self.scopes[next?];
+            let scope = &self.all[next?];
             if scope.unit != unit {
                 unit = scope.unit;
                 up += 1;

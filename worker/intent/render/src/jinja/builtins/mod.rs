@@ -17,10 +17,10 @@ use super::value::Val;
 pub(super) use functions::{Function, function};
 
 /// A filter: its input and its arguments.
-pub(super) type Filter = for<'r> fn(&Run<'r>, &Env, Val, Args) -> Res<Val>;
+pub(super) type Filter = for<'r> fn(&Run<'r>, &Env, &Val, &Args) -> Res<Val>;
 
 /// A test.
-pub(super) type Test = for<'r> fn(&Run<'r>, &Env, &Val, Args) -> Res<bool>;
+pub(super) type Test = for<'r> fn(&Run<'r>, &Env, &Val, &Args) -> Res<bool>;
 
 /// A filter of Jinja2.
 pub(super) fn filter(name: &str) -> Option<Filter> {
