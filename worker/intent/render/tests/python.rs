@@ -183,7 +183,9 @@ fn difference(python: &Rendered, lockstep: &Rendered) -> String {
     };
     let mut lines = left.split('\n').zip(right.split('\n')).enumerate();
     match lines.find(|(_, (left, right))| left != right) {
-        Some((index, (left, right))) => format!("line {}\n  Python:   {left:?}\n  Lockstep: {right:?}", index + 1),
+        Some((index, (left, right))) => {
+            format!("line {}\n  Python:   {left:?}\n  Lockstep: {right:?}", index + 1)
+        }
         None => format!("Python: {} bytes, Lockstep: {} bytes", left.len(), right.len()),
     }
 }
@@ -203,7 +205,9 @@ fn templates_render_byte_for_byte_as_in_python() -> Result<()> {
         let is_accepted = accepted.contains(&case.name);
         match (&expected, expected == rendered) {
             (Rendered::Error(error), _) => problems.push(format!("{}: Python fails: {error}", case.name)),
-            (_, true) if is_accepted => problems.push(format!("{}: listed, but it no longer differs", case.name)),
+            (_, true) if is_accepted => {
+                problems.push(format!("{}: listed, but it no longer differs", case.name))
+            }
             (_, true) => equal[usize::from(index >= count)] += 1,
             (_, false) if is_accepted => {}
             (_, false) => problems.push(format!("{}: {}", case.name, difference(&expected, &rendered))),
@@ -216,6 +220,9 @@ fn templates_render_byte_for_byte_as_in_python() -> Result<()> {
         cases.len() - count
     );
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
-    ensure!(equal[0] >= LEAST[0] && equal[1] >= LEAST[1], "fewer are equal than must be");
+    ensure!(
+        equal[0] >= LEAST[0] && equal[1] >= LEAST[1],
+        "fewer are equal than must be"
+    );
     Ok(())
 }

@@ -60,8 +60,7 @@ fn add_filter(
     let parameters = Parameters::new(parameters);
     let regexes = Arc::clone(regexes);
     environment.add_filter(name, move |arguments: Rest<ValueOrKwargs>| {
-        Arguments::bind(&parameters, arguments.into_values(), &regexes)
-            .and_then(|arguments| run(&arguments))
+        Arguments::bind(&parameters, arguments.into_values(), &regexes).and_then(|arguments| run(&arguments))
     });
 }
 

@@ -186,7 +186,9 @@ pub(super) fn contains(run: &Run<'_>, container: &Val, item: &Val) -> Res<bool> 
             run.charge(tuple.items().len() as u64 / 8)?;
             any_equal(run, tuple.items(), item)
         }
-        Val::Foreign(network) if filters::is_network(network) => Ok(filters::contains(network, &convert::to_foreign(run, item)?)),
+        Val::Foreign(network) if filters::is_network(network) => {
+            Ok(filters::contains(network, &convert::to_foreign(run, item)?))
+        }
         _ => any_equal(run, &run.iterate(container)?, item),
     }
 }

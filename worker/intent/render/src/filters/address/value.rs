@@ -72,7 +72,9 @@ impl Ipaddress {
     /// The address so much further, as Python adds. An interface keeps the length of its prefix.
     fn plus(self, count: &Value, sign: i128) -> Result<Value, Error> {
         let Prefix { ip, length } = self.prefix();
-        let moved = arguments::integer(count)?.checked_mul(sign).and_then(|count| ip.plus(count));
+        let moved = arguments::integer(count)?
+            .checked_mul(sign)
+            .and_then(|count| ip.plus(count));
         match (moved, self) {
             (Some(ip), Self::Interface(_)) => Ok(of(Self::Interface(Prefix { ip, length }))),
             (Some(ip), _) => Ok(of(Self::Address(ip))),
@@ -264,7 +266,9 @@ pub(crate) fn is_network(value: &Value) -> bool {
 pub(crate) fn contains(network: &Value, item: &Value) -> bool {
     match (network.downcast_object_ref(), item.downcast_object_ref()) {
         (Some(Ipaddress::Network(network)), Some(Ipaddress::Address(ip))) => network.contains(*ip),
-        (Some(Ipaddress::Network(network)), Some(Ipaddress::Interface(prefix))) => network.contains(prefix.ip),
+        (Some(Ipaddress::Network(network)), Some(Ipaddress::Interface(prefix))) => {
+            network.contains(prefix.ip)
+        }
         _ => false,
     }
 }

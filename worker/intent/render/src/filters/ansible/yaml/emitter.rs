@@ -34,14 +34,7 @@ impl Emitter {
     }
 
     /// Writes a node; `indent` is that of what contains it.
-    fn node(
-        &mut self,
-        node: &Node,
-        style: Style,
-        indent: Option<usize>,
-        in_mapping: bool,
-        in_flow: bool,
-    ) {
+    fn node(&mut self, node: &Node, style: Style, indent: Option<usize>, in_mapping: bool, in_flow: bool) {
         let flow = in_flow
             || match style {
                 Style::Block => false,
@@ -239,8 +232,10 @@ impl Emitter {
         let mut after_space = false;
         for (index, character) in characters.iter().enumerate() {
             let inside = index > 0 && index + 1 < characters.len();
-            let escaped = matches!(character, '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-                || !matches!(character, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+            let escaped = matches!(
+                character,
+                '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+            ) || !matches!(character, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
             if escaped {
                 self.push(&escape(*character));
             } else if *character == ' ' && may_break && !after_space && inside && self.column > self.width {
