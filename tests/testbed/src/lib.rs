@@ -32,7 +32,7 @@ pub use database::Database;
 pub use disk::Disk;
 pub use ports::free_port;
 pub use proxy::{FaultProxy, Mode};
-pub use python::python_with;
+pub use python::{installed_packages, python_with, python_with_only};
 pub use repository::Repository;
 pub use schema::{Schema, schema};
 pub use vhost::{Connection, Queue, User, Vhost, vhost};

@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 use super::regex::{Flags, Regexes};
 
 /// The most items that a filter returns, and the most that it computes for one.
-pub(super) const MOST_ITEMS: usize = 1 << 20;
+pub(super) const MOST_ITEMS: usize = 1 << 17;
 
 pub(super) type Outcome = Result<Value, Error>;
 
@@ -59,23 +59,14 @@ fn add_filter(
 ) {
     let parameters = Parameters::new(parameters);
     let regexes = Arc::clone(regexes);
-    let named = name.clone();
     environment.add_filter(name, move |arguments: Rest<ValueOrKwargs>| {
-        Arguments::bind(&parameters, arguments.into_values(), &regexes)
-            .and_then(|arguments| run(&arguments))
-            .map_err(|error| of_filter(&named, error))
+        Arguments::bind(&parameters, arguments.into_values(), &regexes).and_then(|arguments| run(&arguments))
     });
 }
 
 /// An error of a filter.
 pub(super) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, message.into())
-}
-
-/// Says which filter failed.
-fn of_filter(name: &str, error: Error) -> Error {
-    let message = error.detail().unwrap_or("failed").to_owned();
-    Error::new(error.kind(), format!("filter {name}: {message}")).with_source(error)
 }
 
 /// The error for more items than a filter may return.

@@ -5,7 +5,6 @@ mod ansible;
 mod arguments;
 mod cnaas;
 mod digest;
-mod float;
 mod netutils;
 mod regex;
 
@@ -13,12 +12,9 @@ use std::sync::Arc;
 
 use minijinja::Environment;
 
-use regex::Regexes;
-
+pub(crate) use address::{as_number, contains, is_network, repr};
 use netutils::mac_groups;
-
-#[expect(unused_imports, reason = "the engine is not there yet")]
-pub(crate) use address::{contains, plus, repr};
+use regex::Regexes;
 
 /// Adds all of them to an environment. A name that several have is CNaaS NMS's, else netutils', else Ansible's.
 pub(crate) fn add_to(environment: &mut Environment<'_>) {

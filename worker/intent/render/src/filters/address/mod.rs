@@ -7,10 +7,8 @@ mod value;
 
 pub(super) use number::{Ip, Version};
 pub(super) use parse::{address, interface, network, network_of_bits};
-pub(super) use value::{
-    Ipaddress, as_number, attribute, is_address, of, to_address, to_interface, to_network,
-};
-pub(crate) use value::{contains, plus, repr};
+pub(super) use value::{Ipaddress, attribute, is_address, of, to_address, to_interface, to_network};
+pub(crate) use value::{as_number, contains, is_network, repr};
 
 /// A network, or an address with the length of its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -69,6 +69,19 @@ impl Ipaddress {
         })
     }
 
+    /// The address so much further, as Python adds. An interface keeps the length of its prefix.
+    fn plus(self, count: &Value, sign: i128) -> Result<Value, Error> {
+        let Prefix { ip, length } = self.prefix();
+        let moved = arguments::integer(count)?
+            .checked_mul(sign)
+            .and_then(|count| ip.plus(count));
+        match (moved, self) {
+            (Some(ip), Self::Interface(_)) => Ok(of(Self::Interface(Prefix { ip, length }))),
+            (Some(ip), _) => Ok(of(Self::Address(ip))),
+            (None, _) => Err(invalid(format!("{ip} moved by {count} is no address"))),
+        }
+    }
+
     /// Calls a method; nothing if there is none of this name.
     fn method(
         self,
@@ -80,6 +93,8 @@ impl Ipaddress {
             return match name {
                 "__int__" => Some(Ok(number(self.prefix().ip.number))),
                 "__str__" => Some(Ok(Value::from(self.to_string()))),
+                "__add__" => arguments.first().map(|count| self.plus(count, 1)),
+                "__sub__" => arguments.first().map(|count| self.plus(count, -1)),
                 _ => None,
             };
         };
@@ -242,46 +257,27 @@ pub(crate) fn repr(value: &Value) -> Option<String> {
         .map(|address| format!("{address:?}"))
 }
 
-/// Whether a network contains an address; nothing for other values.
-pub(crate) fn contains(network: &Value, item: &Value) -> Option<bool> {
-    let Ipaddress::Network(network) = network.downcast_object_ref::<Ipaddress>()? else {
-        return None;
-    };
-    match item.downcast_object_ref::<Ipaddress>()? {
-        Ipaddress::Address(ip) => Some(network.contains(*ip)),
-        Ipaddress::Interface(prefix) => Some(network.contains(prefix.ip)),
-        Ipaddress::Network(_) => Some(false),
+/// Whether a value is a network, which has addresses that can be asked for with `in`.
+pub(crate) fn is_network(value: &Value) -> bool {
+    matches!(value.downcast_object_ref(), Some(Ipaddress::Network(_)))
+}
+
+/// Whether a network contains an address.
+pub(crate) fn contains(network: &Value, item: &Value) -> bool {
+    match (network.downcast_object_ref(), item.downcast_object_ref()) {
+        (Some(Ipaddress::Network(network)), Some(Ipaddress::Address(ip))) => network.contains(*ip),
+        (Some(Ipaddress::Network(network)), Some(Ipaddress::Interface(prefix))) => {
+            network.contains(prefix.ip)
+        }
+        _ => false,
     }
 }
 
 /// What `int()` makes of an address.
-pub(in crate::filters) fn as_number(value: &Value) -> Option<u128> {
+pub(crate) fn as_number(value: &Value) -> Option<u128> {
     match value.downcast_object_ref::<Ipaddress>()? {
         Ipaddress::Address(ip) => Some(ip.number),
         Ipaddress::Interface(prefix) => Some(prefix.ip.number),
-        Ipaddress::Network(_) => None,
-    }
-}
-
-/// An address plus a number, as Python adds them: an interface keeps the length of its prefix. Nothing for values that are not these.
-pub(crate) fn plus(address: &Value, count: &Value, sign: i128) -> Option<Result<Value, Error>> {
-    let address = *address.downcast_object_ref::<Ipaddress>()?;
-    let count = arguments::integer(count).ok()?;
-    let moved = |ip: Ip| {
-        let bits = ip.version.bits();
-        count
-            .checked_mul(sign)
-            .and_then(|count| ip.plus(count))
-            .ok_or_else(|| invalid(format!("the address does not fit into {bits} bits")))
-    };
-    match address {
-        Ipaddress::Address(ip) => Some(moved(ip).map(|ip| of(Ipaddress::Address(ip)))),
-        Ipaddress::Interface(prefix) => Some(moved(prefix.ip).map(|ip| {
-            of(Ipaddress::Interface(Prefix {
-                ip,
-                length: prefix.length,
-            }))
-        })),
         Ipaddress::Network(_) => None,
     }
 }

@@ -5,7 +5,7 @@ use minijinja::{Error, Value};
 
 use super::collections::pairs;
 use crate::filters::arguments::{Arguments, Filter, integer, invalid, list, text};
-use crate::filters::float;
+use crate::jinja::float_repr;
 
 const MOST_DEPTH: usize = 64;
 
@@ -142,7 +142,7 @@ impl Writer {
                 ' '..='~' => self.out.push(character),
                 _ if self.ensure_ascii || character < ' ' => {
                     for unit in character.encode_utf16(&mut [0; 2]) {
-                        self.out.push_str(&format!("\\u{unit:04x}"));
+                        self.out.extend(["\\u", &format!("{unit:04x}")]);
                     }
                 }
                 _ => self.out.push(character),
@@ -161,7 +161,7 @@ fn scalar(value: &Value) -> Result<String, Error> {
         ValueKind::Number => match f64::try_from(value.clone())? {
             number if number.is_nan() => "NaN".to_owned(),
             number if number.is_infinite() => format!("{}Infinity", if number < 0.0 { "-" } else { "" }),
-            number => float::repr(number),
+            number => float_repr(number),
         },
         ValueKind::String => value.to_string(),
         _ => return Err(invalid(format!("{value:?} is not JSON serializable"))),

@@ -69,10 +69,9 @@ impl Net {
         self.size() == 1 || self.has_host_bits()
     }
 
-    /// The last address, except of IPv4 networks of one or two addresses.
+    /// The last address, except of networks of one or two addresses.
     pub(super) fn broadcast(self) -> Option<Ip> {
-        let has_none = self.version() == Version::V4 && self.prefix.length >= 31;
-        (!has_none).then(|| self.prefix.last())
+        (self.size() > 2).then(|| self.prefix.last())
     }
 
     /// The first and last address that hosts can have; nothing for one address.

@@ -4,7 +4,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
 use crate::filters::arguments::{Arguments, Filter, Outcome, integer, invalid};
-use crate::filters::float;
+use crate::jinja::{float_repr, round_float};
 
 /// The units of bits, each a thousand times the one before, of which the first counts as 0 as in netutils.
 const BITS: [&str; 8] = ["bps", "Kbps", "Mbps", "Gbps", "Tbps", "Pbps", "Ebps", "Zbps"];
@@ -14,7 +14,7 @@ const BYTES: [&str; 8] = ["Bps", "KBps", "MBps", "GBps", "TBps", "PBps", "EBps",
 pub(super) const FILTERS: &[Filter] = &[
     ("name_to_bits", "speed", |arguments| {
         let (number, unit) = normalized(&speed(arguments)?)?;
-        integral(number * low(unit))
+        Ok(integral(number * low(unit)))
     }),
     ("name_to_bytes", "speed", |arguments| {
         let (number, unit) = normalized(&speed(arguments)?)?;
@@ -38,7 +38,7 @@ pub(super) const FILTERS: &[Filter] = &[
         Ok(Value::from(if digits == 0 {
             format!("{}{unit}", number.round_ties_even())
         } else {
-            format!("{}{unit}", float::repr(float::round(number, digits)))
+            format!("{}{unit}", float_repr(round_float(number, digits)))
         }))
     }),
     ("bytes_to_name", "speed nbr_decimal?", |arguments| {
@@ -50,8 +50,8 @@ pub(super) const FILTERS: &[Filter] = &[
         let unit = unit_of(&BYTES, speed)?;
         let bits = speed * 8.0;
         let number = if low(unit) == 0.0 { bits } else { bits / low(unit) };
-        let number = float::round(number, arguments.integer_or(1, 0)?);
-        Ok(Value::from(format!("{}{unit}", float::repr(number))))
+        let number = round_float(number, arguments.integer_or(1, 0)?);
+        Ok(Value::from(format!("{}{unit}", float_repr(number))))
     }),
     ("name_to_name", "speed speed_type nbr_decimal?", name_to_name),
 ];
@@ -74,8 +74,8 @@ fn name_to_name(arguments: &Arguments) -> Outcome {
     let text = match low(wanted) {
         // What is left of bits is an integer.
         0.0 if !is_bytes => format!("{bits}"),
-        0.0 => float::repr(float::round(bits, digits)),
-        low => float::repr(float::round(bits / low, digits)),
+        0.0 => float_repr(round_float(bits, digits)),
+        low => float_repr(round_float(bits / low, digits)),
     };
     Ok(Value::from(format!("{text}{wanted}")))
 }
@@ -115,7 +115,7 @@ fn unit_of(units: &[&'static str; 8], speed: f64) -> Result<&'static str, Error>
         .iter()
         .find(|unit| (low(unit)..high(unit)).contains(&speed))
         .copied()
-        .ok_or_else(|| no_speed(&float::repr(speed)))
+        .ok_or_else(|| no_speed(&float_repr(speed)))
 }
 
 fn bytes(number: f64, unit: &str) -> f64 {
@@ -160,8 +160,8 @@ fn split(speed: &str) -> Result<(f64, &'static str), Error> {
         .ok_or_else(|| no_speed(speed))
 }
 
-fn integral(number: f64) -> Outcome {
+fn integral(number: f64) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "int() of Python truncates")]
     let number = number.trunc() as i128;
-    Ok(i64::try_from(number).map_or_else(|_| Value::from(number), Value::from))
+    i64::try_from(number).map_or_else(|_| Value::from(number), Value::from)
 }

@@ -91,7 +91,7 @@ pub(super) fn add_to(environment: &mut Environment<'_>, regexes: &Arc<Regexes>) 
         environment.add_filter(
             name,
             move |_: minijinja::value::Rest<minijinja::value::ValueOrKwargs>| {
-                Err::<String, _>(invalid(format!("filter {name} is not supported: {reason}")))
+                Err::<String, _>(invalid(format!("it is not supported: {reason}")))
             },
         );
     }

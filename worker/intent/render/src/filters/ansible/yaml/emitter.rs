@@ -1,4 +1,4 @@
-//! The layout of YAML, as PyYAML's emitter makes it.
+//! The layout of YAML, as `PyYAML`'s emitter makes it.
 
 use super::scalar::{Analysis, analyse, is_other_type};
 use super::{Node, Style};
@@ -28,23 +28,13 @@ impl Emitter {
     }
 
     pub(super) fn document(mut self, node: &Node, style: Style) -> String {
-        let plain_root = self.node(node, style, None, false, false);
+        self.node(node, style, None, false, false);
         self.indent(0);
-        if plain_root {
-            self.out.push_str("...\n");
-        }
         self.out
     }
 
-    /// Writes a node; `indent` is that of what contains it. Returns whether it was a plain scalar.
-    fn node(
-        &mut self,
-        node: &Node,
-        style: Style,
-        indent: Option<usize>,
-        in_mapping: bool,
-        in_flow: bool,
-    ) -> bool {
+    /// Writes a node; `indent` is that of what contains it.
+    fn node(&mut self, node: &Node, style: Style, indent: Option<usize>, in_mapping: bool, in_flow: bool) {
         let flow = in_flow
             || match style {
                 Style::Block => false,
@@ -54,7 +44,7 @@ impl Emitter {
         match node {
             Node::Scalar { text, plain } => {
                 let indent = indent.map_or(self.step, |indent| indent + self.step);
-                return self.scalar(text, *plain, indent, in_flow, false);
+                self.scalar(text, *plain, indent, in_flow, false);
             }
             Node::List(items) if flow || items.is_empty() => self.flow_list(items, style, indent),
             Node::Map(pairs) if flow || pairs.is_empty() => self.flow_map(pairs, style, indent),
@@ -88,7 +78,6 @@ impl Emitter {
                 }
             }
         }
-        false
     }
 
     fn flow_list(&mut self, items: &[Node], style: Style, indent: Option<usize>) {
@@ -164,8 +153,8 @@ impl Emitter {
         (self.whitespace, self.indention, self.column) = (true, true, 0);
     }
 
-    /// Writes a text. Returns whether it was written as it is.
-    fn scalar(&mut self, text: &str, plain: bool, indent: usize, in_flow: bool, is_key: bool) -> bool {
+    /// Writes a text.
+    fn scalar(&mut self, text: &str, plain: bool, indent: usize, in_flow: bool, is_key: bool) {
         let Analysis {
             multi_line,
             plain_in_flow,
@@ -175,14 +164,11 @@ impl Emitter {
         let allowed = if in_flow { plain_in_flow } else { plain_in_block };
         if plain || allowed && !is_other_type(text) && !(is_key && multi_line) {
             self.plain(text, indent, !is_key);
-            return true;
-        }
-        if single_quoted && !(is_key && multi_line) {
+        } else if single_quoted && !(is_key && multi_line) {
             self.single_quoted(text, indent, !is_key);
         } else {
             self.double_quoted(text, indent, !is_key);
         }
-        false
     }
 
     /// Text without quotes: words, with the line broken at single spaces where it is full.
@@ -243,42 +229,25 @@ impl Emitter {
     fn double_quoted(&mut self, text: &str, indent: usize, may_break: bool) {
         self.indicator("\"", true, false, false);
         let characters: Vec<char> = text.chars().collect();
-        let count = characters.len();
-        let mut start = 0;
-        let mut end = 0;
-        while end <= count {
-            let character = characters.get(end).copied();
-            let escaped = character.is_none_or(|character| {
-                matches!(character, '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-                    || !matches!(character, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
-            });
+        let mut after_space = false;
+        for (index, character) in characters.iter().enumerate() {
+            let inside = index > 0 && index + 1 < characters.len();
+            let escaped = matches!(
+                character,
+                '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+            ) || !matches!(character, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
             if escaped {
-                let run: String = characters[start..end].iter().collect();
-                self.push(&run);
-                start = end;
-                if let Some(character) = character {
-                    self.push(&escape(character));
-                    start = end + 1;
-                }
-            }
-            let at_space = character == Some(' ') || start >= end;
-            if may_break
-                && 0 < end
-                && end + 1 < count
-                && at_space
-                && self.column + end.saturating_sub(start) > self.width
-            {
-                let run: String = characters[start.min(end)..end].iter().collect();
-                self.push(&run);
-                self.push("\\");
-                start = start.max(end);
+                self.push(&escape(*character));
+            } else if *character == ' ' && may_break && !after_space && inside && self.column > self.width {
                 self.indent(indent);
-                (self.whitespace, self.indention) = (false, false);
-                if characters[start] == ' ' {
+                if characters.get(index + 1) == Some(&' ') {
                     self.push("\\");
                 }
+            } else {
+                self.push(character.encode_utf8(&mut [0; 4]));
             }
-            end += 1;
+            after_space = *character == ' ';
+            (self.whitespace, self.indention) = (false, false);
         }
         self.indicator("\"", false, false, false);
     }
