@@ -561,7 +561,7 @@ fn pad(run: &Run<'_>, layout: &Layout, sign: &str, digits: &str) -> Res<String> 
 
 /// A float rounded to decimals as Python rounds, half to even of what the float really is.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-pub(super) fn round(number: f64, decimals: i128) -> f64 {
+pub(crate) fn round(number: f64, decimals: i128) -> f64 {
     if !number.is_finite() || decimals > 300 {
         return number;
     }

@@ -24,6 +24,9 @@ use failure::{Failure, Res};
 use interpreter::Run;
 use syntax::tree::Template;
 
+pub(crate) use format::round as round_float;
+pub(crate) use print::float as float_repr;
+
 /// What an undefined variable is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Undefined {

@@ -8,6 +8,7 @@ use super::interpreter::Run;
 use super::syntax::tree::{Comparison, Operator};
 use super::value::{Key, MAX_NESTING, Range, Val, View, float_of, int_of};
 use super::{convert, format};
+use crate::filters;
 
 /// Whether two values are equal.
 ///
@@ -184,6 +185,9 @@ pub(super) fn contains(run: &Run<'_>, container: &Val, item: &Val) -> Res<bool> 
         Val::Tuple(tuple) => {
             run.charge(tuple.items().len() as u64 / 8)?;
             any_equal(run, tuple.items(), item)
+        }
+        Val::Foreign(network) if filters::is_network(network) => {
+            Ok(filters::contains(network, &convert::to_foreign(run, item)?))
         }
         _ => any_equal(run, &run.iterate(container)?, item),
     }

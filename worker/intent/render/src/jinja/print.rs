@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::failure::{Res, fail};
 use super::interpreter::Run;
 use super::value::{MAX_NESTING, Val, View};
+use crate::filters;
 
 /// Appends a value as Python's `str` has it.
 pub(super) fn write_str(run: &Run<'_>, out: &mut String, value: &Val) -> Res<()> {
@@ -94,7 +95,10 @@ pub(super) fn write_repr(run: &Run<'_>, out: &mut String, value: &Val, depth: us
             write_repr(run, out, &Val::Dict(std::rc::Rc::clone(dict)), depth + 1)?;
             run.append(out, ">")
         }
-        Val::Foreign(object) => run.append(out, &format!("{object:?}")),
+        Val::Foreign(object) => {
+            let text = filters::repr(object).unwrap_or_else(|| format!("{object:?}"));
+            run.append(out, &text)
+        }
         Val::Loop(state) => run.append(
             out,
             &format!("<LoopContext {}/{}>", state.index(), state.length(run)?),
@@ -119,7 +123,7 @@ fn write_items(run: &Run<'_>, out: &mut String, items: &[Val], depth: usize) -> 
 }
 
 /// A float as Python prints it: as short as possible, with an exponent if it is very large or small.
-pub(super) fn float(number: f64) -> String {
+pub(crate) fn float(number: f64) -> String {
     if number.is_nan() {
         return "nan".to_owned();
     }

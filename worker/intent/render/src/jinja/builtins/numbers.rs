@@ -47,7 +47,10 @@ fn to_int(_run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
             Ok(number.map_or(default, Val::Int))
         }
         Val::Float(number) => Ok(int_of(*number).map_or(default, Val::Int)),
-        Val::Foreign(object) => Ok(i128::try_from(object.clone()).map_or(default, Val::Int)),
+        Val::Foreign(object) => {
+            let number = crate::filters::as_number(object).and_then(|number| i128::try_from(number).ok());
+            Ok(number.map_or(default, Val::Int))
+        }
         _ => Ok(input.as_int().map_or(default, Val::Int)),
     }
 }
