@@ -171,7 +171,7 @@ impl Builder<'_> {
         if device.management_ip.is_none() {
             self.missing("it has no management address; import it".to_owned())?;
         }
-        let groups: Value = groups.iter().map(|group| group.as_str()).collect();
+        let groups: Value = groups.iter().map(GroupName::as_str).collect();
         self.set("hostname", device.hostname.as_str());
         self.set("device_model", device.model.as_deref());
         self.set("device_os_version", device.os_version.as_deref());
