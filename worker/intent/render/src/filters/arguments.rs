@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 use super::regex::{Flags, Regexes};
 
 /// The most items that a filter returns, and the most that it computes for one.
-pub(super) const MOST_ITEMS: usize = 1 << 20;
+pub(super) const MOST_ITEMS: usize = 1 << 17;
 
 pub(super) type Outcome = Result<Value, Error>;
 

@@ -90,27 +90,32 @@ impl Run<'_> {
             next: RefCell::default(),
             changed: RefCell::default(),
         });
-        if declaration.loop_slot.is_some() {
-            self.note_closure(env);
+        let iterated = self.iterations(&state, env, out);
+        // The frame has the loop, and the loop has the frame: that ends here.
+        env.frame.clear(declaration.body.slots.clone());
+        if iterated? {
+            return Ok(Flow::Next);
         }
+        self.body(&declaration.otherwise, env, out)
+    }
+
+    /// Executes the body for each item. Whether there was one.
+    fn iterations(&self, state: &Rc<LoopState>, env: &Env, out: &mut String) -> Res<bool> {
+        let declaration = &state.declaration;
         let mut iterated = false;
         while let Some(item) = state.advance(self)? {
             self.charge(1)?;
             iterated = true;
             env.frame.clear(declaration.body.slots.clone());
             if let Some(slot) = declaration.loop_slot {
-                env.frame.set(slot, Val::Loop(Rc::clone(&state)));
+                env.frame.set(slot, Val::Loop(Rc::clone(state)));
             }
             self.assign(&declaration.target, item, env)?;
             if self.nodes(&declaration.body.nodes, env, out)? == Flow::Break {
                 break;
             }
         }
-        env.frame.clear(declaration.body.slots.clone());
-        if iterated {
-            return Ok(Flow::Next);
-        }
-        self.body(&declaration.otherwise, env, out)
+        Ok(iterated)
     }
 
     /// What `loop(…)` in a recursive loop gives: the loop over other items.
