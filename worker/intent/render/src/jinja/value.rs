@@ -362,11 +362,26 @@ fn holds_values(value: &Val) -> bool {
     )
 }
 
+/// Drops the values of a container: by recursion as long as that is not deep.
+fn release(values: Vec<Val>) {
+    thread_local! {
+        static DEPTH: Cell<usize> = const { Cell::new(0) };
+    }
+    let depth = DEPTH.get();
+    if depth < 50 {
+        DEPTH.set(depth + 1);
+        drop(values);
+        DEPTH.set(depth);
+    } else {
+        dismantle(values);
+    }
+}
+
 impl Drop for List {
     fn drop(&mut self) {
         let items = self.0.get_mut();
         if items.iter().any(holds_values) {
-            dismantle(mem::take(items));
+            release(mem::take(items));
         }
     }
 }
@@ -379,7 +394,12 @@ impl Drop for Dict {
             .any(|(key, value)| holds_values(&key.0) || holds_values(value))
         {
             let entries = mem::take(entries).into_iter();
-            dismantle(entries.flat_map(|(key, value)| [key.0, value]).collect());
+            release(
+                entries
+                    .flat_map(|(key, value)| [key.0, value])
+                    .filter(holds_values)
+                    .collect(),
+            );
         }
     }
 }
@@ -387,7 +407,7 @@ impl Drop for Dict {
 impl Drop for Tuple {
     fn drop(&mut self) {
         if self.items.iter().any(holds_values) {
-            dismantle(mem::take(&mut self.items).into_vec());
+            release(mem::take(&mut self.items).into_vec());
         }
     }
 }

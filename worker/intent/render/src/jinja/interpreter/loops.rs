@@ -7,7 +7,7 @@ use super::{Args, Env, Run, view_items};
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::operators;
 use crate::jinja::syntax::tree::{Expr, For, Target};
-use crate::jinja::value::{Iter, List, Val, View};
+use crate::jinja::value::{Iter, List, Range, Val, View};
 
 /// The variable `loop`.
 pub(in crate::jinja) struct LoopState {
@@ -35,6 +35,7 @@ enum Next {
 /// What a loop iterates. A list may grow meanwhile.
 enum Source {
     List(Rc<List>, usize),
+    Range(Rc<Range>, usize),
     Items(std::vec::IntoIter<Val>),
     Iterator(Rc<Iter>),
 }
@@ -44,6 +45,11 @@ impl Source {
         match self {
             Self::List(list, index) => {
                 let item = list.0.borrow().get(*index).cloned();
+                *index += usize::from(item.is_some());
+                item
+            }
+            Self::Range(range, index) => {
+                let item = range.get(*index);
                 *index += usize::from(item.is_some());
                 item
             }
@@ -69,6 +75,7 @@ impl Run<'_> {
     ) -> Res<Flow> {
         let source = match over {
             Val::List(list) => Source::List(Rc::clone(list), 0),
+            Val::Range(range) => Source::Range(Rc::clone(range), 0),
             Val::Iterator(iter) => Source::Iterator(Rc::clone(iter)),
             Val::Dict(dict) => Source::Items(view_items(View::Keys, dict).into_iter()),
             _ => Source::Items(self.iterate(over)?.into_iter()),

@@ -110,6 +110,7 @@ impl Frame {
         })
     }
 
+    #[inline]
     fn set(&self, slot: u16, value: Val) {
         if let Some(place) = self.slots.borrow_mut().get_mut(usize::from(slot)) {
             *place = Some(value);
@@ -124,6 +125,7 @@ impl Frame {
         }
     }
 
+    #[inline]
     fn get(&self, slot: u16) -> Option<Val> {
         self.slots.borrow().get(usize::from(slot)).cloned().flatten()
     }
