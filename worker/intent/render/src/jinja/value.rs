@@ -6,6 +6,7 @@ use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use minijinja::Value;
 
@@ -63,7 +64,7 @@ pub(super) struct Tuple {
     pub(super) names: &'static [&'static str],
 }
 
-pub(super) type Entries = IndexMap<Key, Val>;
+pub(super) type Entries = IndexMap<Key, Val, RandomState>;
 
 /// A dictionary in the order of insertion, which can be changed.
 #[derive(Default)]
