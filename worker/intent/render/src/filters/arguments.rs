@@ -221,6 +221,26 @@ impl Arguments {
     }
 }
 
+/// Items one after another, with an error after as many as a filter returns.
+pub(super) fn lazily<I>(items: impl Fn() -> I + Send + Sync + 'static) -> Value
+where
+    I: Iterator<Item = Value> + Send + Sync + 'static,
+{
+    Value::make_iterable(move || bounded(items()))
+}
+
+/// The same items, and an error after as many as a filter returns.
+pub(super) fn bounded<I: Iterator<Item = Value>>(items: I) -> impl Iterator<Item = Value> + use<I> {
+    let numbered = items.take(MOST_ITEMS + 1).enumerate();
+    numbered.map(|(index, item)| {
+        if index == MOST_ITEMS {
+            Value::from(too_many())
+        } else {
+            item
+        }
+    })
+}
+
 /// The text of a value that is one.
 pub(super) fn text(value: &Value) -> Result<String, Error> {
     match value.as_str() {
