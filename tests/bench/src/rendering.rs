@@ -49,7 +49,7 @@ pub(crate) async fn measure(rounds: u32, table: &mut Table) -> anyhow::Result<()
         .inspect_err(|error| eprintln!("rendering, without Jinja2: {error:#}"))
         .ok();
     let templates = Arc::new(TemplateSet::new(Arc::new(files()?), "eos", Undefined::Lenient));
-    let variables = Value::from_serialize(&variables);
+    let variables: Value = serde_json::from_value(variables)?;
     let text = templates.render("access.j2", &variables, Bounds::default())?;
     let expected = hex::encode(Sha256::digest(text.as_bytes()));
     let mut contenders = vec![Contender::Lockstep, Contender::TwoThreads];
