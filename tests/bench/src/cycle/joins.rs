@@ -147,6 +147,7 @@ async fn end(
             ElementState::Successful
         },
         next: goes_on.then_some(1),
+        parked: None,
         reason: None,
         message: None,
         changed: false,
