@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::cause_detail::is_zero;
 use crate::{
@@ -139,6 +140,57 @@ pub struct SurroundingsView {
     pub neighbors: HostnameList,
     /// The devices that are connected to through it.
     pub controlled: HostnameList,
+    /// The first 1,000 of its links, ordered by its interfaces.
+    #[serde(default)]
+    pub linked: Vec<LinkedInterfaceView>,
+    /// The first 1,000 of the management domains that it serves, ordered by id.
+    #[serde(default)]
+    pub management_domains: Vec<ManagementDomainView>,
+    /// What the inventory says about it beside its attributes; templates read it.
+    #[serde(default)]
+    pub data: Map<String, Value>,
+}
+
+/// An interface of a device with a link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LinkedInterfaceView {
+    /// The interface.
+    pub interface: InterfaceName,
+    /// Its address on the link, with the length of the prefix; null if it is not known.
+    pub address: Option<String>,
+    /// The device at the other end.
+    pub neighbor: Hostname,
+    /// Its interface.
+    pub neighbor_interface: InterfaceName,
+    /// Its address on the link.
+    pub neighbor_address: Option<String>,
+}
+
+/// A management domain, with the names that the API of CNaaS NMS has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ManagementDomainView {
+    /// The number that its owner gave to it.
+    pub id: u64,
+    /// One of the two devices that serve it.
+    pub device_a: Hostname,
+    /// The other one.
+    pub device_b: Hostname,
+    /// The address of `device_a` in it.
+    pub device_a_ip: Option<IpAddr>,
+    /// The address of `device_b` in it.
+    pub device_b_ip: Option<IpAddr>,
+    /// The IPv4 gateway, with the length of the prefix.
+    pub ipv4_gw: Option<String>,
+    /// The IPv6 gateway, with the length of the prefix.
+    pub ipv6_gw: Option<String>,
+    /// Its VLAN.
+    pub vlan: Option<u16>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The virtual MAC address of its Ethernet segment.
+    pub esi_mac: Option<String>,
 }
 
 /// Hostnames, ordered by bytes and each once.

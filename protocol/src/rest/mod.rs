@@ -18,7 +18,10 @@ mod task;
 
 pub use age::{AgeOf, AgeOfError, AgedDevice, FleetAges};
 pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
-pub use device::{CauseView, DevicePage, DeviceView, HostnameList, MarkView, SurroundingsView};
+pub use device::{
+    CauseView, DevicePage, DeviceView, HostnameList, LinkedInterfaceView, ManagementDomainView, MarkView,
+    SurroundingsView,
+};
 pub use element::{CheckList, CheckView, ElementDetail, ElementPage, ElementView, FactList, FactView};
 pub use entity_result::{EntityResultPage, EntityResultView};
 pub use execution::{ExecutionPage, ExecutionView, StageView, StopView};

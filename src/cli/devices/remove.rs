@@ -122,6 +122,9 @@ mod tests {
             links: 0,
             neighbors: list(&[]),
             controlled: list(&[]),
+            linked: Vec::new(),
+            management_domains: Vec::new(),
+            data: serde_json::Map::new(),
         };
         let many: Vec<String> = (0..12).map(|number| format!("n{number}")).collect();
         let connected = SurroundingsView {

@@ -1,10 +1,14 @@
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_protocol::Hostname;
-use lockstep_protocol::rest::{CauseView, DeviceView, MarkView};
+use lockstep_protocol::rest::{
+    CauseView, DeviceView, LinkedInterfaceView, ManagementDomainView, MarkView, SurroundingsView,
+};
+use serde::Serialize;
 
 use crate::cli::client::Client;
 use crate::cli::{Global, output};
@@ -20,11 +24,21 @@ pub(super) struct Show {
     hostname: Hostname,
 }
 
+/// A device as JSON: its fields, and what is around it.
+#[derive(Serialize)]
+struct ShownDevice {
+    #[serde(flatten)]
+    device: DeviceView,
+    surroundings: SurroundingsView,
+}
+
 impl Show {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let device = Client::new(global)?.device(self.hostname.as_str()).await?;
+        let client = Client::new(global)?;
+        let device = client.device(self.hostname.as_str()).await?;
+        let surroundings = client.surroundings(device.hostname.as_str()).await?;
         if global.json {
-            output::json(&device);
+            output::json(&ShownDevice { device, surroundings });
             return Ok(ExitCode::SUCCESS);
         }
         for line in fields(&device, SystemClock.now()) {
@@ -37,8 +51,63 @@ impl Show {
                 output::line(&format!("  {line}"));
             }
         }
+        for line in around(&surroundings) {
+            output::line(&line);
+        }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What templates are told about the device, its links and the management domains that it serves.
+fn around(device: &SurroundingsView) -> Vec<String> {
+    let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let mut lines = Vec::new();
+    let mut section = |title: &str, rows: Vec<String>| {
+        if !rows.is_empty() {
+            lines.extend([String::new(), title.to_owned()]);
+            lines.extend(rows.iter().map(|row| format!("  {row}")));
+        }
+    };
+    let data = device.data.iter().map(|(key, value)| format!("{key}: {value}"));
+    section("Data of the inventory:", data.collect());
+    if !device.linked.is_empty() {
+        let row = |link: &LinkedInterfaceView| {
+            [
+                link.interface.to_string(),
+                text(link.address.clone()),
+                link.neighbor.to_string(),
+                link.neighbor_interface.to_string(),
+                text(link.neighbor_address.clone()),
+            ]
+        };
+        let rows: Vec<[String; 5]> = device.linked.iter().map(row).collect();
+        let heads = ["INTERFACE", "ADDRESS", "NEIGHBOUR", "INTERFACE", "ADDRESS"];
+        section("Links:", output::table(heads, &rows));
+    }
+    if !device.management_domains.is_empty() {
+        let row = |domain: &ManagementDomainView| {
+            let gateways = [&domain.ipv4_gw, &domain.ipv6_gw];
+            let gateways: Vec<&str> = gateways.into_iter().flatten().map(String::as_str).collect();
+            let member = |name: &Hostname, ip: Option<IpAddr>| {
+                ip.map_or_else(|| name.to_string(), |ip| format!("{name} ({ip})"))
+            };
+            [
+                domain.id.to_string(),
+                text(domain.vlan.map(|vlan| vlan.to_string())),
+                text(Some(gateways.join(", ")).filter(|gateways| !gateways.is_empty())),
+                format!(
+                    "{}, {}",
+                    member(&domain.device_a, domain.device_a_ip),
+                    member(&domain.device_b, domain.device_b_ip)
+                ),
+                text(domain.description.clone()),
+            ]
+        };
+        let rows: Vec<[String; 5]> = device.management_domains.iter().map(row).collect();
+        let heads = ["ID", "VLAN", "GATEWAYS", "DEVICES", "DESCRIPTION"];
+        section("Management domains:", output::table(heads, &rows));
+    }
+    lines
 }
 
 /// Causes as a table.

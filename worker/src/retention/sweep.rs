@@ -332,6 +332,7 @@ mod tests {
             ("executions", 999_600, 0),
             ("former hostnames", 999_900, 0),
             ("removed links", 999_900, 0),
+            ("removed management domains", 999_900, 0),
             ("device history", 999_800, 0),
         ];
         assert_eq!(*store.calls.lock().unwrap(), expected);

@@ -112,7 +112,7 @@ pub use rows::{
     Attributes, ClientRow, DeviceData, DeviceRow, GroupRow, InterfaceRow, Lifecycle, Mark, SyncState, Version,
 };
 pub use stats::{DevicesInState, RepositoryState, Sessions, Stats, Summary};
-pub use surroundings::{Hostnames, Surroundings};
+pub use surroundings::{Hostnames, LinkedInterface, Surroundings};
 pub use sync::{
     RunningElement, SyncBinding, SyncDiff, SyncElement, SyncElementQuery, SyncIntent, SyncPlans, SyncRuns,
     SyncedDevice,

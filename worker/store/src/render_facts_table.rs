@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use lockstep_protocol::{Hostname, InterfaceName};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::sql::{Row, SqlDatabase, SqlTransaction, rows};
 use super::{
@@ -46,11 +46,19 @@ const LINKS: &str = "\
     FROM interface AS here JOIN linknet AS link ON link.other_id = here.id JOIN interface AS there ON there.id = link.one_id \
     WHERE link.present AND here.device_id IN (SELECT id FROM {rows $1: id bigint} AS wanted)";
 
-const MANAGEMENT_DOMAINS: &str = "\
-    SELECT domain.id, domain.one_id, domain.other_id, one.hostname, other.hostname, domain.one_address, domain.other_address, \
-        domain.ipv4_gateway, domain.ipv6_gateway, domain.vlan, domain.description, domain.esi_mac \
-    FROM management_domain AS domain JOIN device AS one ON one.id = domain.one_id JOIN device AS other ON other.id = domain.other_id \
-    WHERE domain.present ORDER BY domain.id";
+/// All management domains, for [`domain`].
+macro_rules! management_domains {
+    () => {
+        "SELECT domain.id, domain.one_id, domain.other_id, one.hostname, other.hostname, domain.one_address, domain.other_address, \
+            domain.ipv4_gateway, domain.ipv6_gateway, domain.vlan, domain.description, domain.esi_mac \
+        FROM management_domain AS domain JOIN device AS one ON one.id = domain.one_id \
+            JOIN device AS other ON other.id = domain.other_id \
+        WHERE domain.present"
+    };
+}
+pub(super) use management_domains;
+
+const MANAGEMENT_DOMAINS: &str = concat!(management_domains!(), " ORDER BY domain.id");
 
 #[async_trait]
 impl<D: SqlDatabase> RenderFacts for D {
@@ -189,17 +197,13 @@ fn domains_of(id: i64, domains: &[([i64; 2], ManagementDomain)]) -> Vec<Manageme
 }
 
 fn subject(row: &Row) -> Result<Subject, StoreError> {
-    let data = row.optional_text("device.data", 4)?;
     Ok(Subject {
         device: FactsDevice {
             id: DeviceId(row.integer("device.id", 0)?),
             hostname: hostname(row, 1)?,
             device_type: column::word("device.device_type", &row.text("device.device_type", 2)?)?,
             model: row.optional_text("device.model", 3)?,
-            data: data
-                .map(|text| column::read_data(&text))
-                .transpose()?
-                .unwrap_or_default(),
+            data: data(row, 4)?,
             primary_group: column::optional_name(
                 "device.primary_group",
                 row.optional_text("device.primary_group", 5)?,
@@ -210,6 +214,12 @@ fn subject(row: &Row) -> Result<Subject, StoreError> {
         platform: row.optional_text("device.platform", 7)?,
         os_version: row.optional_text("device.os_version", 8)?,
     })
+}
+
+/// What the inventory says about a device.
+pub(super) fn data(row: &Row, index: usize) -> Result<Map<String, Value>, StoreError> {
+    let data = row.optional_text("device.data", index)?;
+    data.map_or_else(|| Ok(Map::new()), |text| column::read_data(&text))
 }
 
 fn hostname(row: &Row, index: usize) -> Result<Hostname, StoreError> {
@@ -239,7 +249,7 @@ fn end(row: &Row) -> Result<End, StoreError> {
 }
 
 /// A domain with the numbers of its devices.
-fn domain(row: &Row) -> Result<([i64; 2], ManagementDomain), StoreError> {
+pub(super) fn domain(row: &Row) -> Result<([i64; 2], ManagementDomain), StoreError> {
     let devices = [
         row.integer("management_domain.one_id", 1)?,
         row.integer("management_domain.other_id", 2)?,

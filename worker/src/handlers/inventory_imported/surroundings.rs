@@ -273,7 +273,7 @@ mod tests {
         for (second, a, b, vlan, expected) in [
             (10, "a1", "b1", 600, &[][..]),
             (20, "a1", "b1", 600, &[]),
-            (15, "a1", "d1", 7, &[]),
+            (5, "a1", "d1", 7, &[]),
             (30, "a1", "c1", 600, &["a1", "b1", "c1"]),
         ] {
             let (_, flipped) = process(&domain(second, a, b, vlan), &mut facts).unwrap();

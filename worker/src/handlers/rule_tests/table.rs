@@ -2,7 +2,7 @@
 
 use lockstep_intent::fleet::transitions::{Effect, TRANSITIONS, Transition};
 use lockstep_protocol::{Cause, DeviceState, Envelope, Identity, Kind, MessageId, Source};
-use lockstep_store::{CauseRow, Facts};
+use lockstep_store::{CauseRow, Facts, LinkRow, ManagementDomain};
 use serde_json::{Value, json};
 
 use super::super::fixtures::{at, device, facts, hostname, link, message, process};
@@ -23,6 +23,20 @@ const OUTSIDE: [&str; 9] = [
 
 const DEVICES: [&str; 5] = ["sw1", "core1", "dist1", "far1", "other1"];
 
+/// Served by sw1 and far1.
+fn stored_domain() -> ManagementDomain {
+    ManagementDomain {
+        id: 4,
+        devices: [hostname("sw1"), hostname("far1")],
+        addresses: [None, None],
+        ipv4_gateway: None,
+        ipv6_gateway: None,
+        vlan: Some(600),
+        description: None,
+        esi_mac: None,
+    }
+}
+
 /// sw1 is linked to core1, core1 to far1, and dist1 names sw1 in the configuration of an interface.
 fn fleet(state: DeviceState, synchronized: bool) -> Facts {
     let mut facts = facts(DEVICES.map(|name| {
@@ -39,7 +53,18 @@ fn fleet(state: DeviceState, synchronized: bool) -> Facts {
             facts.add_open_cause(hostname(name), earlier_cause());
         }
     }
-    facts.add_link(link(("sw1", "E1"), ("core1", "E9")), true, None);
+    facts.add_link_row(
+        link(("sw1", "E1"), ("core1", "E9")),
+        LinkRow {
+            present: true,
+            version: None,
+            added: None,
+            addresses: [None, "10.0.0.1/31".to_owned().try_into().ok()],
+            addressed: None,
+            changed: false,
+        },
+    );
+    facts.add_management_domain(4, Some(stored_domain()), None);
     facts.add_link(link(("core1", "E5"), ("far1", "E5")), true, None);
     facts.add_neighbor_by_configuration(hostname("sw1"), hostname("dist1"));
     facts
@@ -110,6 +135,17 @@ fn import(name: &str, also: &Value, mark: bool) -> Vec<(Kind, Value)> {
         Kind::InventoryImported,
         json!({"devices": [device], "mark_synchronized": mark}),
     )]
+}
+
+fn import_link(a: &str, b: &str, address: Option<&str>) -> Vec<(Kind, Value)> {
+    let (mut a, b) = (end(a), end(b));
+    a["address"] = json!(address);
+    vec![(Kind::InventoryImported, json!({"links": [{"a": a, "b": b}]}))]
+}
+
+fn import_domain(id: u64) -> Vec<(Kind, Value)> {
+    let domain = json!({"id": id, "device_a": "sw1", "device_b": "core1", "vlan": 601});
+    vec![(Kind::InventoryImported, json!({"management_domains": [domain]}))]
 }
 
 fn interfaces(kind: &str) -> Vec<(Kind, Value)> {
@@ -186,6 +222,18 @@ fn scenario(id: &str, state: DeviceState, generation: i64) -> (Vec<(Kind, Value)
             let also = json!({"synchronized": true, "state": "UNMANAGED"});
             (import("sw1", &also, true), vec!["sw1"])
         }
+        "import-between" => {
+            let mut messages = import_link("sw1 E3", "dist1 E3", Some("10.0.0.0/31"));
+            messages.extend(import_domain(5));
+            (messages, vec!["sw1", "dist1", "core1"])
+        }
+        "import-address" => (
+            import_link("sw1 E1", "core1 E9", Some("10.9.0.0/31")),
+            vec!["sw1", "core1"],
+        ),
+        "import-link" => (import_link("sw1 E1", "dist1 E3", None), vec!["sw1", "dist1"]),
+        "import-link-replaced" => (import_link("sw1 E1", "dist1 E3", None), vec!["core1"]),
+        "import-domain" => (import_domain(4), vec!["sw1", "core1", "far1"]),
         "mark-unsynchronized" => (mark(false), vec!["sw1"]),
         "mark-synchronized" => (mark(true), vec!["sw1"]),
         other => panic!("the row {other} has no scenario"),

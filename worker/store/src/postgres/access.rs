@@ -51,7 +51,7 @@ pub const OBJECTS: &[ObjectRights] = &[
     rights(
         "interface",
         &[Select, Insert, UpdateOf(&["configuration"])],
-        &[SelectOf(&["id", "device_id"])],
+        &[SelectOf(&["id", "device_id", "name"])],
     ),
     rights(
         "device_group",

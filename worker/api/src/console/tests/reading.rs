@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_protocol::Digest;
 use lockstep_store::{
     AgedDevice, Ages, CauseId, CauseRow, Device, DeviceId, HistoryChange, HistoryEntry, HistoryEvent,
-    HistoryRow, Hostnames, InboxRow, InboxState, Surroundings,
+    HistoryRow, Hostnames, InboxRow, InboxState, LinkedInterface, ManagementDomain, Surroundings,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -467,10 +467,33 @@ async fn surroundings_are_those_of_a_known_device() {
             first: vec!["sw2".parse().unwrap()],
         },
         controlled: Hostnames::default(),
+        linked: vec![LinkedInterface {
+            interface: "Ethernet1".to_owned().try_into().unwrap(),
+            address: Some("10.0.0.0/31".to_owned()),
+            neighbor: "sw2".parse().unwrap(),
+            neighbor_interface: "Ethernet7".to_owned().try_into().unwrap(),
+            neighbor_address: None,
+        }],
+        management_domains: vec![ManagementDomain {
+            id: 4,
+            devices: ["sw1", "sw2"].map(|name| name.parse().unwrap()),
+            addresses: ["10.0.6.2".parse().ok(), None],
+            ipv4_gateway: Some("10.0.6.1/24".to_owned()),
+            ipv6_gateway: None,
+            vlan: Some(600),
+            description: None,
+            esi_mac: None,
+        }],
+        data: json!({"infra_ip": "10.199.1.1"}).as_object().cloned().unwrap(),
     };
     let expected = json!({
         "hostname": "sw1", "interfaces": 48, "clients": 3, "links": 2, "neighbors": {"count": 1, "first": ["sw2"]},
         "controlled": {"count": 0, "first": []},
+        "linked": [{"interface": "Ethernet1", "address": "10.0.0.0/31", "neighbor": "sw2", "neighbor_interface": "Ethernet7",
+            "neighbor_address": null}],
+        "management_domains": [{"id": 4, "device_a": "sw1", "device_b": "sw2", "device_a_ip": "10.0.6.2", "device_b_ip": null,
+            "ipv4_gw": "10.0.6.1/24", "ipv6_gw": null, "vlan": 600, "description": null, "esi_mac": null}],
+        "data": {"infra_ip": "10.199.1.1"},
     });
     assert_eq!(scene.get("/v1/devices/sw1/surroundings").await.body, expected);
     for name in ["sw9", "a_b"] {

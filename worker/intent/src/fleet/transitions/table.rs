@@ -81,6 +81,11 @@ pub(super) const TABLE: &[Transition] = &[
     row("import-known", "an inventory has a device that exists", &[Kind::InventoryImported], Any, "the device", Nothing, &["TR-stackmembers"]),
     row("import-mark", "… and says, with `mark_synchronized`, that it is synchronized", &[Kind::InventoryImported], Any, "the device", Synchronize, &[]),
     row("import-mark-unmanaged", "… and also that it is UNMANAGED now", &[Kind::InventoryImported], Others, "the device", UnsynchronizeOnlyFor(Cause::WasUnmanaged), &["TR-unmanaged-and-true"]),
+    row("import-between", "an inventory has a link or a management domain that was not known", &[Kind::InventoryImported], Any, "its devices", Nothing, &[]),
+    row("import-address", "an inventory has another address for a link", &[Kind::InventoryImported], Any, "both ends", Unsynchronize(Cause::LinknetUpdated), &[]),
+    row("import-link", "an inventory has a link that replaces others at its interfaces", &[Kind::InventoryImported], Any, "both ends", Unsynchronize(Cause::LinknetCreated), &[]),
+    row("import-link-replaced", "… and the links that it replaces", &[Kind::InventoryImported], Any, "their other ends", Unsynchronize(Cause::LinknetDeleted), &[]),
+    row("import-domain", "an inventory has another content of a management domain", &[Kind::InventoryImported], Any, "its two devices, and the two before", Unsynchronize(Cause::MgmtdomainUpdated), &[]),
     // Operators.
     row("mark-unsynchronized", "an operator marks a device as unsynchronized", &[Kind::DeviceMarkRequested], Any, "the device", Unsynchronize(Cause::MarkedUnsynchronized), &["TR-manual-false"]),
     row("mark-synchronized", "an operator marks a device as synchronized", &[Kind::DeviceMarkRequested], Any, "the device", Synchronize, &["TR-manual-true"]),

@@ -9,10 +9,12 @@ use lockstep_protocol::rest::AgeOf;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Kind};
 use lockstep_store::{
     AgeQuery, AgedDevice, Ages, Attributes, ClientRow, DeviceEffect, Effects, Hostnames, Link, LinkChange,
-    LinkEnd, Origin, Surroundings,
+    LinkEnd, LinkedInterface, Origin, Surroundings,
 };
+use serde_json::json;
 
 use super::leases::{LONG, acquire};
+use super::management_domains::{changed, domain};
 use super::selector::flag_as;
 use super::{Place, at, create, create_all, devices, hostname, keys, mac, message, row, unsynchronize, work};
 
@@ -277,6 +279,8 @@ pub(crate) async fn what_belongs_to_a_device_and_where_its_links_lead(place: &Pl
     ensure!(read("sw1").await?.is_none());
     create_all(place, &["sw1", "sw2", "sw3", "ap1"]).await?;
     ensure!(read("sw1").await? == Some(Surroundings::default()));
+    let data = json!({"infra_ip": "10.199.1.1"});
+    let data = data.as_object().cloned().context("an object")?;
     let end = |name: &str, port: &str| LinkEnd {
         hostname: hostname(name),
         interface: port.to_owned().try_into().expect("an interface"),
@@ -287,7 +291,7 @@ pub(crate) async fn what_belongs_to_a_device_and_where_its_links_lead(place: &Pl
         version: None,
         addresses: None,
     };
-    let effects = Effects {
+    let mut effects = Effects {
         devices: vec![DeviceEffect::Describe {
             hostname: hostname("ap1"),
             attributes: Attributes {
@@ -309,9 +313,25 @@ pub(crate) async fn what_belongs_to_a_device_and_where_its_links_lead(place: &Pl
             interface: Some(end("sw1", "e7")),
             group: None,
         }],
-        ..Effects::default()
+        ..changed(4, Some(domain(4, "sw2", "sw1")), "2")
     };
-    work(place, &keys("2", ["ap1"]), effects).await?;
+    effects.links[1].addresses =
+        Some(["10.0.0.0/31", "10.0.0.1/31"].map(|text| text.to_owned().try_into().ok()));
+    effects.devices.push(DeviceEffect::SetData {
+        hostname: hostname("sw1"),
+        data: data.clone(),
+    });
+    work(place, &keys("2", ["ap1", "sw1"]), effects).await?;
+    let linked = |interface: &str, address: Option<&str>, name: &str, port: &str, other: Option<&str>| {
+        let [here, there] = [end("sw1", interface), end(name, port)];
+        LinkedInterface {
+            interface: here.interface,
+            address: address.map(str::to_owned),
+            neighbor: there.hostname,
+            neighbor_interface: there.interface,
+            neighbor_address: other.map(str::to_owned),
+        }
+    };
     let names = |names: &[&str]| Hostnames {
         count: names.len() as u64,
         first: names.iter().map(|name| hostname(name)).collect(),
@@ -322,6 +342,15 @@ pub(crate) async fn what_belongs_to_a_device_and_where_its_links_lead(place: &Pl
         links: 4,
         neighbors: names(&["sw2", "sw3"]),
         controlled: names(&["ap1"]),
+        linked: vec![
+            linked("e1", None, "sw3", "e1", None),
+            linked("e2", Some("10.0.0.0/31"), "sw2", "e2", Some("10.0.0.1/31")),
+            linked("e3", None, "sw2", "e3", None),
+            linked("e4", None, "sw1", "e5", None),
+            linked("e5", None, "sw1", "e4", None),
+        ],
+        management_domains: vec![domain(4, "sw2", "sw1")],
+        data,
     };
     let found = read("sw1").await?;
     ensure!(found == Some(expected), "{found:?}");

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{DeviceType, GroupName};
 use lockstep_store::{
-    Attributes, Device, DeviceEffect, DeviceId, Effects, FactsDevice, FactsLink, GroupsByRule, InterfaceRow,
-    Keys, Link, LinkChange,
+    Attributes, Device, DeviceEffect, DeviceId, Effects, FactsDevice, FactsLink, GroupRow, GroupsByRule,
+    InterfaceRow, Keys, Link, LinkChange,
 };
 use serde_json::{Map, Value, json};
 
@@ -146,6 +146,10 @@ async fn fleet(place: &Place) -> Result<()> {
                 },
             },
         ],
+        groups: vec![GroupRow {
+            name: group("dists"),
+            location: None,
+        }],
         interfaces: vec![
             InterfaceRow {
                 hostname: hostname("dist1"),
