@@ -45,7 +45,10 @@ fn environment(folder: &Path, packages: &[&str], options: &[&str]) -> anyhow::Re
     run(Command::new("python3").args(["-m", "venv"]).arg(&fresh))
         .context("make a virtual environment; apt-get install python3-venv if that is missing")?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(Command::new(fresh.join("bin/python")).args(pip).args(options).args(packages))?;
+    run(Command::new(fresh.join("bin/python"))
+        .args(pip)
+        .args(options)
+        .args(packages))?;
     if std::fs::rename(&fresh, &place).is_err() {
         ensure!(python.exists(), "{} cannot be made", place.display());
         std::fs::remove_dir_all(&fresh)?;
