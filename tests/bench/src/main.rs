@@ -26,6 +26,7 @@ mod other_build;
 mod processes;
 mod push;
 mod reconcile;
+mod rendering;
 mod resume;
 mod retention;
 mod rounds;
@@ -118,6 +119,7 @@ enum Figure {
     Latency,
     Gateway,
     Affected,
+    Rendering,
     /// Needs the feature `count-allocations`.
     Allocations,
     Sweep,
@@ -192,6 +194,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Affected) {
         affected::measure(options.rounds, &mut table)?;
     }
+    if wanted(Figure::Rendering) {
+        rendering::measure(options.rounds, &mut table)?;
+    }
     if wanted(Figure::Sweep) {
         sweep::measure(options.tasks, options.rounds, &mut table).await?;
     }
@@ -199,7 +204,12 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
         stages::measure(&mut table).await?;
     }
     // All other measurements need a broker and a database.
-    let alone = |figure: &Figure| matches!(figure, Figure::Affected | Figure::Sweep | Figure::Allocations);
+    let alone = |figure: &Figure| {
+        matches!(
+            figure,
+            Figure::Affected | Figure::Rendering | Figure::Sweep | Figure::Allocations
+        )
+    };
     if !options.only.is_empty() && options.only.iter().all(alone) {
         return Ok(table);
     }
