@@ -44,7 +44,7 @@ impl Source {
     fn next(&mut self) -> Option<Val> {
         match self {
             Self::List(list, index) => {
-                let item = list.0.borrow().get(*index).cloned();
+                let item = list.borrow().get(*index).cloned();
                 *index += usize::from(item.is_some());
                 item
             }
