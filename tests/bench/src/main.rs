@@ -124,6 +124,7 @@ enum Figure {
     Latency,
     Gateway,
     Affected,
+    Rendering,
     /// Needs the feature `count-allocations`.
     Allocations,
     Sweep,
@@ -201,6 +202,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     let mut table = Table::default();
     if wanted(Figure::Affected) {
         affected::measure(options.rounds, &mut table)?;
+    }
+    if wanted(Figure::Rendering) {
+        rendering::measure(options.rounds, &mut table)?;
     }
     if wanted(Figure::Sweep) {
         sweep::measure(options.tasks, options.rounds, &mut table).await?;
