@@ -175,7 +175,6 @@ mod tests {
                 sync: SyncState::SYNCHRONIZED,
                 marked: None,
                 primary_group: None,
-                checked_at: None,
                 open_causes: Vec::new(),
             },
             since: since.map(|since| since.parse().unwrap()),

@@ -142,8 +142,6 @@ enum Figure {
     Cycle,
     Devices,
     /// Needs the program `lockstep` of the same build.
-    Rendering,
-    /// Needs the program `lockstep` of the same build.
     Sync,
     Resume,
     /// Only if it is named, because it needs minutes and much space on disk.
@@ -205,13 +203,10 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Rendering) {
         rendering::measure(options.rounds, &mut table)?;
+        rendered::measure(options.rounds, &mut table)?;
     }
     if wanted(Figure::Sweep) {
         sweep::measure(options.tasks, options.rounds, &mut table).await?;
-    }
-    if wanted(Figure::Rendering) {
-        rendering::measure(options.rounds, &mut table).await?;
-        rendered::measure(options.rounds, &mut table)?;
     }
     if wanted(Figure::Sync) {
         sync::measure(options.planned_devices, options.rounds, &mut table).await?;
