@@ -30,6 +30,7 @@ mod examples;
 mod executions_cli;
 
 mod faults;
+mod first_sync;
 mod first_task;
 mod gateway;
 mod lists;

@@ -43,6 +43,10 @@ impl Page {
         self.exports.push_str(lines);
     }
 
+    pub(crate) fn exports(&self) -> &str {
+        &self.exports
+    }
+
     /// Runs the next block, which contains this text, and returns its output.
     pub(crate) fn run(&mut self, text: &str) -> Result<String> {
         let block = self.block(text)?;
