@@ -36,10 +36,7 @@ impl Run {
             ("127.64.0.", network.to_owned()),
             (":8443/", format!(":{port}/")),
             ("port = 8443", format!("port = {port}")),
-            (
-                "--devices 12",
-                format!("--devices 12 --listen {network}1:{port}"),
-            ),
+            ("--devices 12", format!("--devices 12 --listen {network}1:{port}")),
         ];
         replaced.extend(more);
         Ok(Self {
@@ -90,10 +87,7 @@ impl Run {
         self.unsynchronized(DEVICES)?;
         let plan = self.page.run("lockstep sync plan --all --wait")?;
         ensure!(plan.contains("12: 12 would change"), "{plan}");
-        ensure!(
-            plan.contains("+ip name-server vrf default 192.0.2.53"),
-            "{plan}"
-        );
+        ensure!(plan.contains("+ip name-server vrf default 192.0.2.53"), "{plan}");
         Ok(())
     }
 
@@ -101,10 +95,7 @@ impl Run {
         ensure!(applied.contains("12: 12 changed"), "{applied}");
         let execution = self.page.execution(4)?;
         let counts = ["elements", "done", "failed", "skipped"].map(|name| execution[name].as_u64());
-        ensure!(
-            counts == [Some(12), Some(12), Some(0), Some(0)],
-            "{execution}"
-        );
+        ensure!(counts == [Some(12), Some(12), Some(0), Some(0)], "{execution}");
         self.unsynchronized(0)?;
         for number in 1..=DEVICES {
             let running = self.ask(number, "show running-config")?;
@@ -252,9 +243,8 @@ async fn the_first_sync_goes_as_written_while_one_of_two_workers_is_killed() -> 
         vhost.url(),
         database.url()
     );
-    let start = |role: &str, name: &str, log: &str| {
-        format!("lockstep {role} >{log} 2>&1 &\necho $! >{name}.pid\n")
-    };
+    let start =
+        |role: &str, name: &str, log: &str| format!("lockstep {role} >{log} 2>&1 &\necho $! >{name}.pid\n");
     let all = [
         "lockstep migrate\n".to_owned(),
         start("worker", "worker-1", "worker-1.log"),
@@ -311,7 +301,11 @@ async fn kill_while_it_pushes(worker: Pid, database: &Database) -> Result<()> {
             AND EXISTS (SELECT 1 FROM element WHERE execution = 4 AND outcome = 'done')";
         let rows = client.query(query, &[&name]).await;
         let own = rows.map_err(|error| error.to_string())?;
-        if own.is_empty() { Err("it runs none".to_owned()) } else { Ok(()) }
+        if own.is_empty() {
+            Err("it runs none".to_owned())
+        } else {
+            Ok(())
+        }
     })
     .await?;
     kill_process(worker, Signal::KILL)?;

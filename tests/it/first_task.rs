@@ -13,23 +13,26 @@ async fn the_first_task_goes_as_written() -> Result<()> {
     let vhost = lockstep_testbed::vhost().await?;
     let database = Database::start().await?;
     let (fleet, console) = (free_port()?, free_port()?);
-    let mut page = Page::new(PAGE, vec![
-        ("amqp://guest:guest@127.0.0.1:5672/%2f", vhost.url()),
-        (
-            "postgres://postgres:postgres@127.0.0.1:5432/postgres",
-            database.url(),
-        ),
-        ("127.0.0.1:8910", format!("127.0.0.1:{console}")),
-        (
-            "--devices 40",
-            format!("--devices 40 --listen 127.66.0.1:{fleet}"),
-        ),
-        ("port = 8443", format!("port = {fleet}")),
-        (
-            "[executions]",
-            format!("[console]\nlisten = \"127.0.0.1:{console}\"\n\n[executions]"),
-        ),
-    ])?;
+    let mut page = Page::new(
+        PAGE,
+        vec![
+            ("amqp://guest:guest@127.0.0.1:5672/%2f", vhost.url()),
+            (
+                "postgres://postgres:postgres@127.0.0.1:5432/postgres",
+                database.url(),
+            ),
+            ("127.0.0.1:8910", format!("127.0.0.1:{console}")),
+            (
+                "--devices 40",
+                format!("--devices 40 --listen 127.66.0.1:{fleet}"),
+            ),
+            ("port = 8443", format!("port = {fleet}")),
+            (
+                "[executions]",
+                format!("[console]\nlisten = \"127.0.0.1:{console}\"\n\n[executions]"),
+            ),
+        ],
+    )?;
     page.run("lockstep simulate fleet")?;
     page.logged("fleet.log", "40 simulated devices listen").await?;
     let checked = page.run("lockstep config check")?;

@@ -228,6 +228,7 @@ const REPEATED: &[&[&str]] = &[
     &["sync", "show", HOSTILE],
     &["sync", "diff", HOSTILE, HOSTILE],
     &["sync", "rollback", HOSTILE],
+    &["render", HOSTILE],
     &["devices", "drift", HOSTILE],
     &["devices", "sessions", HOSTILE, "--abort", HOSTILE],
     &["check", "verdict-age", "--repositories", HOSTILE],
