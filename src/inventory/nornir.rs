@@ -163,23 +163,23 @@ struct All<'a> {
     default_type: Option<DeviceType>,
 }
 
-impl All<'_> {
-    /// What else `data` says, for templates.
-    fn data(&self, lineage: &[&Element]) -> Map<String, Value> {
-        let mut data = Map::new();
-        for (key, value) in lineage
-            .iter()
-            .rev()
-            .filter_map(|element| element.data.as_ref())
-            .flatten()
-        {
-            if !FROM_DATA.contains(&key.as_str()) && !TYPE_FROM_DATA.contains(&key.as_str()) {
-                data.insert(key.clone(), value.clone());
-            }
+/// What else `data` says, for templates.
+fn other_data(lineage: &[&Element]) -> Map<String, Value> {
+    let mut data = Map::new();
+    for (key, value) in lineage
+        .iter()
+        .rev()
+        .filter_map(|element| element.data.as_ref())
+        .flatten()
+    {
+        if !FROM_DATA.contains(&key.as_str()) && !TYPE_FROM_DATA.contains(&key.as_str()) {
+            data.insert(key.clone(), value.clone());
         }
-        data
     }
+    data
+}
 
+impl All<'_> {
     fn entry(&self, name: &str, host: &Element) -> Result<Entry, String> {
         let mut groups = Vec::new();
         self.add_groups(host, &mut groups)?;
@@ -200,7 +200,7 @@ impl All<'_> {
                 .iter()
                 .filter_map(|key| Some(((*key).to_owned(), datum(key)?))),
         );
-        let data = self.data(&lineage);
+        let data = other_data(&lineage);
         if !data.is_empty() {
             fields.insert("data".to_owned(), data.into());
         }
@@ -283,13 +283,16 @@ mod tests {
         let folder = folder(&[
             (
                 "hosts.yaml",
-                "sw1:\n  hostname: 192.0.2.1\n  password: secret\n  groups: [leaf]\n  data: {serial: S1}\nsw2:\n  platform: junos\n  hostname: sw2.example.org\n  data: {device_type: core}\nap1:\n  data: {role: access, controller: sw1}\n",
+                "sw1:\n  hostname: 192.0.2.1\n  password: secret\n  groups: [leaf]\n  data: {serial: S1, infra_ip: 10.199.1.1}\nsw2:\n  platform: junos\n  hostname: sw2.example.org\n  data: {device_type: core}\nap1:\n  data: {role: access, controller: sw1}\n",
             ),
             (
                 "groups.yaml",
-                "leaf:\n  groups: [campus]\n  data: {role: access}\ncampus:\n  data: {role: dist, vendor: Arista}\nempty:\n",
+                "leaf:\n  groups: [campus]\n  data: {role: access, site: lund}\ncampus:\n  data: {role: dist, vendor: Arista, site: oslo}\nempty:\n",
             ),
-            ("defaults.yaml", "platform: eos\ndata: {vendor: Nobody}\n"),
+            (
+                "defaults.yaml",
+                "platform: eos\ndata: {vendor: Nobody, ntp: [10.0.0.1]}\n",
+            ),
         ]);
         let inventory = read(folder.path(), None, &DeviceTypes::default()).unwrap();
         let devices: Vec<Value> = inventory
@@ -300,12 +303,16 @@ mod tests {
         let expected = [
             json!({
                 "hostname": "ap1", "device_type": "ACCESS", "platform": "eos", "vendor": "Nobody", "controller": "sw1",
+                "data": {"ntp": ["10.0.0.1"]},
             }),
             json!({
                 "hostname": "sw1", "device_type": "ACCESS", "platform": "eos", "management_ip": "192.0.2.1", "serial": "S1",
                 "vendor": "Arista", "groups": ["leaf", "campus"],
+                "data": {"infra_ip": "10.199.1.1", "ntp": ["10.0.0.1"], "site": "lund"},
             }),
-            json!({"hostname": "sw2", "device_type": "CORE", "platform": "junos", "vendor": "Nobody"}),
+            json!({
+                "hostname": "sw2", "device_type": "CORE", "platform": "junos", "vendor": "Nobody", "data": {"ntp": ["10.0.0.1"]},
+            }),
         ];
         assert_eq!(devices, expected);
         assert_eq!(

@@ -262,4 +262,59 @@ mod tests {
                 .starts_with("the inventory has 2 problems, nothing was imported:\n  fleet.yml: entry 1")
         );
     }
+
+    #[test]
+    fn a_map_has_devices_links_and_management_domains() {
+        let text = "
+devices:
+  - {hostname: d1, device_type: DIST, data: {infra_ip: 10.199.1.1, nested: [1, {a: null}]}}
+links:
+  - a: {hostname: d1, interface: Ethernet1, address: 10.198.0.0/31}
+    b: {hostname: c1, interface: Ethernet7}
+management_domains:
+  - {id: 4, device_a: d1, device_b: d2, ipv4_gw: 10.0.6.1/24, vlan: 600}
+other: 7
+";
+        let inventory = read("fleet.yml", text).unwrap();
+        assert_eq!(
+            json!(inventory.entries[0].device.data),
+            json!({"infra_ip": "10.199.1.1", "nested": [1, {"a": null}]})
+        );
+        let end = |hostname: &str, interface: &str| json!({"hostname": hostname, "interface": interface});
+        let mut a = end("d1", "Ethernet1");
+        a["address"] = json!("10.198.0.0/31");
+        assert_eq!(
+            json!(inventory.links),
+            json!([{"a": a, "b": end("c1", "Ethernet7")}])
+        );
+        assert_eq!(
+            json!(inventory.management_domains),
+            json!([{"id": 4, "device_a": "d1", "device_b": "d2", "ipv4_gw": "10.0.6.1/24", "vlan": 600}])
+        );
+        assert_eq!(inventory.warnings, ["fleet.yml: ignored unknown keys: other"]);
+        let only_links = "links: []\nmanagement_domains:\n";
+        assert!(read("fleet.yml", only_links).unwrap().is_empty());
+    }
+
+    #[test]
+    fn problems_of_all_kinds_are_reported_together_with_their_places() {
+        let link = "{a: {hostname: d1, interface: E1}, b: {hostname: c1, interface: E1}}";
+        let text = format!(
+            "devices: [{{hostname: d1, device_type: DIST, data: [7]}}]\n\
+             links: [{link}, {link}, {{a: {{hostname: d1}}}}]\n\
+             management_domains: {{}}\n"
+        );
+        let expected = [
+            "fleet.yml: entry 1 (d1): data: invalid type",
+            "fleet.yml: management_domains: must be a list",
+            "fleet.yml: link 3: a: missing field `interface`",
+            "fleet.yml: link 2: ends at E1 of d1, as does fleet.yml: link 1",
+            "fleet.yml: link 2: ends at E1 of c1, as does fleet.yml: link 1",
+        ];
+        let found = problems(&text);
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}\n{expected}");
+        }
+    }
 }

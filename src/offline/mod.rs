@@ -9,12 +9,12 @@ pub(crate) use surroundings::Surroundings;
 use std::sync::Arc;
 
 use anyhow::Context;
-use lockstep_render::DeviceFacts;
-use lockstep_render::{Files, Overlay, Platforms, RenderError, Rendering, SettingsSet, TemplateSecrets};
+use lockstep_render::{
+    Bounds, DeviceFacts, Files, Overlay, Platforms, RenderError, Rendering, SettingsSet, TemplateSecrets,
+};
 use secrecy::ExposeSecret;
 
-use crate::config::DevicesConfig;
-use crate::config::{LateSecret, RenderConfig};
+use crate::config::{DevicesConfig, LateSecret, RenderConfig};
 use crate::local_file;
 
 /// What configurations are rendered from.
@@ -24,7 +24,7 @@ pub(crate) struct Offline {
     pub(crate) templates: Platforms,
     secrets: TemplateSecrets,
     overlay: Option<Overlay>,
-    bounds: lockstep_render::Bounds,
+    bounds: Bounds,
 }
 
 impl Offline {

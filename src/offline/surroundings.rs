@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 
-use lockstep_protocol::events::{ImportedLink, ImportedManagementDomain, LinknetEnd};
+use lockstep_protocol::events::{ImportedInterface, ImportedLink, ImportedManagementDomain, LinknetEnd};
 use lockstep_protocol::{DeviceType, Hostname};
 use lockstep_render::{
     DeviceFacts, InterfaceFacts, LinkFacts, ManagementDomainFacts, PeerFacts, RenderError, SettingsSet,
@@ -143,7 +143,7 @@ impl Device {
     }
 }
 
-fn interface(interface: &lockstep_protocol::events::ImportedInterface) -> InterfaceFacts {
+fn interface(interface: &ImportedInterface) -> InterfaceFacts {
     InterfaceFacts {
         name: interface.name.clone(),
         configuration: interface.configuration.clone().unwrap_or(Value::Null),

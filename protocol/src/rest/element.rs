@@ -28,9 +28,15 @@ pub struct ElementView {
     /// The stage that it runs in next, or ended in.
     #[serde(default)]
     pub stage: Option<StageView>,
-    /// What it waits for, such as `device/sw1`, `group/oslo`, `overall`, `stop`, or `stage/12/3` until that stage of its execution begins;
-    /// null if it does not wait, or only for a worker.
+    /// What it waits for, such as `device/sw1`, `group/oslo`, `overall`, `stop`, `parked`, or `stage/12/3` until that stage of its execution
+    /// begins; null if it does not wait, or only for a worker.
     pub waits_for: Option<String>,
+    /// When it runs again, if it is parked: its provider could not run it then, and the reason and the message say why.
+    #[serde(default)]
+    pub resume_at: Option<Timestamp>,
+    /// When it is skipped instead.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
     /// Why it failed or was skipped: a word for programs.
     pub reason: Option<String>,
     /// What happened, for people.

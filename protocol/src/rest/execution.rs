@@ -35,6 +35,9 @@ pub struct ExecutionView {
     pub halt: Option<String>,
     /// Whether only its canary elements may begin.
     pub in_canary: bool,
+    /// How many elements are parked: they have not ended, and hold their canary or their wave.
+    #[serde(default)]
+    pub parked: u64,
     /// The names that its pre-tasks had, in the order in which they run: theirs included.
     #[serde(default)]
     pub pre_tasks: Vec<String>,

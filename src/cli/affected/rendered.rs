@@ -9,7 +9,7 @@ use anyhow::{anyhow, bail};
 use lockstep_intent::bounds::MOST_RENDERED_BYTES;
 use lockstep_intent::{Cancellation, ExamineError, RepositoryKind, text_files};
 use lockstep_protocol::{Hostname, counted};
-use lockstep_render::{Files, RenderError};
+use lockstep_render::{Files, RenderError, SettingsSet};
 use serde::Serialize;
 use similar::TextDiff;
 
@@ -106,7 +106,7 @@ impl Sources<'_> {
     fn files(&self, revision: &str) -> anyhow::Result<Arc<Files>> {
         let mut git = Git::new(self.git);
         let listing = git.listing(revision)?.map_err(|problem| anyhow!("{problem}"))?;
-        let wanted = |path: &str| self.kind == RepositoryKind::Templates || path.ends_with(".yml");
+        let wanted = |path: &str| self.kind == RepositoryKind::Templates || SettingsSet::reads(path);
         match text_files(
             &listing,
             &wanted,

@@ -60,6 +60,8 @@ fn fields(detail: &ElementDetail) -> Vec<String> {
         ("state", Some(element.state.to_string())),
         ("stage", element.stage.as_ref().map(waiting::text)),
         ("waits for", waits_for(element)),
+        ("until", time(element.resume_at)),
+        ("expires", time(element.expires_at)),
         ("reason", element.reason.clone()),
         ("message", element.message.clone()),
         (

@@ -54,6 +54,14 @@ fn marks(execution: &ExecutionView) -> Vec<String> {
     if execution.in_canary {
         words.push("canary first".to_owned());
     }
+    if execution.parked > 0 {
+        let holds = if execution.in_canary {
+            ", which the others wait for"
+        } else {
+            ""
+        };
+        words.push(format!("{} parked{holds}", execution.parked));
+    }
     words
 }
 
@@ -102,10 +110,13 @@ pub(super) fn said(element: &ElementView, now: Timestamp) -> String {
         format!("for {seconds} s")
     };
     let parts = match element.state {
-        ElementState::Pending => [
-            elements::waits_for(element).map(|scope| format!("waits for {scope}")),
-            None,
-        ],
+        ElementState::Pending => match element.resume_at {
+            Some(time) => [Some(format!("parked until {time:.0}")), element.message.clone()],
+            None => [
+                elements::waits_for(element).map(|scope| format!("waits for {scope}")),
+                None,
+            ],
+        },
         ElementState::Running => [element.started_at.map(running), None],
         _ => [element.reason.clone(), element.message.clone()],
     };
@@ -212,7 +223,7 @@ fn limits(execution: &ExecutionView) -> Option<String> {
     let parts = [
         limits.at_once.map(|most| format!("{most} at once")),
         limits.canary.map(|first| format!("canary of {first}")),
-        limits.wave.map(|wave| format!("waves of {wave}")),
+        limits.wave.map(|size| format!("waves of {size}")),
         limits
             .max_failed_percent
             .map(|percent| format!("at most {percent} % failed")),
@@ -292,7 +303,7 @@ pub(super) mod tests {
     #[test]
     fn the_status_says_what_an_execution_does_or_did() {
         type Change = fn(&mut ExecutionView);
-        let table: [(Change, &str); 6] = [
+        let table: [(Change, &str); 7] = [
             (
                 |_| {},
                 "execution 12 of uptime RUNNING: 4 of 10 elements ended (3 done, 1 failed, 0 skipped)",
@@ -304,6 +315,14 @@ pub(super) mod tests {
                     it.in_canary = true;
                 },
                 "execution 12 of uptime RUNNING: 4 of 10 elements ended (3 done, 1 failed, 0 skipped), dry run, paused, canary first",
+            ),
+            (
+                |it| {
+                    it.in_canary = true;
+                    it.parked = 2;
+                },
+                "execution 12 of uptime RUNNING: 4 of 10 elements ended (3 done, 1 failed, 0 skipped), canary first, \
+                 2 parked, which the others wait for",
             ),
             (
                 |it| it.halt = Some("deadline".to_owned()),
@@ -353,6 +372,14 @@ pub(super) mod tests {
                     it.stage = execution(|it| in_stages(it, 2)).stage;
                 }),
                 "waits for stage run-global of uptime",
+            ),
+            (
+                element(1, Pending, |it| {
+                    it.waits_for = Some("parked".to_owned());
+                    it.resume_at = Some(at(0));
+                    it.message = Some("a freeze window is open".to_owned());
+                }),
+                "parked until 1970-01-01T00:00:00Z: a freeze window is open",
             ),
             (element(1, Running, |it| it.started_at = Some(at(95))), "for 5 s"),
             (

@@ -141,7 +141,7 @@ impl Apply {
         Ok(Some(SyncRequested {
             plan: Some(id),
             dry_run: false,
-            limits: self.limits.of_run(),
+            limits: self.limits.clone().into(),
             note: self.note.clone(),
             ..request()
         }))
@@ -166,7 +166,7 @@ impl Apply {
             resync: self.resync,
             force: self.force,
             dry_run: false,
-            limits: self.limits.of_run(),
+            limits: self.limits.clone().into(),
             note: self.note.clone(),
             ..request()
         }))

@@ -50,7 +50,7 @@ impl Plan {
             resync: self.resync,
             force: self.force,
             note: self.note,
-            limits: self.limits.of_run(),
+            limits: self.limits.clone().into(),
             ..request()
         };
         planned(&Client::new(global)?, command, self.wait, self.diffs, global.json).await

@@ -72,7 +72,7 @@ pub(in crate::cli) struct Limits {
     /// Run this many first, and the others only if none of these failed
     #[arg(long, value_name = "N")]
     canary: Option<NonZeroU32>,
-    /// Run the others in waves of this many: each begins when the one before it ended
+    /// After the canary, run so many at a time: the next ones begin when all of these ended
     #[arg(long, value_name = "N")]
     wave: Option<NonZeroU32>,
     /// Begin nothing more when more than this share of all elements failed
@@ -83,15 +83,14 @@ pub(in crate::cli) struct Limits {
     deadline: Option<NonZeroU32>,
 }
 
-impl Limits {
-    /// The limits as a request has them.
-    pub(in crate::cli) fn of_run(&self) -> RunLimits {
-        RunLimits {
-            at_once: self.at_once,
-            canary: self.canary,
-            wave: self.wave,
-            max_failed_percent: self.max_failed,
-            deadline_seconds: self.deadline,
+impl From<Limits> for RunLimits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            at_once: limits.at_once,
+            canary: limits.canary,
+            wave: limits.wave,
+            max_failed_percent: limits.max_failed,
+            deadline_seconds: limits.deadline,
         }
     }
 }
@@ -119,7 +118,7 @@ impl RunOptions {
             } else {
                 arguments.into()
             },
-            limits: self.limits.of_run(),
+            limits: self.limits.into(),
         })
     }
 }
@@ -379,18 +378,20 @@ mod tests {
 
     #[test]
     fn limits_are_bounded() {
-        let options = parse("--all --at-once 5 --canary 2 --max-failed 0 --deadline 1h").unwrap();
+        let options = parse("--all --at-once 5 --canary 2 --wave 7 --max-failed 0 --deadline 1h").unwrap();
         let limits = options.limits;
         let numbers = (
             limits.at_once.map(u32::from),
             limits.canary.map(u32::from),
+            limits.wave.map(u32::from),
             limits.max_failed,
         );
-        assert_eq!(numbers, (Some(5), Some(2), Some(0)));
+        assert_eq!(numbers, (Some(5), Some(2), Some(7), Some(0)));
         assert_eq!(limits.deadline.map(u32::from), Some(3600));
         for line in [
             "--at-once 0",
             "--canary 0",
+            "--wave 0",
             "--max-failed 101",
             "--deadline 0s",
             "--deadline soon",

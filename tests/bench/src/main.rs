@@ -26,12 +26,15 @@ mod other_build;
 mod processes;
 mod push;
 mod reconcile;
+mod rendered;
+mod rendering;
 mod resume;
 mod retention;
 mod rounds;
 mod scene;
 mod stages;
 mod sweep;
+mod sync;
 mod table;
 mod throughput;
 mod wal;
@@ -93,6 +96,9 @@ struct Options {
     /// Runs on simulated devices, each on its own one.
     #[arg(long, default_value_t = 2000)]
     device_runs: u32,
+    /// Devices of a plan.
+    #[arg(long, default_value_t = 2000)]
+    planned_devices: u32,
     /// Devices of the large fleet of `--only growth`.
     #[arg(long, default_value_t = 1_000_000)]
     growth_devices: u32,
@@ -134,6 +140,10 @@ enum Figure {
     Elements,
     Cycle,
     Devices,
+    /// Needs the program `lockstep` of the same build.
+    Rendering,
+    /// Needs the program `lockstep` of the same build.
+    Sync,
     Resume,
     /// Only if it is named, because it needs minutes and much space on disk.
     Growth,
@@ -195,11 +205,23 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Sweep) {
         sweep::measure(options.tasks, options.rounds, &mut table).await?;
     }
+    if wanted(Figure::Rendering) {
+        rendering::measure(options.rounds, &mut table).await?;
+        rendered::measure(options.rounds, &mut table)?;
+    }
+    if wanted(Figure::Sync) {
+        sync::measure(options.planned_devices, options.rounds, &mut table).await?;
+    }
     if options.only.contains(&Figure::Allocations) {
         stages::measure(&mut table).await?;
     }
     // All other measurements need a broker and a database.
-    let alone = |figure: &Figure| matches!(figure, Figure::Affected | Figure::Sweep | Figure::Allocations);
+    let alone = |figure: &Figure| {
+        matches!(
+            figure,
+            Figure::Affected | Figure::Sweep | Figure::Allocations | Figure::Rendering | Figure::Sync
+        )
+    };
     if !options.only.is_empty() && options.only.iter().all(alone) {
         return Ok(table);
     }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,9 @@ use super::{Git, GitError, Limit, Remote, RemoteError, leftovers};
 
 /// The ref of the clone that points to the fetched tip.
 const TIP: &str = "refs/lockstep/tip";
+
+/// The most bytes of the name of a folder, with room for that of its lock.
+const MOST_NAME: usize = 240;
 
 /// A bare clone of one branch. It is a cache: if it is lost or damaged, it is cloned again.
 #[derive(Clone, Debug)]
@@ -39,12 +43,16 @@ impl Mirror {
     /// If it is not the name of a branch.
     pub fn of_branch(&self, branch: &str) -> Result<Self, RemoteError> {
         let name = self.folder.file_stem().unwrap_or_default().to_string_lossy();
-        // Names of branches have slashes, and differ in case.
-        let digits: String = branch.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let folder = match digits.len() {
-            0..=200 => format!("{name}.branch-{digits}.git"),
-            _ => return Err(RemoteError::Branch(branch.to_owned())),
-        };
+        // Names of branches have slashes, and may differ in case only.
+        let mut folder = format!("{name}.branch-");
+        for byte in branch.bytes() {
+            // Writing to a String does not fail.
+            let _ = write!(folder, "{byte:02x}");
+        }
+        folder.push_str(".git");
+        if folder.len() > MOST_NAME {
+            return Err(RemoteError::Branch(branch.to_owned()));
+        }
         Ok(Self {
             git: self.git.clone(),
             remote: self.remote.with_branch(branch)?,

@@ -99,7 +99,7 @@ impl WorkerRenderer {
     async fn settings_set(&self, commit: &CommitId) -> Result<Arc<SettingsSet>, RenderFailure> {
         let mirror = configured(self.settings.as_ref(), RepositoryKind::Settings)?;
         let load = async {
-            let files = commits::files(mirror, commit, |path| path.ends_with(".yml")).await?;
+            let files = commits::files(mirror, commit, SettingsSet::reads).await?;
             let bytes = files.bytes().saturating_mul(MEMORY_OF_FILES);
             Ok((SettingsSet::new(files, (*self.types).clone()), bytes))
         };

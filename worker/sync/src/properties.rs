@@ -105,13 +105,14 @@ mod tests {
 
     #[test]
     fn the_schema_has_every_action() {
+        use SyncAction::{AbortSession, AcceptDrift, Drift, ListSessions, Render, Synchronize};
+
         let schema = properties().json_schema;
         let every = schema["properties"]["action"]["enum"].as_array().unwrap();
         let read: Vec<SyncAction> = every
             .iter()
             .map(|action| serde_json::from_value(action.clone()).unwrap())
             .collect();
-        use SyncAction::{AbortSession, AcceptDrift, Drift, ListSessions, Render, Synchronize};
         assert_eq!(
             read,
             [

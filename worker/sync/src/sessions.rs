@@ -49,21 +49,14 @@ impl Pending {
 
 /// A session for people: its name, who opened it, and how old it is.
 pub(crate) fn described(session: &PendingSession) -> String {
-    let mut text = format!("{:?}", session.name);
-    if let Some(user) = &session.user {
-        text.push_str(&format!(" of {user}"));
-    }
-    if let Some(age) = session.age {
-        let minutes = age.as_secs() / 60;
-        text.push_str(&match minutes {
-            0 => format!(", {} s old", age.as_secs()),
-            _ => format!(", {minutes} min old"),
-        });
-    }
-    if let Some(at) = session.rolls_back_at {
-        text.push_str(&format!(", rolls back at {at:.0}"));
-    }
-    text
+    let user = session.user.as_ref().map(|user| format!(" of {user}"));
+    let age = session.age.map(|age| match age.as_secs() {
+        seconds @ 0..60 => format!(", {seconds} s old"),
+        seconds => format!(", {} min old", seconds / 60),
+    });
+    let timer = session.rolls_back_at.map(|at| format!(", rolls back at {at:.0}"));
+    let parts = [Some(format!("{:?}", session.name)), user, age, timer];
+    parts.into_iter().flatten().collect()
 }
 
 /// A session for programs.
@@ -100,7 +93,13 @@ mod tests {
     #[test]
     fn only_a_commit_of_somebody_else_blocks() {
         use SessionState::{Pending as Open, PendingTimer};
-        let table: [(&[(&str, SessionState)], usize, Option<&str>); 5] = [
+
+        type Row = (
+            &'static [(&'static str, SessionState)],
+            usize,
+            Option<&'static str>,
+        );
+        let table: [Row; 5] = [
             (&[], 0, None),
             (
                 &[("lockstep-1-2-1", Open), ("lockstep-1-3-1", PendingTimer)],
@@ -132,7 +131,7 @@ mod tests {
     fn a_session_is_described_with_what_is_known() {
         let known = PendingSession {
             user: Some("anna".to_owned()),
-            age: Some(Duration::from_secs(7380)),
+            age: Some(Duration::from_mins(123)),
             rolls_back_at: Some("2026-11-30T08:00:00.5Z".parse().unwrap()),
             ..session("job7", SessionState::PendingTimer)
         };

@@ -7,6 +7,7 @@ mod cycle_control;
 mod cycle_faults;
 mod cycle_provider;
 mod faults;
+mod flags;
 mod fleet;
 mod life;
 mod parked;

@@ -159,11 +159,11 @@ impl Fleet {
                 folder.display()
             ),
         };
-        let sessions: String = self
-            .sessions
-            .iter()
-            .map(|session| format!("\n{session}"))
-            .collect();
+        let mut sessions = String::new();
+        for session in &self.sessions {
+            // Writing to a string cannot fail.
+            let _ = write!(sessions, "\n{session}");
+        }
         let request = |commands: &str| {
             format!(
                 "curl --cacert {ca_file} -u {username}:{password} https://{first}/command-api \\\n    \

@@ -71,8 +71,7 @@ impl Mode {
 
     /// Whether the next command is one of the configuration, and none that acts on a session or on the device.
     pub(crate) fn configures(&self, line: &str) -> bool {
-        const ACTS: [&str; 13] = [
-            "enable",
+        const ACTS: [&str; 9] = [
             "show",
             "configure",
             "copy",
@@ -82,16 +81,10 @@ impl Mode {
             "rollback",
             "end",
             "exit",
-            "no configure",
-            "disable",
-            "ping",
         ];
-        let line = line.trim();
-        let acts = |act: &&str| {
-            line.strip_prefix(act)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-        };
-        !matches!(self.place, Place::Executive) && !ACTS.iter().any(acts)
+        let mut words = line.split_whitespace().skip_while(|word| *word == "no");
+        let acts = words.next().is_some_and(|word| ACTS.contains(&word));
+        !acts && !matches!(self.place, Place::Executive)
     }
 
     /// Runs a command.

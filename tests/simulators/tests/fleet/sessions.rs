@@ -142,6 +142,12 @@ async fn pending_sessions_are_listed_in_json_and_as_text() -> Result<()> {
         let text = scene.text(command).await?;
         assert!(text.contains("friday"), "{text}");
     }
+    let commands = scene.fleet.commands(0);
+    assert!(
+        commands.contains(&"configure session ours".to_owned()),
+        "{commands:?}"
+    );
+    assert!(!commands.contains(&"hostname x".to_owned()), "{commands:?}");
     let open = scene.fleet.sessions(0);
     assert_eq!((open[0].user.as_str(), open[0].age.as_secs()), ("alice", 3600));
     Ok(())

@@ -99,6 +99,8 @@ fn view(row: ElementRow, execution: Option<&NewExecution>) -> ElementView {
         outcome: row.state.outcome(),
         stage: execution.and_then(|execution| stages::at(execution, row.stage)),
         waits_for: row.waits_for.map(|scope| scope.to_string()),
+        resume_at: row.parked.map(|parked| parked.resume_at),
+        expires_at: row.parked.map(|parked| parked.expires_at),
         reason: row.reason,
         message: row.message,
         changed: row.changed,

@@ -123,6 +123,7 @@ fn view(row: ExecutionRow) -> ExecutionView {
         paused: row.paused,
         halt: row.halt.map(|halt| halt.as_str().to_owned()),
         in_canary: row.in_canary,
+        parked: row.parked,
         pre_tasks,
         post_tasks,
         stages,

@@ -54,13 +54,13 @@ fn linked(link: LinkedInterface) -> LinkedInterfaceView {
 
 fn management_domain(domain: ManagementDomain) -> ManagementDomainView {
     let [device_a, device_b] = domain.devices;
-    let [device_a_ip, device_b_ip] = domain.addresses;
+    let [first, second] = domain.addresses;
     ManagementDomainView {
         id: domain.id,
         device_a,
         device_b,
-        device_a_ip,
-        device_b_ip,
+        device_a_ip: first,
+        device_b_ip: second,
         ipv4_gw: domain.ipv4_gateway,
         ipv6_gw: domain.ipv6_gateway,
         vlan: domain.vlan,

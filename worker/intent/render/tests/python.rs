@@ -191,6 +191,7 @@ fn difference(python: &Rendered, lockstep: &Rendered) -> String {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "it says how many templates it compared")]
 fn templates_render_byte_for_byte_as_in_python() -> Result<()> {
     let python = lockstep_testbed::python_with_only(Path::new(env!("CARGO_TARGET_TMPDIR")), &PACKAGES)?;
     let installed = lockstep_testbed::installed_packages(&python)?;
@@ -206,7 +207,7 @@ fn templates_render_byte_for_byte_as_in_python() -> Result<()> {
         match (&expected, expected == rendered) {
             (Rendered::Error(error), _) => problems.push(format!("{}: Python fails: {error}", case.name)),
             (_, true) if is_accepted => {
-                problems.push(format!("{}: listed, but it no longer differs", case.name))
+                problems.push(format!("{}: listed, but it no longer differs", case.name));
             }
             (_, true) => equal[usize::from(index >= count)] += 1,
             (_, false) if is_accepted => {}

@@ -26,11 +26,10 @@ pub fn completed(key: &str, value: &Rc<Node>) -> Rc<Node> {
 
 fn complete(node: &Rc<Node>, shape: &Shape) -> Rc<Node> {
     let completed = match (shape, &node.value) {
-        (Shape::Optional(shape), _) => return complete(node, shape),
         (Shape::List(shape) | Shape::OneOrMore(shape), Value::List(items)) => {
             Value::List(items.iter().map(|item| complete(item, shape)).collect())
         }
-        (Shape::OneOrMore(shape), _) => return complete(node, shape),
+        (Shape::Optional(shape) | Shape::OneOrMore(shape), _) => return complete(node, shape),
         (Shape::Named(shape), Value::Map(pairs)) => {
             let completed = |pair: &Pair| Pair {
                 value: complete(&pair.value, shape),

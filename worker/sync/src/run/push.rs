@@ -29,15 +29,14 @@ impl Run<'_> {
     ) -> StepResult {
         let (pushed, not_saved) = self.commit(connection, before).await?;
         self.report.stage = Stage::Flag;
-        let outcome = match self.binding.restores {
-            None => self.synchronized(pushed).await,
+        let outcome = if self.binding.restores.is_none() {
+            self.synchronized(pushed).await
+        } else {
             // The flag fell before the commit.
-            Some(_) => {
-                let conclusion = Conclusion::Accepted {
-                    configuration_hash: pushed,
-                };
-                self.conclude(&conclusion).await
-            }
+            let conclusion = Conclusion::Accepted {
+                configuration_hash: pushed,
+            };
+            self.conclude(&conclusion).await
         };
         if let Err(failure) = outcome {
             return Err(StepFailure {

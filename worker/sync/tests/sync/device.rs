@@ -35,6 +35,7 @@ struct Session {
 
 /// A device with configuration sessions, and a timer on tokio's clock.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault by itself")]
 pub(crate) struct FakeDevice {
     pub(crate) running: String,
     sessions: BTreeMap<String, Session>,
@@ -228,7 +229,7 @@ impl ConfigurationSessions for Connection {
                 .lines()
                 .filter(|line| !line.starts_with('!') && *line != "end");
             let new = Session {
-                candidate: lines.map(|line| format!("{line}\n")).collect(),
+                candidate: lines.flat_map(|line| [line, "\n"]).collect(),
                 timer: None,
             };
             let earlier = device.sessions.insert(session.to_string(), new);
@@ -245,13 +246,13 @@ impl ConfigurationSessions for Connection {
             let device = &inner.device;
             let candidate = &device.sessions.get(session.as_str()).ok_or_else(|| refused("show", "no such session"))?.candidate;
             let mut lines = String::new();
-            let only_in = |one: &str, other: &str, sign: char| -> String {
+            let only_in = |one: &str, other: &str, sign: &str| -> String {
                 let other: Vec<&str> = other.lines().collect();
                 let lines = one.lines().filter(|line| !other.contains(line));
-                lines.map(|line| format!("{sign}{line}\n")).collect()
+                lines.flat_map(|line| [sign, line, "\n"]).collect()
             };
-            lines.push_str(&only_in(&device.running, candidate, '-'));
-            lines.push_str(&only_in(candidate, &device.running, '+'));
+            lines.push_str(&only_in(&device.running, candidate, "-"));
+            lines.push_str(&only_in(candidate, &device.running, "+"));
             if lines.is_empty() {
                 return Ok(lines);
             }

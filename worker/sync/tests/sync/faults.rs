@@ -103,7 +103,7 @@ async fn a_lease_that_is_lost_at_any_step_confirms_nothing_and_raises_no_flag() 
         world.with(|inner| {
             inner
                 .violations
-                .retain(|violation| !(confirmed && violation == "a stale run confirms"))
+                .retain(|violation| !(confirmed && violation == "a stale run confirms"));
         });
         world.after_timers().await;
         world.check(what);
@@ -187,7 +187,7 @@ async fn a_way_back_that_is_interrupted_at_any_step_never_looks_synchronized() {
                     inner.store.configuration_hash,
                     Some(inner.device.hash()),
                     "{what}"
-                )
+                );
             });
             world.check(&what);
         }

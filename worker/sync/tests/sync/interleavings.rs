@@ -36,7 +36,7 @@ async fn whatever_happens_in_whatever_order_the_flag_is_true_and_nothing_unconfi
                 }
                 2 => world.after_timers().await,
                 3 if rng.random_range(0..3) == 0 => {
-                    world.with(|inner| inner.device.change_by_hand("vlan 99\n"))
+                    world.with(|inner| inner.device.change_by_hand("vlan 99\n"));
                 }
                 4 => world.with(|inner| {
                     let kinds = [
@@ -66,7 +66,7 @@ async fn whatever_happens_in_whatever_order_the_flag_is_true_and_nothing_unconfi
                     world.with(|inner| {
                         inner
                             .violations
-                            .retain(|violation| !(raced && violation == "a stale run confirms"))
+                            .retain(|violation| !(raced && violation == "a stale run confirms"));
                     });
                 }
             }

@@ -194,7 +194,8 @@ async fn a_device_that_is_not_reached_fails_and_is_not_flagged() {
 
 #[tokio::test(start_paused = true)]
 async fn a_template_error_fails_the_device_and_leaves_its_flag() {
-    let table: [(fn() -> RenderFailure, &str); 2] = [
+    type Row = (fn() -> RenderFailure, &'static str);
+    let table: [Row; 2] = [
         (
             || RenderFailure::Invalid("eos/access.j2:7: undefined".to_owned()),
             "render",
@@ -475,7 +476,7 @@ fn frozen_until(result: &StepResult) -> (Timestamp, Timestamp) {
 fn frozen(cron: &str) -> SyncOptions {
     let window = FreezeWindow {
         name: "exam".to_owned(),
-        begins: Schedule::new(cron, "UTC", Timestamp::UNIX_EPOCH).unwrap(),
+        begins: Schedule::new(cron, "UTC", Timestamp::UNIX_EPOCH).expect("a cron expression"),
         length: Duration::from_hours(2),
         groups: vec!["campus".to_owned()],
         kind: WindowKind::Deny,

@@ -109,10 +109,11 @@ impl SyncRuns for World {
             let store = &inner.store;
             let binding = store.bindings.get(&element).filter(|_| !store.is_removed)?;
             let device = SyncedDevice {
-                hostname: "leaf1".parse().unwrap(),
-                state: match store.is_unmanaged {
-                    true => DeviceState::Unmanaged,
-                    false => DeviceState::Managed,
+                hostname: "leaf1".parse().expect("a hostname"),
+                state: if store.is_unmanaged {
+                    DeviceState::Unmanaged
+                } else {
+                    DeviceState::Managed
                 },
                 sync: SyncState {
                     desired: store.desired,
@@ -201,7 +202,8 @@ impl SyncFlags for World {
             } = conclusion
             {
                 let intended = inner.store.commits.get(generation).map(|commit| {
-                    let number = i64::from_str_radix(commit.as_str(), 16).unwrap();
+                    let number =
+                        i64::from_str_radix(commit.as_str(), 16).expect("the number of a generation");
                     crate::world::text(number)
                 });
                 let has_it = intended.as_ref() == Some(&inner.device.running);

@@ -97,7 +97,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let world = Self::default();
         world.with(|inner| {
-            inner.now = "2026-11-30T08:00:00Z".parse().unwrap();
+            inner.now = "2026-11-30T08:00:00Z".parse().expect("a time");
             inner.store.commits.insert(1, commit(1));
             inner.device.running = text(1);
             inner.store.configuration_hash = Some(inner.device.hash());
@@ -108,7 +108,7 @@ impl World {
     }
 
     pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        change(&mut self.inner.lock().unwrap())
+        change(&mut self.inner.lock().expect("nobody panics while it is held"))
     }
 
     /// Binds a new element to the device as it is.
@@ -243,7 +243,7 @@ impl World {
         let provider = Sync::new(services, options);
         let target = TargetDevice {
             hostname: "leaf1".to_owned(),
-            address: address.parse().unwrap(),
+            address: address.parse().expect("an address"),
             platform: Some("eos".to_owned()),
             groups: vec!["campus".to_owned()],
         };
@@ -342,7 +342,7 @@ impl World {
 
 /// The commit that a generation is rendered from.
 pub(crate) fn commit(generation: i64) -> CommitId {
-    format!("{generation:040x}").parse().unwrap()
+    format!("{generation:040x}").parse().expect("40 digits")
 }
 
 /// The intended configuration of a generation, as it is rendered.
@@ -351,7 +351,8 @@ pub(crate) fn text(generation: i64) -> String {
 }
 
 fn text_of(commit: Option<&CommitId>) -> String {
-    let number = commit.map(|commit| i64::from_str_radix(commit.as_str(), 16).unwrap());
+    let number =
+        commit.map(|commit| i64::from_str_radix(commit.as_str(), 16).expect("the number of a generation"));
     text(number.unwrap_or_default())
 }
 

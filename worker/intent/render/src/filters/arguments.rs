@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 use super::regex::{Flags, Regexes};
 
 /// The most items that a filter returns, and the most that it computes for one.
-pub(super) const MOST_ITEMS: usize = 1 << 20;
+pub(super) const MOST_ITEMS: usize = 1 << 17;
 
 pub(super) type Outcome = Result<Value, Error>;
 
@@ -219,6 +219,26 @@ impl Arguments {
     pub(super) fn texts(&self, index: usize) -> Result<Vec<String>, Error> {
         self.list(index)?.iter().map(text).collect()
     }
+}
+
+/// Items one after another, with an error after as many as a filter returns.
+pub(super) fn lazily<I>(items: impl Fn() -> I + Send + Sync + 'static) -> Value
+where
+    I: Iterator<Item = Value> + Send + Sync + 'static,
+{
+    Value::make_iterable(move || bounded(items()))
+}
+
+/// The same items, and an error after as many as a filter returns.
+pub(super) fn bounded<I: Iterator<Item = Value>>(items: I) -> impl Iterator<Item = Value> + use<I> {
+    let numbered = items.take(MOST_ITEMS + 1).enumerate();
+    numbered.map(|(index, item)| {
+        if index == MOST_ITEMS {
+            Value::from(too_many())
+        } else {
+            item
+        }
+    })
 }
 
 /// The text of a value that is one.

@@ -121,7 +121,12 @@ fn isofy(arguments: &Arguments) -> Outcome {
     if ip.version != Version::V4 {
         return Err(invalid(format!("{ip} is no IPv4 address")));
     }
-    let digits: String = ip.packed().iter().map(|octet| format!("{octet:03}")).collect();
+    let digits = ip
+        .packed()
+        .iter()
+        .map(|octet| format!("{octet:03}"))
+        .collect::<Vec<_>>()
+        .concat();
     let system = super::mac_groups(&digits, 4, ".");
     let prefix = arguments.text_or(1, "")?;
     if prefix.is_empty() {

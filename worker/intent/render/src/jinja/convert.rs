@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 use minijinja::Value;
 use minijinja::value::{Tuple, ValueKind};
 
@@ -32,8 +34,15 @@ fn convert(run: &Run<'_>, value: &Value, depth: usize) -> Res<Val> {
         ValueKind::String => value.to_str().map_or(Val::None, Val::Str),
         ValueKind::Seq => {
             run.allocate_items(value.len().unwrap_or(0))?;
-            let items = iterate(value)?.map(|item| convert(run, &item, depth + 1));
-            let items = items.collect::<Res<Vec<Val>>>()?;
+            let items = match value.downcast_object_ref::<Vec<Value>>() {
+                Some(items) => items
+                    .iter()
+                    .map(|item| convert(run, item, depth + 1))
+                    .collect::<Res<_>>()?,
+                None => iterate(value)?
+                    .map(|item| convert(run, &item, depth + 1))
+                    .collect::<Res<_>>()?,
+            };
             if value.is_tuple() {
                 Val::tuple(items)
             } else {
@@ -41,14 +50,21 @@ fn convert(run: &Run<'_>, value: &Value, depth: usize) -> Res<Val> {
             }
         }
         ValueKind::Map if value.as_object().is_some() => {
-            run.allocate_items(value.len().unwrap_or(0) * 2)?;
-            let mut entries = Entries::with_capacity(value.len().unwrap_or(0));
-            for key in iterate(value)? {
-                let item = value.get_item(&key).map_err(|error| failure(&error))?;
-                entries.insert(
-                    Key::new(convert(run, &key, depth + 1)?)?,
-                    convert(run, &item, depth + 1)?,
-                );
+            let length = value.len().unwrap_or(0);
+            run.allocate_items(length * 2)?;
+            let mut entries = Entries::with_capacity_and_hasher(length, RandomState::default());
+            let mut insert = |key: &Value, item: &Value| -> Res<()> {
+                let key = Key::new(convert(run, key, depth + 1)?)?;
+                entries.insert(key, convert(run, item, depth + 1)?);
+                Ok(())
+            };
+            if let Some(map) = value.downcast_object_ref::<IndexMap<Value, Value>>() {
+                map.iter().try_for_each(|(key, item)| insert(key, item))?;
+            } else {
+                for key in iterate(value)? {
+                    let item = value.get_item(&key).map_err(|error| failure(&error))?;
+                    insert(&key, &item)?;
+                }
             }
             Val::dict(entries)
         }

@@ -305,7 +305,7 @@ fn integers(operator: Operator, left: i128, right: i128) -> Res<Val> {
                 Some(quotient)
             }
         }),
-        Operator::Modulo => left.checked_rem(right).map(|rest| {
+        Operator::Modulo => remainder(left, right).map(|rest| {
             if rest != 0 && (rest < 0) != (right < 0) {
                 rest + right
             } else {
@@ -323,6 +323,14 @@ fn integers(operator: Operator, left: i128, right: i128) -> Res<Val> {
     match result {
         Some(number) => Ok(Val::Int(number)),
         None => fail!("the result is too large: integers have at most 127 bits"),
+    }
+}
+
+/// The remainder, in half the width where that is enough: it is much faster.
+fn remainder(left: i128, right: i128) -> Option<i128> {
+    match (i64::try_from(left), i64::try_from(right)) {
+        (Ok(left), Ok(right)) => left.checked_rem(right).map(i128::from),
+        _ => left.checked_rem(right),
     }
 }
 

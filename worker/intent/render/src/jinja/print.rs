@@ -11,7 +11,11 @@ use crate::filters;
 pub(super) fn write_str(run: &Run<'_>, out: &mut String, value: &Val) -> Res<()> {
     match value {
         Val::Str(text) => run.append(out, text),
-        Val::Int(number) => run.append(out, &number.to_string()),
+        Val::Int(number) => {
+            let digits =
+                i64::try_from(*number).map_or_else(|_| number.to_string(), |number| number.to_string());
+            run.append(out, &digits)
+        }
         Val::Undefined(name) => run.use_undefined(name.as_deref()),
         Val::Module(module) => run.append(out, &module.text),
         Val::Foreign(object) => run.append(out, &object.to_string()),

@@ -6,6 +6,7 @@ use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use minijinja::Value;
 
@@ -63,7 +64,7 @@ pub(super) struct Tuple {
     pub(super) names: &'static [&'static str],
 }
 
-pub(super) type Entries = IndexMap<Key, Val>;
+pub(super) type Entries = IndexMap<Key, Val, RandomState>;
 
 /// A dictionary in the order of insertion, which can be changed.
 #[derive(Default)]
@@ -361,11 +362,26 @@ fn holds_values(value: &Val) -> bool {
     )
 }
 
+/// Drops the values of a container: by recursion as long as that is not deep.
+fn release(values: Vec<Val>) {
+    thread_local! {
+        static DEPTH: Cell<usize> = const { Cell::new(0) };
+    }
+    let depth = DEPTH.get();
+    if depth < 50 {
+        DEPTH.set(depth + 1);
+        drop(values);
+        DEPTH.set(depth);
+    } else {
+        dismantle(values);
+    }
+}
+
 impl Drop for List {
     fn drop(&mut self) {
         let items = self.0.get_mut();
         if items.iter().any(holds_values) {
-            dismantle(mem::take(items));
+            release(mem::take(items));
         }
     }
 }
@@ -378,7 +394,12 @@ impl Drop for Dict {
             .any(|(key, value)| holds_values(&key.0) || holds_values(value))
         {
             let entries = mem::take(entries).into_iter();
-            dismantle(entries.flat_map(|(key, value)| [key.0, value]).collect());
+            release(
+                entries
+                    .flat_map(|(key, value)| [key.0, value])
+                    .filter(holds_values)
+                    .collect(),
+            );
         }
     }
 }
@@ -386,7 +407,7 @@ impl Drop for Dict {
 impl Drop for Tuple {
     fn drop(&mut self) {
         if self.items.iter().any(holds_values) {
-            dismantle(mem::take(&mut self.items).into_vec());
+            release(mem::take(&mut self.items).into_vec());
         }
     }
 }

@@ -74,12 +74,17 @@ impl DeviceSettings {
 }
 
 impl SettingsSet {
+    /// Whether a file may have settings, by its path.
+    pub fn reads(path: &str) -> bool {
+        path.as_bytes().ends_with(b".yml")
+    }
+
     /// The settings in these files.
     pub fn new(files: Arc<Files>, types: DeviceTypes) -> Self {
         let mut parsed = HashMap::new();
         let mut folders = HashMap::new();
         for (path, _) in files.below("") {
-            if path.ends_with(".yml") {
+            if Self::reads(path) {
                 parsed.insert(Arc::from(path), OnceLock::new());
             }
             let below = path.strip_prefix("devices/");

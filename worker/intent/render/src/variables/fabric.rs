@@ -126,6 +126,28 @@ struct FabricLink {
 }
 
 impl FabricLink {
+    /// The keys of an interface of the fabric without a link: one whose other end is still to be provisioned.
+    const UNKNOWN: [(&'static str, Option<&'static str>); 5] = [
+        ("ipv4if", None),
+        ("peer_hostname", Some("ztp")),
+        ("peer_infra_lo", None),
+        ("peer_ip", None),
+        ("peer_asn", None),
+    ];
+
+    /// The keys of an interface of the fabric.
+    fn pairs(&self) -> [(&'static str, Value); 5] {
+        let [hostname, loopback, number] = self.peer.pairs();
+        let own = ("ipv4if", self.address.as_str().into());
+        [
+            own,
+            hostname,
+            loopback,
+            ("peer_ip", self.peer_address.as_str().into()),
+            number,
+        ]
+    }
+
     fn as_peer(&self) -> Value {
         let [hostname, loopback, number] = self.peer.pairs();
         Value::from_pairs([
@@ -164,20 +186,18 @@ fn fabric_link(builder: &Builder<'_>, link: &LinkFacts) -> Result<Option<FabricL
         Ok(address) => address.addr().to_string(),
         Err(_) => text.clone(),
     };
-    match (&link.address, &link.peer_address) {
-        (Some(address), Some(peer_address)) => Ok(Some(FabricLink {
-            address: address.clone(),
-            peer,
-            peer_address: without_length(peer_address),
-        })),
-        _ => {
-            let reason = format!(
-                "its link {} to {} has no addresses; import them with the link",
-                link.interface, link.peer.hostname
-            );
-            builder.missing(reason).map(|()| None)
-        }
-    }
+    let (Some(address), Some(peer_address)) = (&link.address, &link.peer_address) else {
+        let reason = format!(
+            "its link {} to {} has no addresses; import them with the link",
+            link.interface, link.peer.hostname
+        );
+        return builder.missing(reason).map(|()| None);
+    };
+    Ok(Some(FabricLink {
+        address: address.clone(),
+        peer,
+        peer_address: without_length(peer_address),
+    }))
 }
 
 /// The peers of EVPN: those that the settings name, or all devices of the type CORE; not the device itself.
@@ -241,24 +261,10 @@ fn interface(builder: &Builder<'_>, name: &str, item: &Value, fabric: &HashMap<&
             pairs.extend([key("redundant_link"), ("data", of_json(data))]);
         }
         Some("custom") => pairs.push(key("config")),
-        Some("fabric") => match fabric.get(name) {
-            Some(link) => {
-                let [hostname, loopback, number] = link.peer.pairs();
-                let own = ("ipv4if", link.address.as_str().into());
-                pairs.extend([
-                    own,
-                    hostname,
-                    loopback,
-                    ("peer_ip", link.peer_address.as_str().into()),
-                    number,
-                ]);
-            }
-            None => {
-                let nothing = |key| (key, Value::from(()));
-                pairs.extend([nothing("ipv4if"), ("peer_hostname", "ztp".into())]);
-                pairs.extend(["peer_infra_lo", "peer_ip", "peer_asn"].map(nothing));
-            }
-        },
+        Some("fabric") => pairs.extend(match fabric.get(name) {
+            Some(link) => link.pairs(),
+            None => FabricLink::UNKNOWN.map(|(key, value)| (key, value.into())),
+        }),
         _ => {
             let index = ("indexnum".into(), index_number(name).into());
             let own = entries(item).into_iter().map(|(key, value)| match key.as_str() {

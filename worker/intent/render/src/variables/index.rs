@@ -8,8 +8,8 @@ pub(super) fn index_number(name: &str) -> u64 {
 }
 
 fn numbers(name: &str) -> Option<u64> {
-    let letters = name.find(|c: char| c.is_ascii_digit())?;
-    let (word, numbers) = name.split_at(letters);
+    let first = name.find(|c: char| c.is_ascii_digit())?;
+    let (word, numbers) = name.split_at(first);
     if !word.chars().all(|c| c.is_ascii_alphabetic() || c == '-') {
         return None;
     }

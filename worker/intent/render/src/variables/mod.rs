@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use lockstep_protocol::{DeviceType, Hostname};
+use lockstep_protocol::{DeviceType, GroupName, Hostname};
 use minijinja::Value;
 use thiserror::Error;
 
@@ -63,7 +63,7 @@ impl Variables {
         device: &DeviceFacts,
         set: &SettingsSet,
         settings: &DeviceSettings,
-        groups: &[lockstep_protocol::GroupName],
+        groups: &[GroupName],
         secrets: &TemplateSecrets,
         overlay: Option<&Overlay>,
     ) -> Result<Self, VariablesError> {
@@ -163,7 +163,7 @@ impl Builder<'_> {
         self.set.rule(&peer.device_type).is_some_and(|rule| rule.fabric)
     }
 
-    fn add_common(&mut self, groups: &[lockstep_protocol::GroupName]) -> Result<(), VariablesError> {
+    fn add_common(&mut self, groups: &[GroupName]) -> Result<(), VariablesError> {
         let device = self.device;
         if device.device_type == DeviceType::UNKNOWN {
             return Err(self.error("its type is UNKNOWN; give it a type".to_owned()));
@@ -171,7 +171,7 @@ impl Builder<'_> {
         if device.management_ip.is_none() {
             self.missing("it has no management address; import it".to_owned())?;
         }
-        let groups: Value = groups.iter().map(|group| group.as_str()).collect();
+        let groups: Value = groups.iter().map(GroupName::as_str).collect();
         self.set("hostname", device.hostname.as_str());
         self.set("device_model", device.model.as_deref());
         self.set("device_os_version", device.os_version.as_deref());

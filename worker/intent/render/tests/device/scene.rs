@@ -56,7 +56,10 @@ pub(crate) fn peer(id: u64, hostname: &str, device_type: &str, data: Value) -> P
         hostname: hostname.parse().unwrap(),
         device_type: device_type.parse().unwrap(),
         model: None,
-        data: data.as_object().cloned().unwrap(),
+        data: match data {
+            Value::Object(data) => data,
+            other => panic!("{other} is no object"),
+        },
         primary_group: None,
         groups: Vec::new(),
     }

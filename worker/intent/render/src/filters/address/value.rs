@@ -9,7 +9,7 @@ use minijinja::{Error, ErrorKind, State, Value};
 
 use super::registry::{mapped, property, six_to_four};
 use super::{Ip, Prefix, Version};
-use crate::filters::arguments::{self, MOST_ITEMS, invalid, number, too_many};
+use crate::filters::arguments::{self, bounded, invalid, lazily, number};
 
 /// An object of Python's `ipaddress`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl Ipaddress {
             "__str__" => Ok(Value::from(self.to_string())),
             "hosts" => {
                 let (first, last) = network.hosts();
-                Ok(addresses(first, last))
+                Ok(lazily(move || addresses(first, last)))
             }
             "subnets" => length(1, 1).and_then(|length| network_subnets(network, length)),
             "supernet" => length(1, -1).and_then(|length| {
@@ -194,7 +194,9 @@ impl Object for Ipaddress {
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         match **self {
-            Self::Network(network) => Enumerator::Iter(iterate(network.first(), network.last())),
+            Self::Network(network) => {
+                Enumerator::Iter(Box::new(bounded(addresses(network.first(), network.last()))))
+            }
             Self::Address(_) | Self::Interface(_) => Enumerator::NonEnumerable,
         }
     }
@@ -359,7 +361,7 @@ pub(in crate::filters) fn network_subnets(network: Prefix, length: u8) -> Result
         return Ok(Value::from(vec![of(Ipaddress::Network(network))]));
     };
     let (first, last) = (network.first(), network.last());
-    Ok(Value::make_iterable(move || {
+    Ok(lazily(move || {
         let starts = std::iter::successors(Some(first.number), move |start| {
             start.checked_add(step).filter(|next| *next <= last.number)
         });
@@ -397,21 +399,8 @@ fn exclude(network: Prefix, other: Prefix) -> Result<Value, Error> {
     Ok(Value::from(left))
 }
 
-fn addresses(first: Ip, last: Ip) -> Value {
-    Value::make_iterable(move || iterate(first, last))
-}
-
-/// The addresses from one to another, and an error after as many as a filter returns.
-fn iterate(first: Ip, last: Ip) -> Box<dyn Iterator<Item = Value> + Send + Sync> {
-    let most = first.number.saturating_add(MOST_ITEMS as u128);
-    let all = (first.number..=last.number.min(most)).map(move |number| {
-        if number == most {
-            Value::from(too_many())
-        } else {
-            of(Ipaddress::Address(first.with(number)))
-        }
-    });
-    Box::new(all)
+fn addresses(first: Ip, last: Ip) -> impl Iterator<Item = Value> + Send + Sync + use<> {
+    (first.number..=last.number).map(move |number| of(Ipaddress::Address(first.with(number))))
 }
 
 fn size(prefix: Prefix) -> Value {

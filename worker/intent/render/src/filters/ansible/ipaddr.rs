@@ -92,13 +92,6 @@ fn answer(net: Net, query: &str, keep: &dyn Fn(bool) -> Value) -> Result<Option<
     let when = |holds: bool, value: String| if holds { Value::from(value) } else { none() };
     let ip_text = text_of(ip);
     let (network, mask) = (text_of(prefix.first()), prefix.netmask().to_string());
-    let usable = || {
-        if is_network {
-            Ok(net.usable())
-        } else {
-            Err(invalid("Not a network address"))
-        }
-    };
     let property = |name: &str, network: bool| {
         let object = if network {
             Ipaddress::Network(prefix.network())
@@ -108,14 +101,6 @@ fn answer(net: Net, query: &str, keep: &dyn Fn(bool) -> Value) -> Result<Option<
         attribute(object, name, &[]).is_ok_and(|value| value.is_true())
     };
     let is_host = size == 1 || net.has_host_bits() || net.broadcast().is_none();
-    let neighbor = |count: i128| -> Result<Value, Error> {
-        let within =
-            |ip: Ip, (first, last): (Ip, Ip)| (first <= ip && ip <= last).then(|| Value::from(text_of(ip)));
-        Ok(usable()?
-            .zip(ip.plus(count))
-            .and_then(|(usable, next)| within(next, usable))
-            .unwrap_or_else(none))
-    };
     Ok(Some(match query {
         "" if is_network => text(net.text()),
         "" => text(ip_text),
@@ -141,13 +126,6 @@ fn answer(net: Net, query: &str, keep: &dyn Fn(bool) -> Value) -> Result<Option<
             None => none(),
         },
         "cidr" => text(net.text()),
-        "first_usable" => usable()?.map_or_else(none, |(first, _)| text(text_of(first))),
-        "last_usable" => usable()?.map_or_else(none, |(_, last)| text(text_of(last))),
-        "range_usable" => usable()?.map_or_else(none, |(first, last)| {
-            text(format!("{}-{}", text_of(first), text_of(last)))
-        }),
-        "next_usable" => neighbor(1)?,
-        "previous_usable" => neighbor(-1)?,
         "host" => when(is_host, net.text()),
         "hostmask" | "wildcard" => text(prefix.hostmask().to_string()),
         "int" if is_network => text(format!("{}/{}", ip.number, prefix.length)),
@@ -165,7 +143,6 @@ fn answer(net: Net, query: &str, keep: &dyn Fn(bool) -> Value) -> Result<Option<
             Some(mapped) => text(with_length(mapped, prefix.length + 96)),
             None => none(),
         },
-        "ipv4" | "v4" | "ipv6" | "v6" => keep(true),
         "link-local" => keep(property("is_link_local", false)),
         "lo" | "loopback" => keep(property("is_loopback", false)),
         "multicast" => keep(property("is_multicast", true)),
@@ -197,8 +174,35 @@ fn answer(net: Net, query: &str, keep: &dyn Fn(bool) -> Value) -> Result<Option<
         "version" => Value::from(ip.version.number()),
         "wrap" if ip.version == Version::V6 && is_network => text(format!("[{ip_text}]/{}", prefix.length)),
         "wrap" if ip.version == Version::V6 => text(format!("[{ip_text}]")),
-        "wrap" => keep(true),
-        _ => return Ok(None),
+        "ipv4" | "v4" | "ipv6" | "v6" | "wrap" => keep(true),
+        _ => return usable(net, query),
+    }))
+}
+
+/// The answer to a query for addresses that hosts can have.
+fn usable(net: Net, query: &str) -> Result<Option<Value>, Error> {
+    if !matches!(
+        query,
+        "first_usable" | "last_usable" | "range_usable" | "next_usable" | "previous_usable"
+    ) {
+        return Ok(None);
+    }
+    if !net.is_network {
+        return Err(invalid("Not a network address"));
+    }
+    let Some((first, last)) = net.usable() else {
+        return Ok(Some(none()));
+    };
+    let neighbor = |count: i128| {
+        let ip = net.ip().plus(count).filter(|ip| first <= *ip && *ip <= last);
+        ip.map_or_else(none, |ip| Value::from(text_of(ip)))
+    };
+    Ok(Some(match query {
+        "first_usable" => Value::from(text_of(first)),
+        "last_usable" => Value::from(text_of(last)),
+        "range_usable" => Value::from(format!("{}-{}", text_of(first), text_of(last))),
+        "next_usable" => neighbor(1),
+        _ => neighbor(-1),
     }))
 }
 

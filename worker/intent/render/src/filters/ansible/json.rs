@@ -142,7 +142,7 @@ impl Writer {
                 ' '..='~' => self.out.push(character),
                 _ if self.ensure_ascii || character < ' ' => {
                     for unit in character.encode_utf16(&mut [0; 2]) {
-                        self.out.push_str(&format!("\\u{unit:04x}"));
+                        self.out.extend(["\\u", &format!("{unit:04x}")]);
                     }
                 }
                 _ => self.out.push(character),

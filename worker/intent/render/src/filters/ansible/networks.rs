@@ -173,9 +173,9 @@ fn usable(arguments: &Arguments, sign: i128) -> Outcome {
         return Ok(Value::from(false));
     };
     let count = integer(&arguments.value(1)).map_err(|_| invalid("Must pass in an integer"))?;
-    let next = count.checked_mul(sign).and_then(|count| net.ip().plus(count));
-    Ok(match net.usable().zip(next) {
-        Some(((first, last), next)) if first <= next && next <= last => Value::from(text_of(next)),
+    let moved = count.checked_mul(sign).and_then(|count| net.ip().plus(count));
+    Ok(match net.usable().zip(moved) {
+        Some(((first, last), ip)) if first <= ip && ip <= last => Value::from(text_of(ip)),
         _ => none(),
     })
 }
@@ -353,7 +353,7 @@ fn vlan_parser(arguments: &Arguments) -> Outcome {
         for range in ranges {
             let most = if lines.len() == 1 { first } else { other };
             match lines.last_mut() {
-                Some(line) if line.len() + range.len() <= most => line.push_str(&format!("{range},")),
+                Some(line) if line.len() + range.len() <= most => line.extend([range.as_str(), ","]),
                 _ => lines.push(format!("{range},")),
             }
         }

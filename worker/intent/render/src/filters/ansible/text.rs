@@ -94,12 +94,10 @@ pub(super) const FILTERS: &[Filter] = &[
         ))
     }),
     ("root", "x base?", |arguments| {
-        let base = arguments.some(1).map_or(Ok(2.0), number)?;
-        let number = number(&arguments.value(0))?;
-        Ok(Value::from(if base == 2.0 {
-            number.sqrt()
-        } else {
-            number.powf(1.0 / base)
+        let root = number(&arguments.value(0))?;
+        Ok(Value::from(match arguments.some(1) {
+            Some(base) => root.powf(1.0 / number(base)?),
+            None => root.sqrt(),
         }))
     }),
 ];
@@ -144,13 +142,13 @@ fn human_to_bytes(arguments: &Arguments) -> Outcome {
     } else {
         suffix
     };
-    let letter = match suffix.as_str() {
+    let unit = match suffix.as_str() {
         "B" | "BYTE" | "BYTES" | "BIT" | "BITS" | "" => "",
         other => &other[..other.chars().next().map_or(0, char::len_utf8)],
     };
     let power = SIZES
         .iter()
-        .position(|known| *known == letter)
+        .position(|known| *known == unit)
         .ok_or_else(damaged)?;
     #[expect(clippy::cast_possible_truncation, reason = "int() of Python rounds first")]
     let bytes = (count * factor(power)).round_ties_even() as i64;
@@ -188,7 +186,7 @@ fn comment(arguments: &Arguments) -> Outcome {
     let (beginning, end) = (text("beginning", beginning), text("end", end));
     let mut lines = String::new();
     if !beginning.is_empty() {
-        lines.push_str(&format!("{beginning}{newline}"));
+        lines.extend([&*beginning, &*newline]);
     }
     if prefix == newline {
         lines.push_str(&newline.repeat(count("prefix_count")?));
@@ -205,7 +203,7 @@ fn comment(arguments: &Arguments) -> Outcome {
     lines.push_str(&body);
     lines.push_str(&format!("{newline}{postfix}").repeat(count("postfix_count")?));
     if !end.is_empty() {
-        lines.push_str(&format!("{newline}{end}"));
+        lines.extend([&*newline, &*end]);
     }
     Ok(Value::from(lines))
 }

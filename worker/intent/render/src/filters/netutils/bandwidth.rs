@@ -14,7 +14,7 @@ const BYTES: [&str; 8] = ["Bps", "KBps", "MBps", "GBps", "TBps", "PBps", "EBps",
 pub(super) const FILTERS: &[Filter] = &[
     ("name_to_bits", "speed", |arguments| {
         let (number, unit) = normalized(&speed(arguments)?)?;
-        integral(number * low(unit))
+        Ok(integral(number * low(unit)))
     }),
     ("name_to_bytes", "speed", |arguments| {
         let (number, unit) = normalized(&speed(arguments)?)?;
@@ -160,8 +160,8 @@ fn split(speed: &str) -> Result<(f64, &'static str), Error> {
         .ok_or_else(|| no_speed(speed))
 }
 
-fn integral(number: f64) -> Outcome {
+fn integral(number: f64) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "int() of Python truncates")]
     let number = number.trunc() as i128;
-    Ok(i64::try_from(number).map_or_else(|_| Value::from(number), Value::from))
+    i64::try_from(number).map_or_else(|_| Value::from(number), Value::from)
 }

@@ -2,8 +2,8 @@
 
 use md5::{Digest, Md5};
 
-const LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The bytes of the digest by which each four letters are made.
+const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// The bytes of the digest by which each four digits are made.
 const ORDER: [[usize; 3]; 5] = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5]];
 
 /// `$1$SALT$HASH`. Of a salt no more than 8 characters are used.
@@ -48,9 +48,9 @@ pub(super) fn md5_crypt(password: &str, salt: &str) -> String {
         digest = next.finalize();
     }
     let mut hash = String::with_capacity(22);
-    let mut push = |mut value: usize, letters: usize| {
-        for _ in 0..letters {
-            hash.push(char::from(LETTERS[value & 63]));
+    let mut push = |mut value: usize, digits: usize| {
+        for _ in 0..digits {
+            hash.push(char::from(DIGITS[value & 63]));
             value >>= 6;
         }
     };

@@ -168,25 +168,25 @@ fn ordered(arguments: &Arguments, index: usize, unknown: &[&str], mut names: Vec
     Ok(texts(names))
 }
 
-/// The letters, digits, or the one other character at the start.
+/// The word, the digits, or the one other character at the start.
 fn first_token(name: &str) -> &str {
     let length = |matches: fn(char) -> bool| name.len() - name.trim_start_matches(matches).len();
-    let letters =
+    let word =
         length(|character| (character.is_alphanumeric() || character == '_') && !character.is_ascii_digit());
     let digits = length(|character| character.is_ascii_digit());
     let other = name.chars().next().map_or(0, char::len_utf8);
-    let longest = if letters + digits > 0 {
-        letters.max(digits)
+    let longest = if word + digits > 0 {
+        word.max(digits)
     } else {
         other
     };
     &name[..longest]
 }
 
-/// A part of a name, in the order of parts: letters, numbers, separators.
+/// A part of a name, in the order of parts: words, numbers, separators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part<'a> {
-    Letters(&'a str),
+    Word(&'a str),
     Number(&'a str),
     Separator(&'a str),
 }
@@ -194,13 +194,13 @@ enum Part<'a> {
 impl Part<'_> {
     fn text(&self) -> &str {
         match self {
-            Self::Letters(text) | Self::Number(text) | Self::Separator(text) => text,
+            Self::Word(text) | Self::Number(text) | Self::Separator(text) => text,
         }
     }
 
     fn rank(&self) -> u8 {
         match self {
-            Self::Letters(_) => 0,
+            Self::Word(_) => 0,
             Self::Number(_) => 1,
             Self::Separator(_) => 2,
         }
@@ -239,9 +239,7 @@ fn parts(interface: &str) -> Result<Vec<Part<'_>>, Error> {
     while let Some(first) = rest.chars().next() {
         let run = |matches: fn(char) -> bool| &rest[..rest.len() - rest.trim_start_matches(matches).len()];
         let part = match first {
-            'a'..='z' | 'A'..='Z' | '-' => {
-                Part::Letters(run(|next| next.is_ascii_alphabetic() || next == '-'))
-            }
+            'a'..='z' | 'A'..='Z' | '-' => Part::Word(run(|next| next.is_ascii_alphabetic() || next == '-')),
             '0'..='9' => Part::Number(run(|next| next.is_ascii_digit())),
             '.' | '/' => Part::Separator(run(|next| next == '.' || next == '/')),
             other => return Err(invalid(format!("unknown character '{other}'."))),

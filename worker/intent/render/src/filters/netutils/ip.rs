@@ -5,7 +5,7 @@ use minijinja::{Error, Value};
 use crate::filters::address::{
     self, Ip, Ipaddress, Prefix, Version, attribute, of, to_address, to_interface, to_network,
 };
-use crate::filters::arguments::{Arguments, Filter, Outcome, integer, invalid, list, text, texts};
+use crate::filters::arguments::{Arguments, Filter, Outcome, integer, invalid, lazily, list, text, texts};
 
 pub(super) const FILTERS: &[Filter] = &[
     ("ipaddress_address", "ip attr", |arguments| {
@@ -94,8 +94,7 @@ pub(super) const FILTERS: &[Filter] = &[
     ("get_all_host", "ip_network", |arguments| {
         let network = to_network(&arguments.value(0))?;
         let (first, last) = network.hosts();
-        // Texts one after another, so that a template that takes the first of a large network ends.
-        Ok(Value::make_iterable(move || {
+        Ok(lazily(move || {
             (first.number..=last.number)
                 .filter_map(move |number| Ip::new(first.version, number))
                 .map(|ip| Value::from(ip.to_string()))

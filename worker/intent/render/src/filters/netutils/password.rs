@@ -134,7 +134,7 @@ fn encrypt_7_filter(arguments: &Arguments) -> Outcome {
     let mut encrypted = format!("{salt:02}");
     for (index, character) in password.chars().enumerate() {
         let key = u32::from(CISCO_7[(index + salt) % CISCO_7.len()]);
-        encrypted.push_str(&format!("{:02X}", u32::from(character) ^ key));
+        encrypted.extend([format!("{:02X}", u32::from(character) ^ key)]);
     }
     Ok(Value::from(encrypted))
 }
@@ -167,7 +167,7 @@ fn encrypt_9(password: &str, salt: &str) -> Result<String, Error> {
         .encode(key)
         .trim_end_matches('=')
         .chars()
-        .filter_map(|letter| CISCO_9.chars().nth(BASE_64.find(letter)?))
+        .filter_map(|digit| CISCO_9.chars().nth(BASE_64.find(digit)?))
         .collect();
     Ok(format!("$9${salt}${hash}"))
 }

@@ -36,11 +36,11 @@ pub(super) const FILTERS: &[Filter] = &[
         "config from_delimiter to_delimiter",
         |arguments| {
             let (config, from, to) = (arguments.text(0)?, arguments.text(1)?, arguments.text(2)?);
-            changed(&config, &from, &to)
+            Ok(changed(&config, &from, &to))
         },
     ),
     ("normalise_delimiter_caret_c", "delimiter config", |arguments| {
-        changed(&arguments.text(1)?, &arguments.text(0)?, "^C")
+        Ok(changed(&arguments.text(1)?, &arguments.text(0)?, "^C"))
     }),
     ("uptime_seconds_to_string", "uptime_seconds", |arguments| {
         let mut left = u64::try_from(to_integer(&arguments.value(0))?)
@@ -80,14 +80,14 @@ pub(super) const FILTERS: &[Filter] = &[
     }),
 ];
 
-fn changed(config: &str, from: &str, to: &str) -> Outcome {
+fn changed(config: &str, from: &str, to: &str) -> Value {
     let mut changed = config.replace(from, to);
     if to == "^C" {
         while changed.contains("^CC") {
             changed = changed.replace("^CC", "^C");
         }
     }
-    Ok(Value::from(changed))
+    Value::from(changed)
 }
 
 fn uptime(arguments: &Arguments) -> Outcome {

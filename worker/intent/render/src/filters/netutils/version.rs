@@ -209,15 +209,15 @@ fn junos(arguments: &Arguments, version: &str) -> Result<Pairs, Error> {
         Some(part) => named(arguments, JUNOS_SERVICE, part, &service_names)?.unwrap_or_default(),
         None => service_names.map(|name| (name, none())).to_vec(),
     };
-    let letter = |value: &Value| value.as_str().map(str::to_lowercase).unwrap_or_default();
+    let lower = |value: &Value| value.as_str().map(str::to_lowercase).unwrap_or_default();
     let early = |value: &Value| {
         value
             .as_str()
             .and_then(|text| text.parse::<u64>().ok())
             .is_none_or(|number| number <= 1)
     };
-    let (kind, build) = (letter(&get(&main, "type")), get(&main, "build"));
-    let (service_kind, service_build) = (letter(&get(&service, "service")), get(&service, "service_build"));
+    let (kind, build) = (lower(&get(&main, "type")), get(&main, "build"));
+    let (service_kind, service_build) = (lower(&get(&service, "service")), get(&service, "service_build"));
     let first = kind == "r" && early(&build);
     let mut pairs = vec![
         ("isservice", Value::from(service_kind == "s" || kind == "s")),

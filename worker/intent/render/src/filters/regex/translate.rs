@@ -90,9 +90,9 @@ fn repetition(rest: &mut Peekable<Chars<'_>>, out: &mut String) {
     }
     let least = if least.is_empty() { "0" } else { least };
     if ahead.contains(',') {
-        out.push_str(&format!("{{{least},{most}}}"));
+        out.extend([format!("{{{least},{most}}}")]);
     } else {
-        out.push_str(&format!("{{{least}}}"));
+        out.extend([format!("{{{least}}}")]);
     }
 }
 
@@ -118,7 +118,7 @@ fn escape(rest: &mut Peekable<Chars<'_>>, out: &mut String, in_class: bool) -> R
             if digits.len() != length || u32::from_str_radix(&digits, 16).is_err() {
                 return Err(format!("incomplete escape \\{character}{digits}"));
             }
-            out.push_str(&format!("\\x{{{digits}}}"));
+            out.extend([format!("\\x{{{digits}}}")]);
         }
         '0' => {
             let mut digits = String::from("0");
@@ -128,7 +128,7 @@ fn escape(rest: &mut Peekable<Chars<'_>>, out: &mut String, in_class: bool) -> R
                 digits.push(digit);
             }
             let number = u32::from_str_radix(&digits, 8).unwrap_or(0);
-            out.push_str(&format!("\\x{{{number:x}}}"));
+            out.extend([format!("\\x{{{number:x}}}")]);
         }
         '1'..='9' if !in_class => {
             out.push('\\');
@@ -176,7 +176,7 @@ fn literal(character: char, out: &mut String) {
         // An escaped one would be the boundary of a word.
         '<' | '>' => {
             out.pop();
-            out.push_str(&format!("\\x{:02x}", u32::from(character)));
+            out.extend([format!("\\x{:02x}", u32::from(character))]);
         }
         other => out.push(other),
     }

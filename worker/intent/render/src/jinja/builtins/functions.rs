@@ -51,7 +51,7 @@ fn range(_run: &Run<'_>, args: &Args) -> Res<Val> {
 }
 
 fn entries(run: &Run<'_>, callee: &str, args: &Args) -> Res<Entries> {
-    let mut entries = Entries::new();
+    let mut entries = Entries::default();
     match &*args.positional {
         [] => {}
         [Val::Dict(dict) | Val::Namespace(dict)] => entries.clone_from(&dict.0.borrow()),

@@ -174,7 +174,7 @@ fn sort(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
 fn unique(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [case_sensitive, attribute] = args.bind("unique", ["case_sensitive", "attribute"])?;
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
-    let mut seen = Entries::new();
+    let mut seen = Entries::default();
     for item in run.iterate(input)? {
         let key = path(run, &item, attribute.as_ref(), None)?;
         let key = Key::new(run.sort_key(key, case_sensitive)?)?;

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::{Args, Env, NO_BRANCH, Run};
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::operators;
@@ -112,7 +114,7 @@ impl Run<'_> {
             Expr::Tuple(items) => Ok(Val::tuple(self.eval_all(items, env)?)),
             Expr::Dict(pairs) => {
                 self.allocate_items(pairs.len() * 2 + 2)?;
-                let mut entries = Entries::with_capacity(pairs.len());
+                let mut entries = Entries::with_capacity_and_hasher(pairs.len(), RandomState::default());
                 for (key, value) in pairs {
                     entries.insert(Key::new(self.eval(key, env)?)?, self.eval(value, env)?);
                 }

@@ -7,7 +7,7 @@ use super::{Args, Env, Run, view_items};
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::operators;
 use crate::jinja::syntax::tree::{Expr, For, Target};
-use crate::jinja::value::{Iter, List, Val, View};
+use crate::jinja::value::{Iter, List, Range, Val, View};
 
 /// The variable `loop`.
 pub(in crate::jinja) struct LoopState {
@@ -35,6 +35,7 @@ enum Next {
 /// What a loop iterates. A list may grow meanwhile.
 enum Source {
     List(Rc<List>, usize),
+    Range(Rc<Range>, usize),
     Items(std::vec::IntoIter<Val>),
     Iterator(Rc<Iter>),
 }
@@ -44,6 +45,11 @@ impl Source {
         match self {
             Self::List(list, index) => {
                 let item = list.0.borrow().get(*index).cloned();
+                *index += usize::from(item.is_some());
+                item
+            }
+            Self::Range(range, index) => {
+                let item = range.get(*index);
                 *index += usize::from(item.is_some());
                 item
             }
@@ -69,6 +75,7 @@ impl Run<'_> {
     ) -> Res<Flow> {
         let source = match over {
             Val::List(list) => Source::List(Rc::clone(list), 0),
+            Val::Range(range) => Source::Range(Rc::clone(range), 0),
             Val::Iterator(iter) => Source::Iterator(Rc::clone(iter)),
             Val::Dict(dict) => Source::Items(view_items(View::Keys, dict).into_iter()),
             _ => Source::Items(self.iterate(over)?.into_iter()),
@@ -90,27 +97,32 @@ impl Run<'_> {
             next: RefCell::default(),
             changed: RefCell::default(),
         });
-        if declaration.loop_slot.is_some() {
-            self.note_closure(env);
+        let iterated = self.iterations(&state, env, out);
+        // The frame has the loop, and the loop has the frame: that ends here.
+        env.frame.clear(declaration.body.slots.clone());
+        if iterated? {
+            return Ok(Flow::Next);
         }
+        self.body(&declaration.otherwise, env, out)
+    }
+
+    /// Executes the body for each item. Whether there was one.
+    fn iterations(&self, state: &Rc<LoopState>, env: &Env, out: &mut String) -> Res<bool> {
+        let declaration = &state.declaration;
         let mut iterated = false;
         while let Some(item) = state.advance(self)? {
             self.charge(1)?;
             iterated = true;
             env.frame.clear(declaration.body.slots.clone());
             if let Some(slot) = declaration.loop_slot {
-                env.frame.set(slot, Val::Loop(Rc::clone(&state)));
+                env.frame.set(slot, Val::Loop(Rc::clone(state)));
             }
             self.assign(&declaration.target, item, env)?;
             if self.nodes(&declaration.body.nodes, env, out)? == Flow::Break {
                 break;
             }
         }
-        env.frame.clear(declaration.body.slots.clone());
-        if iterated {
-            return Ok(Flow::Next);
-        }
-        self.body(&declaration.otherwise, env, out)
+        Ok(iterated)
     }
 
     /// What `loop(…)` in a recursive loop gives: the loop over other items.

@@ -204,19 +204,10 @@ impl Run<'_> {
                 env.context.hidden.borrow_mut().remove(name);
                 env.context.own.borrow_mut().insert(Arc::clone(name), value);
             }
-            Target::Unpack(targets) => {
-                let items = self.iterate(&value)?;
-                if items.len() != targets.len() {
-                    fail!(
-                        "{} values cannot be unpacked into {} names",
-                        items.len(),
-                        targets.len()
-                    );
-                }
-                for (target, item) in targets.iter().zip(items) {
-                    self.assign(target, item, env)?;
-                }
-            }
+            Target::Unpack(targets) => match &value {
+                Val::Tuple(tuple) => self.unpack(targets, tuple.items(), env)?,
+                _ => self.unpack(targets, &self.iterate(&value)?, env)?,
+            },
             Target::Attribute(name, attribute) => {
                 let namespace = self.name(*name, env)?;
                 let Val::Namespace(dict) = &namespace else {
@@ -228,6 +219,18 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    fn unpack(&self, targets: &[Target], items: &[Val], env: &Env) -> Res<()> {
+        if items.len() != targets.len() {
+            fail!(
+                "{} values cannot be unpacked into {} names",
+                items.len(),
+                targets.len()
+            );
+        }
+        let mut pairs = targets.iter().zip(items);
+        pairs.try_for_each(|(target, item)| self.assign(target, item.clone(), env))
     }
 
     /// Assigns what cannot be imported from the template.

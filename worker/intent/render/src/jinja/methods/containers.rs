@@ -185,10 +185,10 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
         "values" => Ok(Val::View(View::Values, Rc::clone(dict))),
         "update" => {
             let mut added = match &*args.positional {
-                [] => Entries::new(),
+                [] => Entries::default(),
                 [Val::Dict(other) | Val::Namespace(other)] => other.0.borrow().clone(),
                 [pairs] => {
-                    let mut entries = Entries::new();
+                    let mut entries = Entries::default();
                     for pair in run.iterate(pairs)? {
                         let pair = run.iterate(&pair)?;
                         let [key, value] = &*pair else {
@@ -254,7 +254,7 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
             let [Some(keys), default] = args.bind(name, ["iterable", "value"])? else {
                 fail!("`fromkeys` needs keys");
             };
-            let mut entries = Entries::new();
+            let mut entries = Entries::default();
             for key in run.iterate(&keys)? {
                 entries.insert(Key::new(key)?, default.clone().unwrap_or(Val::None));
             }

@@ -126,15 +126,15 @@ pub(in crate::jinja) fn capitalize(text: &str) -> String {
 }
 
 fn title(text: &str) -> String {
-    let mut after_letter = false;
+    let mut after_cased = false;
     let mut titled = String::with_capacity(text.len());
     for character in text.chars() {
-        if after_letter {
+        if after_cased {
             titled.extend(character.to_lowercase());
         } else {
             titled.extend(character.to_uppercase());
         }
-        after_letter = character.is_lowercase() || character.is_uppercase();
+        after_cased = character.is_lowercase() || character.is_uppercase();
     }
     titled
 }

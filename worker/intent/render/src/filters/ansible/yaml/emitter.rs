@@ -1,4 +1,4 @@
-//! The layout of YAML, as PyYAML's emitter makes it.
+//! The layout of YAML, as `PyYAML`'s emitter makes it.
 
 use super::scalar::{Analysis, analyse, is_other_type};
 use super::{Node, Style};

@@ -1,4 +1,4 @@
-//! YAML as PyYAML writes it.
+//! YAML as `PyYAML` writes it.
 
 mod emitter;
 mod scalar;

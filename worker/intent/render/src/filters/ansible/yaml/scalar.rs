@@ -4,6 +4,7 @@ use crate::jinja::float_repr;
 
 /// What may be done with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub(super) struct Analysis {
     pub(super) multi_line: bool,
     pub(super) plain_in_flow: bool,
@@ -15,7 +16,7 @@ fn is_break(character: char) -> bool {
     matches!(character, '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Analyses a text as PyYAML does.
+/// Analyses a text as `PyYAML` does.
 pub(super) fn analyse(text: &str) -> Analysis {
     let characters: Vec<char> = text.chars().collect();
     let Some(first) = characters.first() else {
@@ -194,14 +195,14 @@ fn is_timestamp(text: &str) -> bool {
                 && number(hour)
                 && minute.len() == 2
                 && number(minute)
-                && second.get(..2).is_some_and(|second| number(second))
+                && second.get(..2).is_some_and(number)
                 && is_zone
         }
         _ => false,
     }
 }
 
-/// A float as PyYAML writes it.
+/// A float as `PyYAML` writes it.
 pub(super) fn float(number: f64) -> String {
     if number.is_nan() {
         return ".nan".to_owned();
