@@ -102,7 +102,9 @@ impl Apply {
                     output::json(&report);
                 } else {
                     report.show(self.diffs);
-                    output::note(&format!("the way back: lockstep sync rollback {number}"));
+                    if report.changed() > 0 {
+                        output::note(&format!("the way back: lockstep sync rollback {number}"));
+                    }
                 }
                 Ok(report.exit_code())
             }
