@@ -180,6 +180,8 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
          lockstep tasks run uptime --host sw1 --wait
          lockstep repositories accept settings $(git -C origin rev-parse HEAD)
          lockstep repositories accept templates $(git -C templates rev-parse HEAD)
+         lockstep repositories refresh settings
+         lockstep repositories refresh templates
          lockstep sync plan --host sw1 --wait
          lockstep sync apply 2 --yes --wait",
     )?;

@@ -120,7 +120,10 @@ impl Run {
 
         self.page.run("description by hand")?;
         let drifted = self.page.run("lockstep devices drift leaf00003")?;
-        ensure!(drifted.contains("confighash"), "{drifted}");
+        ensure!(
+            drifted.contains("somebody changed it") && drifted.contains("confighash"),
+            "{drifted}"
+        );
         let refused = self.page.run("lockstep sync apply 9")?;
         ensure!(refused.contains("drift"), "{refused}");
         self.unsynchronized(1)?;

@@ -21,6 +21,8 @@ mod cut;
 mod cvp;
 mod dead_lettering;
 mod dead_letters;
+#[cfg(feature = "simulators")]
+mod demo;
 mod devices;
 mod doctor;
 mod duplicates;
