@@ -1,4 +1,4 @@
-//! How large a change of a configuration is: the change score of CNaaS NMS, to the letter.
+//! How large a change of a configuration is: the change score of CNaaS NMS.
 
 /// Which lines of a difference a rule is about.
 #[derive(Clone, Copy)]
@@ -32,8 +32,8 @@ const RULES: [(Lines, f64); 15] = [
 
 /// How large the change of one device is, by its intended configuration and the difference.
 ///
-/// Lines are what stands between line feeds: after a line feed at the end, there is one more. Lines of the difference that begin with `+` or
-/// `-` are changed, with those of its header.
+/// Lines are what stands between line feeds: after a line feed at the end, there is one more. Lines of the difference that begin with `+`
+/// or `-` are changed, with those of its header.
 #[expect(
     clippy::cast_precision_loss,
     reason = "configurations have far fewer lines than 2^52"
@@ -47,8 +47,8 @@ pub fn device_change_score(configuration: &str, difference: &str) -> f64 {
     (share * 0.2 + sum * 0.8) * distinct.len() as f64 / lines.len() as f64
 }
 
-/// How large the change of a whole execution is, from 0 to 100, by the scores of its devices: 0 without devices, 100 if one of them failed or
-/// has no score, else the largest score, at least 1.
+/// How large the change of a whole execution is, from 0 to 100, by the scores of its devices: 0 without devices, 100 if one of them
+/// failed or has no score, else the largest score, at least 1.
 pub fn total_change_score(devices: impl IntoIterator<Item = Option<f64>>) -> u8 {
     let mut largest: Option<f64> = None;
     for score in devices {

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_execution::Schedule;
+use lockstep_execution::{Schedule, ScheduleError};
 use lockstep_sync::{FreezeWindow, FreezeWindows, WindowKind};
 
 use super::reader::Reader;
@@ -77,19 +77,15 @@ fn window(reader: &mut Reader, name: String) -> Option<FreezeWindow> {
     let cron_origin = reader.origin(&key("cron")).or_else(|| origin.clone());
     let cron = reader.text(&key("cron"));
     let time_zone = reader.text_or(&key("time_zone"), "UTC");
-    let begins = match &cron {
-        Some(cron) => match Schedule::new(cron, &time_zone, SystemClock.now()) {
-            Ok(schedule) => Some(schedule),
-            Err(error) => {
-                reader.problem(&key("cron"), cron_origin.as_ref(), error.to_string());
-                None
-            }
-        },
-        None => {
-            let reason = "is missing; set when the window begins, such as \"0 8 * * MON-FRI\"";
-            reader.problem(&key("cron"), origin.as_ref(), reason);
-            None
-        }
+    let begins = if let Some(cron) = &cron {
+        let schedule = Schedule::new(cron, &time_zone, SystemClock.now());
+        let problem =
+            |error: ScheduleError| reader.problem(&key("cron"), cron_origin.as_ref(), format!("{error}"));
+        schedule.map_err(problem).ok()
+    } else {
+        let reason = "is missing; set when the window begins, such as \"0 8 * * MON-FRI\"";
+        reader.problem(&key("cron"), origin.as_ref(), reason);
+        None
     };
     let is_set = reader.origin(&key("length")).is_some();
     if !is_set {

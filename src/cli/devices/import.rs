@@ -26,12 +26,13 @@ const WAIT: Duration = Duration::from_mins(2);
 ///
 /// Creates new devices and updates existing ones. Devices and fields that are not in the file stay unchanged. A YAML file is a list of
 /// entries such as `- {hostname: sw1, device_type: ACCESS}`. Optional fields are platform, state, note, until, synchronized,
-/// `management_ip`, mac, serial, vendor, model, `os_version`, controller (the hostname of a device that is connected to instead), groups, interfaces (a list of names, or of {name, configuration}), and
-/// data (a map that templates read, such as `{infra_ip: 10.199.1.1}`; it replaces that of an earlier import, and everybody who may read devices
-/// may read it). With links and management domains the file is a map of devices, links (`- {a: {hostname: sw1, interface: Ethernet1, address:
-/// 10.0.0.0/31}, b: …}`) and `management_domains` (`- {id: 1, device_a: sw1, device_b: sw2, ipv4_gw: 10.0.6.1/24, vlan: 600}`). The
-/// output of `lockstep devices list --json` is such a list. A device whose MAC address or serial number belongs to another one, or whose
-/// controller cannot be one, is left out and named; the others are imported, and the exit code is 1.
+/// `management_ip`, mac, serial, vendor, model, `os_version`, controller (the hostname of a device that is connected to instead),
+/// groups, interfaces (a list of names, or of {name, configuration}), and data (a map that templates read, such as `{infra_ip:
+/// 10.199.1.1}`; it replaces that of an earlier import, and everybody who may read devices may read it). With links and management
+/// domains the file is a map of devices, links (`- {a: {hostname: sw1, interface: Ethernet1, address: 10.0.0.0/31}, b: …}`) and
+/// `management_domains` (`- {id: 1, device_a: sw1, device_b: sw2, ipv4_gw: 10.0.6.1/24, vlan: 600}`). The output of `lockstep devices
+/// list --json` is such a list. A device whose MAC address or serial number belongs to another one, or whose controller cannot be one,
+/// is left out and named; the others are imported, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep devices import fleet.yml

@@ -124,6 +124,7 @@ enum Figure {
     Latency,
     Gateway,
     Affected,
+    Rendering,
     /// Needs the feature `count-allocations`.
     Allocations,
     Sweep,
@@ -140,8 +141,6 @@ enum Figure {
     Elements,
     Cycle,
     Devices,
-    /// Needs the program `lockstep` of the same build.
-    Rendering,
     /// Needs the program `lockstep` of the same build.
     Sync,
     Resume,
@@ -202,12 +201,12 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::Affected) {
         affected::measure(options.rounds, &mut table)?;
     }
+    if wanted(Figure::Rendering) {
+        rendering::measure(options.rounds, &mut table)?;
+        rendered::measure(options.rounds, &mut table)?;
+    }
     if wanted(Figure::Sweep) {
         sweep::measure(options.tasks, options.rounds, &mut table).await?;
-    }
-    if wanted(Figure::Rendering) {
-        rendering::measure(options.rounds, &mut table).await?;
-        rendered::measure(options.rounds, &mut table)?;
     }
     if wanted(Figure::Sync) {
         sync::measure(options.planned_devices, options.rounds, &mut table).await?;

@@ -58,7 +58,7 @@ fn affected(folder: &Path, [from, to]: &[String; 2]) -> anyhow::Result<()> {
         ])
         .args([
             "--templates",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/jinja2"),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/templates"),
             "--inventory",
             "fleet.yml",
         ])

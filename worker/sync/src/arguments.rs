@@ -4,8 +4,8 @@ use lockstep_protocol::commands::SyncAction;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The arguments of an execution. The command `lockstep.sync.requested` has the same fields; those that are not read are for people: what an
-/// element is bound to is in the store.
+/// The arguments of an execution. The command `lockstep.sync.requested` has the same fields; those that are not read are for people: what
+/// an element is bound to is in the store.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(crate) struct Arguments {
     /// What to do.

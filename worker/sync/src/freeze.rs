@@ -120,10 +120,9 @@ mod tests {
         kind: WindowKind,
         groups: &[&str],
     ) -> FreezeWindow {
-        let epoch = Timestamp::UNIX_EPOCH;
         FreezeWindow {
             name: name.to_owned(),
-            begins: Schedule::new(cron, zone, epoch).unwrap(),
+            begins: Schedule::new(cron, zone, Timestamp::UNIX_EPOCH).unwrap(),
             length: Duration::from_secs(hours * 3600),
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
             kind,

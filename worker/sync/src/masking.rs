@@ -1,7 +1,7 @@
 //! Masks secrets in differences. Pure.
 //!
-//! What it does not know, it cannot mask: it prefers to mask too much. A secret is not told apart from what follows it on its line, so a line
-//! is masked from the secret to its end.
+//! What it does not know, it cannot mask: it prefers to mask too much. A secret is not told apart from what follows it on its line, so a
+//! line is masked from the secret to its end.
 
 use secrecy::{ExposeSecret, SecretString};
 

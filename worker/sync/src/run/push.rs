@@ -61,7 +61,8 @@ impl Run<'_> {
         ))
     }
 
-    /// Commits and confirms. Returns the hash of what the device runs now, and what it said if it may not have saved it for its next start.
+    /// Commits and confirms. Returns the hash of what the device runs now, and what it said if it may not have saved it for its next
+    /// start.
     async fn commit(
         &mut self,
         connection: &mut dyn DeviceConnection,
@@ -121,7 +122,8 @@ impl Run<'_> {
         Ok((pushed, not_saved))
     }
 
-    /// The answer to a commit. A refused one changed nothing; after any other error, the session is aborted, whether it is committed or not.
+    /// The answer to a commit. A refused one changed nothing; after any other error, the session is aborted, whether it is committed or
+    /// not.
     fn answered(
         &mut self,
         answer: Result<Result<(), DeviceError>, tokio::time::error::Elapsed>,

@@ -1,22 +1,33 @@
 //! Values of rendering from and to those of minijinja, in which variables come and which the filters of networks use.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use minijinja::Value;
 use minijinja::value::{Tuple, ValueKind};
 
 use super::failure::{Failure, Res, fail};
 use super::interpreter::Run;
-use super::value::{Entries, Key, MAX_NESTING, Val};
+use super::value::{Dict, Entries, Key, List, MAX_NESTING, Val};
 
 /// The value of a variable or of the result of a filter.
 pub(super) fn from_foreign(run: &Run<'_>, value: &Value) -> Res<Val> {
-    convert(run, value, 0)
+    if value.kind() == ValueKind::Iterable {
+        let mut items = Vec::new();
+        for item in iterate(value)? {
+            run.allocate_items(1)?;
+            items.push(convert(&item, 0)?);
+        }
+        return Ok(Val::generator(items));
+    }
+    if value.as_object().is_some() {
+        run.allocate_items(value.len().unwrap_or(0))?;
+    }
+    convert(value, 0)
 }
 
-fn convert(run: &Run<'_>, value: &Value, depth: usize) -> Res<Val> {
+fn convert(value: &Value, depth: usize) -> Res<Val> {
     if depth > MAX_NESTING {
         fail!("a value is nested more than {MAX_NESTING} deep");
     }
@@ -24,61 +35,69 @@ fn convert(run: &Run<'_>, value: &Value, depth: usize) -> Res<Val> {
         ValueKind::Undefined => Val::Undefined(None),
         ValueKind::None => Val::None,
         ValueKind::Bool => Val::Bool(value.is_true()),
-        ValueKind::Number => match i128::try_from(value.clone()) {
-            Ok(number) if value.is_integer() => Val::Int(number),
-            _ => match f64::try_from(value.clone()) {
-                Ok(number) => Val::Float(number),
-                Err(_) => fail!("the number {value} is too large"),
-            },
+        ValueKind::Number => match value.as_i64() {
+            Some(number) if value.is_integer() => Val::Int(number.into()),
+            _ => number(value)?,
         },
         ValueKind::String => value.to_str().map_or(Val::None, Val::Str),
+        ValueKind::Seq if value.downcast_object_ref::<Vec<Value>>().is_some() => {
+            Val::List(Rc::new(List::of(value)))
+        }
         ValueKind::Seq => {
-            run.allocate_items(value.len().unwrap_or(0))?;
-            let items = match value.downcast_object_ref::<Vec<Value>>() {
-                Some(items) => items
-                    .iter()
-                    .map(|item| convert(run, item, depth + 1))
-                    .collect::<Res<_>>()?,
-                None => iterate(value)?
-                    .map(|item| convert(run, &item, depth + 1))
-                    .collect::<Res<_>>()?,
-            };
+            let items = iterate(value)?
+                .map(|item| convert(&item, depth + 1))
+                .collect::<Res<_>>()?;
             if value.is_tuple() {
                 Val::tuple(items)
             } else {
                 Val::list(items)
             }
         }
+        ValueKind::Map if value.downcast_object_ref::<IndexMap<Value, Value>>().is_some() => {
+            Val::Dict(Rc::new(Dict::of(value)))
+        }
         ValueKind::Map if value.as_object().is_some() => {
-            let length = value.len().unwrap_or(0);
-            run.allocate_items(length * 2)?;
-            let mut entries = Entries::with_capacity_and_hasher(length, RandomState::default());
-            let mut insert = |key: &Value, item: &Value| -> Res<()> {
-                let key = Key::new(convert(run, key, depth + 1)?)?;
-                entries.insert(key, convert(run, item, depth + 1)?);
-                Ok(())
-            };
-            if let Some(map) = value.downcast_object_ref::<IndexMap<Value, Value>>() {
-                map.iter().try_for_each(|(key, item)| insert(key, item))?;
-            } else {
-                for key in iterate(value)? {
-                    let item = value.get_item(&key).map_err(|error| failure(&error))?;
-                    insert(&key, &item)?;
-                }
+            let mut entries = Entries::default();
+            for key in iterate(value)? {
+                let item = value.get_item(&key).map_err(|error| failure(&error))?;
+                entries.insert(Key::new(convert(&key, depth + 1)?)?, convert(&item, depth + 1)?);
             }
             Val::dict(entries)
-        }
-        ValueKind::Iterable => {
-            let mut items = Vec::new();
-            for item in iterate(value)? {
-                run.allocate_items(1)?;
-                items.push(convert(run, &item, depth + 1)?);
-            }
-            Val::generator(items)
         }
         ValueKind::Invalid => fail!("{value}"),
         _ => Val::Foreign(value.clone()),
     })
+}
+
+fn number(value: &Value) -> Res<Val> {
+    if let Some(number) = i128::try_from(value.clone()).ok().filter(|_| value.is_integer()) {
+        return Ok(Val::Int(number));
+    }
+    match f64::try_from(value.clone()) {
+        Ok(number) => Ok(Val::Float(number)),
+        Err(_) => fail!("the number {value} is too large"),
+    }
+}
+
+/// What cannot be one of our values stays what it is.
+fn convert_item(value: &Value) -> Val {
+    convert(value, 0).unwrap_or_else(|_| Val::Foreign(value.clone()))
+}
+
+/// The items of a list.
+pub(super) fn items(value: &Value) -> Vec<Val> {
+    let items = value.downcast_object_ref::<Vec<Value>>();
+    items.into_iter().flatten().map(convert_item).collect()
+}
+
+/// The entries of a dictionary.
+pub(super) fn entries(value: &Value) -> Entries {
+    let map = value.downcast_object_ref::<IndexMap<Value, Value>>();
+    let entries = map.into_iter().flatten().map(|(key, item)| {
+        let key = Key::new(convert_item(key)).unwrap_or_else(|_| Key::text(&key.to_string()));
+        (key, convert_item(item))
+    });
+    entries.collect()
 }
 
 fn iterate(value: &Value) -> Res<minijinja::value::ValueIter> {
@@ -94,6 +113,14 @@ fn convert_back(run: &Run<'_>, value: &Val, depth: usize) -> Res<Value> {
     if depth > MAX_NESTING {
         fail!("a value is nested more than {MAX_NESTING} deep");
     }
+    let unused = match value {
+        Val::List(list) => list.unused(),
+        Val::Dict(dict) => dict.unused(),
+        _ => None,
+    };
+    if let Some(unused) = unused {
+        return Ok(unused);
+    }
     Ok(match value {
         Val::Undefined(_) => Value::UNDEFINED,
         Val::None => Value::from(()),
@@ -103,7 +130,7 @@ fn convert_back(run: &Run<'_>, value: &Val, depth: usize) -> Res<Value> {
         Val::Str(text) => Value::from(Arc::clone(text)),
         Val::Foreign(object) => object.clone(),
         Val::Dict(dict) | Val::Namespace(dict) => {
-            let entries = dict.0.borrow();
+            let entries = dict.borrow();
             run.allocate_items(entries.len() * 2)?;
             let pairs = entries.iter().map(|(key, value)| {
                 let key = convert_back(run, key.value(), depth + 1)?;

@@ -41,7 +41,7 @@ pub(super) fn equal_within(run: Option<&Run<'_>>, left: &Val, right: &Val, depth
         (Val::Str(left), Val::Str(right)) => left == right,
         (Val::None, Val::None) | (Val::Undefined(_), Val::Undefined(_)) => true,
         (Val::List(left), Val::List(right)) => {
-            Rc::ptr_eq(left, right) || all_equal(&left.0.borrow(), &right.0.borrow())?
+            Rc::ptr_eq(left, right) || all_equal(&left.borrow(), &right.borrow())?
         }
         (Val::Tuple(left), Val::Tuple(right)) => {
             Rc::ptr_eq(left, right) || all_equal(left.items(), right.items())?
@@ -50,7 +50,7 @@ pub(super) fn equal_within(run: Option<&Run<'_>>, left: &Val, right: &Val, depth
             if Rc::ptr_eq(left, right) {
                 return Ok(true);
             }
-            let (left, right) = (left.0.borrow(), right.0.borrow());
+            let (left, right) = (left.borrow(), right.borrow());
             if left.len() != right.len() {
                 return Ok(false);
             }
@@ -65,7 +65,7 @@ pub(super) fn equal_within(run: Option<&Run<'_>>, left: &Val, right: &Val, depth
             true
         }
         (Val::View(View::Keys, left), Val::View(View::Keys, right)) => {
-            let (left, right) = (left.0.borrow(), right.0.borrow());
+            let (left, right) = (left.borrow(), right.borrow());
             left.len() == right.len() && left.keys().all(|key| right.contains_key(key))
         }
         (Val::Range(left), Val::Range(right)) => {
@@ -106,7 +106,7 @@ pub(super) fn order(run: &Run<'_>, left: &Val, right: &Val, depth: usize) -> Res
     };
     match (left, right) {
         (Val::Str(left), Val::Str(right)) => Ok(left.cmp(right)),
-        (Val::List(left), Val::List(right)) => order_all(&left.0.borrow(), &right.0.borrow()),
+        (Val::List(left), Val::List(right)) => order_all(&left.borrow(), &right.borrow()),
         (Val::Tuple(left), Val::Tuple(right)) => order_all(left.items(), right.items()),
         (Val::Foreign(left), Val::Foreign(right)) => Ok(left.cmp(right)),
         _ => {
@@ -164,7 +164,7 @@ pub(super) fn contains(run: &Run<'_>, container: &Val, item: &Val) -> Res<bool> 
         },
         Val::Dict(dict) | Val::View(View::Keys, dict) => {
             let key = Key::new(item.clone())?;
-            Ok(dict.0.borrow().contains_key(&key))
+            Ok(dict.borrow().contains_key(&key))
         }
         Val::Undefined(name) => {
             run.use_undefined(name.as_deref())?;
@@ -178,7 +178,7 @@ pub(super) fn contains(run: &Run<'_>, container: &Val, item: &Val) -> Res<bool> 
             index.is_some_and(|index| usize::try_from(index).is_ok_and(|index| index < range.len()))
         })),
         Val::List(list) => {
-            let items = list.0.borrow();
+            let items = list.borrow();
             run.charge(items.len() as u64 / 8)?;
             any_equal(run, &items, item)
         }
@@ -224,7 +224,7 @@ pub(super) fn binary(run: &Run<'_>, operator: Operator, left: &Val, right: &Val)
             Ok(Val::from(format!("{first}{second}")))
         }
         (Operator::Add, Val::List(first), Val::List(second)) => {
-            let (first, second) = (first.0.borrow(), second.0.borrow());
+            let (first, second) = (first.borrow(), second.borrow());
             run.allocate_items(first.len() + second.len())?;
             Ok(Val::list(first.iter().chain(&*second).cloned().collect()))
         }
@@ -428,7 +428,7 @@ pub(super) fn slice(run: &Run<'_>, value: &Val, bounds: &[Option<Val>; 3]) -> Re
             Val::from(picked.collect::<String>())
         }
         Val::List(list) => {
-            let items = list.0.borrow();
+            let items = list.borrow();
             run.allocate_items(items.len())?;
             Val::list(
                 pick(items.len())

@@ -38,7 +38,7 @@ pub(super) fn write_repr(run: &Run<'_>, out: &mut String, value: &Val, depth: us
         Val::Str(text) => run.append(out, &quoted(text)),
         Val::List(list) => {
             run.append(out, "[")?;
-            write_items(run, out, &list.0.borrow(), depth)?;
+            write_items(run, out, &list.borrow(), depth)?;
             run.append(out, "]")
         }
         Val::Tuple(tuple) => {
@@ -48,7 +48,7 @@ pub(super) fn write_repr(run: &Run<'_>, out: &mut String, value: &Val, depth: us
         }
         Val::Dict(dict) => {
             run.append(out, "{")?;
-            for (index, (key, value)) in dict.0.borrow().iter().enumerate() {
+            for (index, (key, value)) in dict.borrow().iter().enumerate() {
                 if index > 0 {
                     run.append(out, ", ")?;
                 }
@@ -61,7 +61,7 @@ pub(super) fn write_repr(run: &Run<'_>, out: &mut String, value: &Val, depth: us
         Val::View(view, dict) => {
             run.append(out, value.type_name())?;
             run.append(out, "([")?;
-            for (index, (key, value)) in dict.0.borrow().iter().enumerate() {
+            for (index, (key, value)) in dict.borrow().iter().enumerate() {
                 if index > 0 {
                     run.append(out, ", ")?;
                 }

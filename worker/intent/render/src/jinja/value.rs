@@ -1,6 +1,6 @@
 //! The values of a rendering: what Python's values are to Jinja2. They belong to one rendering and never leave its thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::hash::{Hash, Hasher};
 use std::mem;
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use minijinja::Value;
 
+use super::convert;
 use super::failure::{Res, fail};
 use super::interpreter::{Callable, LoopState, Module};
 
@@ -54,9 +55,42 @@ pub(super) enum View {
     Items,
 }
 
+/// The content of a list or dictionary. That of a variable is made when it is first used: most templates use little of what is there.
+#[derive(Default)]
+struct Lazy<T> {
+    content: RefCell<T>,
+    source: RefCell<Option<Value>>,
+}
+
+impl<T: Default> Lazy<T> {
+    fn new(content: T) -> Self {
+        Self {
+            content: RefCell::new(content),
+            source: RefCell::default(),
+        }
+    }
+
+    fn of(source: &Value) -> Self {
+        Self {
+            content: RefCell::default(),
+            source: RefCell::new(Some(source.clone())),
+        }
+    }
+
+    /// Makes the content, if that was not done before.
+    #[inline]
+    fn make(&self, make: fn(&Value) -> T) {
+        if self.source.borrow().is_some()
+            && let Some(source) = self.source.take()
+        {
+            *self.content.borrow_mut() = make(&source);
+        }
+    }
+}
+
 /// A list, which can be changed.
 #[derive(Default)]
-pub(super) struct List(pub(super) RefCell<Vec<Val>>);
+pub(super) struct List(Lazy<Vec<Val>>);
 
 /// A tuple, perhaps with names for its items as those of `groupby`.
 pub(super) struct Tuple {
@@ -68,7 +102,7 @@ pub(super) type Entries = IndexMap<Key, Val, RandomState>;
 
 /// A dictionary in the order of insertion, which can be changed.
 #[derive(Default)]
-pub(super) struct Dict(pub(super) RefCell<Entries>);
+pub(super) struct Dict(Lazy<Entries>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Range {
@@ -95,7 +129,7 @@ impl Val {
     }
 
     pub(super) fn list(items: Vec<Val>) -> Self {
-        Self::List(Rc::new(List(RefCell::new(items))))
+        Self::List(Rc::new(List(Lazy::new(items))))
     }
 
     pub(super) fn tuple(items: Vec<Val>) -> Self {
@@ -103,7 +137,7 @@ impl Val {
     }
 
     pub(super) fn dict(entries: Entries) -> Self {
-        Self::Dict(Rc::new(Dict(RefCell::new(entries))))
+        Self::Dict(Rc::new(Dict(Lazy::new(entries))))
     }
 
     /// An iterator, as most filters of Jinja2 give one.
@@ -217,14 +251,66 @@ impl Tuple {
     }
 }
 
+impl List {
+    /// The variable that it is, as long as nothing has used it.
+    pub(super) fn unused(&self) -> Option<Value> {
+        self.0.source.borrow().clone()
+    }
+
+    /// A list with the items of a variable, a `Vec<Value>`.
+    pub(super) fn of(source: &Value) -> Self {
+        Self(Lazy::of(source))
+    }
+
+    pub(super) fn borrow(&self) -> Ref<'_, Vec<Val>> {
+        self.0.make(convert::items);
+        self.0.content.borrow()
+    }
+
+    pub(super) fn borrow_mut(&self) -> RefMut<'_, Vec<Val>> {
+        self.0.make(convert::items);
+        self.0.content.borrow_mut()
+    }
+
+    pub(super) fn take(&self) -> Vec<Val> {
+        self.0.source.take();
+        self.0.content.take()
+    }
+}
+
 impl Dict {
+    /// The variable that it is, as long as nothing has used it.
+    pub(super) fn unused(&self) -> Option<Value> {
+        self.0.source.borrow().clone()
+    }
+
+    /// A dictionary with the entries of a variable, an `IndexMap<Value, Value>`.
+    pub(super) fn of(source: &Value) -> Self {
+        Self(Lazy::of(source))
+    }
+
+    pub(super) fn borrow(&self) -> Ref<'_, Entries> {
+        self.0.make(convert::entries);
+        self.0.content.borrow()
+    }
+
+    pub(super) fn borrow_mut(&self) -> RefMut<'_, Entries> {
+        self.0.make(convert::entries);
+        self.0.content.borrow_mut()
+    }
+
+    pub(super) fn take(&self) -> Entries {
+        self.0.source.take();
+        self.0.content.take()
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<Val> {
-        self.0.borrow().get(&Text(key)).cloned()
+        self.borrow().get(&Text(key)).cloned()
     }
 
     pub(super) fn insert(&self, key: &Arc<str>, value: Val) {
         let key = Key(Val::Str(Arc::clone(key)));
-        self.0.borrow_mut().insert(key, value);
+        self.borrow_mut().insert(key, value);
     }
 }
 
@@ -332,12 +418,12 @@ fn dismantle(mut values: Vec<Val>) {
         match value {
             Val::List(list) => {
                 if let Some(list) = Rc::into_inner(list) {
-                    values.append(&mut list.0.take());
+                    values.append(&mut list.take());
                 }
             }
             Val::Dict(dict) | Val::Namespace(dict) => {
                 if let Some(dict) = Rc::into_inner(dict) {
-                    values.extend(dict.0.take().into_iter().flat_map(|(key, value)| [key.0, value]));
+                    values.extend(dict.take().into_iter().flat_map(|(key, value)| [key.0, value]));
                 }
             }
             Val::Tuple(tuple) => {
@@ -379,7 +465,7 @@ fn release(values: Vec<Val>) {
 
 impl Drop for List {
     fn drop(&mut self) {
-        let items = self.0.get_mut();
+        let items = self.0.content.get_mut();
         if items.iter().any(holds_values) {
             release(mem::take(items));
         }
@@ -388,7 +474,7 @@ impl Drop for List {
 
 impl Drop for Dict {
     fn drop(&mut self) {
-        let entries = self.0.get_mut();
+        let entries = self.0.content.get_mut();
         if entries
             .iter()
             .any(|(key, value)| holds_values(&key.0) || holds_values(value))

@@ -54,7 +54,7 @@ fn entries(run: &Run<'_>, callee: &str, args: &Args) -> Res<Entries> {
     let mut entries = Entries::default();
     match &*args.positional {
         [] => {}
-        [Val::Dict(dict) | Val::Namespace(dict)] => entries.clone_from(&dict.0.borrow()),
+        [Val::Dict(dict) | Val::Namespace(dict)] => entries.clone_from(&dict.borrow()),
         [pairs] => {
             for pair in run.iterate(pairs)? {
                 let pair = run.iterate(&pair)?;
@@ -79,7 +79,7 @@ fn dict(run: &Run<'_>, args: &Args) -> Res<Val> {
 
 fn namespace(run: &Run<'_>, args: &Args) -> Res<Val> {
     let dict = Dict::default();
-    *dict.0.borrow_mut() = entries(run, "namespace", args)?;
+    *dict.borrow_mut() = entries(run, "namespace", args)?;
     Ok(Val::Namespace(Rc::new(dict)))
 }
 

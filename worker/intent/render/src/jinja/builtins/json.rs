@@ -102,7 +102,7 @@ fn new_line(run: &Run<'_>, out: &mut String, indent: Option<&str>, depth: usize)
 
 /// The entries of a dictionary, sorted by their keys.
 fn sorted(run: &Run<'_>, dict: &Dict) -> Res<Vec<(Val, Val)>> {
-    let entries = dict.0.borrow();
+    let entries = dict.borrow();
     run.charge(entries.len() as u64)?;
     let mut entries: Vec<(Val, Val)> = entries
         .iter()

@@ -67,7 +67,7 @@ fn first(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("first", [])?;
     let first = match input {
         Val::Iterator(iter) => iter.rest.borrow_mut().next(),
-        Val::List(list) => list.0.borrow().first().cloned(),
+        Val::List(list) => list.borrow().first().cloned(),
         Val::Tuple(tuple) => tuple.items().first().cloned(),
         _ => run.iterate(input)?.into_iter().next(),
     };
@@ -77,7 +77,7 @@ fn first(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
 fn last(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [] = args.bind("last", [])?;
     let last = match input {
-        Val::List(list) => list.0.borrow().last().cloned(),
+        Val::List(list) => list.borrow().last().cloned(),
         Val::Tuple(tuple) => tuple.items().last().cloned(),
         _ => run.iterate(input)?.pop(),
     };
@@ -359,7 +359,7 @@ fn dict_sort(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
         fail!("`dictsort` takes a dict, not {}", input.type_name());
     };
     let mut keyed = Vec::new();
-    for (key, value) in &*dict.0.borrow() {
+    for (key, value) in &*dict.borrow() {
         let by = if by_value { value } else { key.value() };
         let item = Val::tuple(vec![key.value().clone(), value.clone()]);
         keyed.push((run.sort_key(by.clone(), case_sensitive)?, item));

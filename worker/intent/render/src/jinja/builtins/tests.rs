@@ -86,6 +86,9 @@ fn compared(run: &Run<'_>, comparison: Comparison, value: &Val, args: &Args) -> 
 }
 
 fn has_rest(run: &Run<'_>, value: &Val, divisor: &Val, rest: i128) -> Res<bool> {
+    if let (Val::Int(number), Val::Int(2)) = (value, divisor) {
+        return Ok(number & 1 == rest);
+    }
     if let (Val::Str(_), _) | (_, Val::Str(_)) = (value, divisor) {
         fail!("a str has no remainder");
     }

@@ -272,7 +272,7 @@ fn xml_attributes(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Va
         fail!("`xmlattr` takes a dict, not {}", input.type_name());
     };
     let mut attributes = Vec::new();
-    for (key, value) in &*dict.0.borrow() {
+    for (key, value) in &*dict.borrow() {
         if matches!(value, Val::None | Val::Undefined(_)) {
             continue;
         }

@@ -187,7 +187,7 @@ impl Run<'_> {
             let Val::Dict(dict) = &rest else {
                 fail!("what follows `**` is a dict, not {}", rest.type_name());
             };
-            for (key, value) in &*dict.0.borrow() {
+            for (key, value) in &*dict.borrow() {
                 let Val::Str(name) = key.value() else {
                     fail!("the names of arguments are texts");
                 };

@@ -44,7 +44,7 @@ impl Source {
     fn next(&mut self) -> Option<Val> {
         match self {
             Self::List(list, index) => {
-                let item = list.0.borrow().get(*index).cloned();
+                let item = list.borrow().get(*index).cloned();
                 *index += usize::from(item.is_some());
                 item
             }
@@ -110,7 +110,16 @@ impl Run<'_> {
     fn iterations(&self, state: &Rc<LoopState>, env: &Env, out: &mut String) -> Res<bool> {
         let declaration = &state.declaration;
         let mut iterated = false;
-        while let Some(item) = state.advance(self)? {
+        loop {
+            // Nothing asks for the state of a loop without a variable.
+            let next = if declaration.loop_slot.is_some() {
+                state.advance(self)?
+            } else {
+                state.pull(self)?
+            };
+            let Some(item) = next else {
+                break;
+            };
             self.charge(1)?;
             iterated = true;
             env.frame.clear(declaration.body.slots.clone());

@@ -271,8 +271,8 @@ impl Drop for Run<'_> {
     fn drop(&mut self) {
         for circular in self.circular.take() {
             match circular {
-                Circular::Value(Val::List(list)) => drop(list.0.take()),
-                Circular::Value(Val::Dict(dict) | Val::Namespace(dict)) => drop(dict.0.take()),
+                Circular::Value(Val::List(list)) => drop(list.take()),
+                Circular::Value(Val::Dict(dict) | Val::Namespace(dict)) => drop(dict.take()),
                 Circular::Value(_) => {}
                 Circular::Frame(frame) => {
                     if let Some(frame) = frame.upgrade() {
@@ -290,7 +290,7 @@ impl Drop for Run<'_> {
 }
 
 fn view_items(view: View, dict: &Rc<Dict>) -> Vec<Val> {
-    let entries = dict.0.borrow();
+    let entries = dict.borrow();
     match view {
         View::Keys => entries.keys().map(|key| key.value().clone()).collect(),
         View::Values => entries.values().cloned().collect(),

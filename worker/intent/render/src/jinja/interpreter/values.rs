@@ -61,9 +61,9 @@ impl Run<'_> {
             }
             Val::Str(text) if text.is_ascii() => Some(text.len()),
             Val::Str(text) => Some(text.chars().count()),
-            Val::List(list) => Some(list.0.borrow().len()),
+            Val::List(list) => Some(list.borrow().len()),
             Val::Tuple(tuple) => Some(tuple.items().len()),
-            Val::Dict(dict) | Val::View(_, dict) => Some(dict.0.borrow().len()),
+            Val::Dict(dict) | Val::View(_, dict) => Some(dict.borrow().len()),
             Val::Range(range) => Some(range.len()),
             Val::Foreign(object) => object.len(),
             _ => None,
@@ -85,7 +85,7 @@ impl Run<'_> {
     /// The items of a value. An iterator has none afterwards.
     pub(in crate::jinja) fn iterate(&self, value: &Val) -> Res<Vec<Val>> {
         let items = match value {
-            Val::List(list) => list.0.borrow().clone(),
+            Val::List(list) => list.borrow().clone(),
             Val::Tuple(tuple) => tuple.items().to_vec(),
             Val::Dict(dict) => view_items(View::Keys, dict),
             Val::View(view, dict) => view_items(*view, dict),
@@ -167,7 +167,7 @@ impl Run<'_> {
                 let length = i128::try_from(length).unwrap_or(i128::MAX);
                 let index = if index < 0 { index + length } else { index };
                 let found = usize::try_from(index).ok().and_then(|index| match value {
-                    Val::List(list) => list.0.borrow().get(index).cloned(),
+                    Val::List(list) => list.borrow().get(index).cloned(),
                     Val::Tuple(tuple) => tuple.items().get(index).cloned(),
                     Val::Str(text) => text.chars().nth(index).map(|found| Val::from(found.to_string())),
                     Val::Range(range) => range.get(index),
@@ -185,7 +185,7 @@ impl Run<'_> {
                     Val::Str(key) => dict.get(key),
                     _ => Key::new(key.clone())
                         .ok()
-                        .and_then(|key| dict.0.borrow().get(&key).cloned()),
+                        .and_then(|key| dict.borrow().get(&key).cloned()),
                 };
                 if let Some(found) = found {
                     return Ok(found);

@@ -74,7 +74,7 @@ fn list_method(run: &Run<'_>, env: &Env, value: &Val, list: &Rc<List>, name: &st
             };
             grow(run, list, 1)?;
             run.note_change(value, &item);
-            list.0.borrow_mut().push(item);
+            list.borrow_mut().push(item);
         }
         "extend" => {
             let [Some(items)] = args.bind(name, ["iterable"])? else {
@@ -85,7 +85,7 @@ fn list_method(run: &Run<'_>, env: &Env, value: &Val, list: &Rc<List>, name: &st
             for item in &items {
                 run.note_change(value, item);
             }
-            list.0.borrow_mut().extend(items);
+            list.borrow_mut().extend(items);
         }
         "insert" => {
             let [Some(index), Some(item)] = args.bind(name, ["index", "object"])? else {
@@ -94,7 +94,7 @@ fn list_method(run: &Run<'_>, env: &Env, value: &Val, list: &Rc<List>, name: &st
             let index = integer(Some(&index), "index", 0)?;
             grow(run, list, 1)?;
             run.note_change(value, &item);
-            let mut items = list.0.borrow_mut();
+            let mut items = list.borrow_mut();
             run.charge(items.len() as u64 / 64)?;
             let index = place(index, items.len());
             items.insert(index, item);
@@ -102,7 +102,7 @@ fn list_method(run: &Run<'_>, env: &Env, value: &Val, list: &Rc<List>, name: &st
         "pop" => {
             let [index] = args.bind(name, ["index"])?;
             let index = integer(index.as_ref(), "index", -1)?;
-            let mut items = list.0.borrow_mut();
+            let mut items = list.borrow_mut();
             run.charge(items.len() as u64 / 64)?;
             let length = i128::try_from(items.len()).unwrap_or(i128::MAX);
             let index = if index < 0 { index + length } else { index };
@@ -114,19 +114,19 @@ fn list_method(run: &Run<'_>, env: &Env, value: &Val, list: &Rc<List>, name: &st
         "remove" => {
             let index = search(run, value, "index", args)?.as_int();
             if let Some(index) = index.and_then(|index| usize::try_from(index).ok()) {
-                let removed = list.0.borrow_mut().remove(index);
+                let removed = list.borrow_mut().remove(index);
                 drop(removed);
             }
         }
-        "clear" => drop(list.0.take()),
+        "clear" => drop(list.take()),
         "copy" => {
-            let items = list.0.borrow().clone();
+            let items = list.borrow().clone();
             run.allocate_items(items.len())?;
             return Ok(Val::list(items));
         }
         "reverse" => {
-            run.charge(list.0.borrow().len() as u64)?;
-            list.0.borrow_mut().reverse();
+            run.charge(list.borrow().len() as u64)?;
+            list.borrow_mut().reverse();
         }
         "sort" => {
             let [key, reverse] = args.bind(name, ["key", "reverse"])?;
@@ -146,7 +146,7 @@ fn list_method(run: &Run<'_>, env: &Env, value: &Val, list: &Rc<List>, name: &st
                 pairs.push((key, item));
             }
             run.sort(&mut pairs, reverse)?;
-            *list.0.borrow_mut() = pairs.into_iter().map(|(_, item)| item).collect();
+            *list.borrow_mut() = pairs.into_iter().map(|(_, item)| item).collect();
         }
         _ => return search(run, value, name, args),
     }
@@ -155,7 +155,7 @@ fn list_method(run: &Run<'_>, env: &Env, value: &Val, list: &Rc<List>, name: &st
 
 /// Pays for the growth of a list.
 fn grow(run: &Run<'_>, list: &List, items: usize) -> Res<()> {
-    let length = list.0.borrow().len();
+    let length = list.borrow().len();
     if length + items > 1_000_000 {
         fail!("a list has more than 1000000 items");
     }
@@ -176,7 +176,7 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
             };
             let found = match &key {
                 Val::Str(key) => dict.get(key),
-                _ => dict.0.borrow().get(&Key::new(key)?).cloned(),
+                _ => dict.borrow().get(&Key::new(key)?).cloned(),
             };
             Ok(found.or(default).unwrap_or(Val::None))
         }
@@ -186,7 +186,7 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
         "update" => {
             let mut added = match &*args.positional {
                 [] => Entries::default(),
-                [Val::Dict(other) | Val::Namespace(other)] => other.0.borrow().clone(),
+                [Val::Dict(other) | Val::Namespace(other)] => other.borrow().clone(),
                 [pairs] => {
                     let mut entries = Entries::default();
                     for pair in run.iterate(pairs)? {
@@ -207,7 +207,7 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
             for item in added.values() {
                 run.note_change(value, item);
             }
-            dict.0.borrow_mut().extend(added);
+            dict.borrow_mut().extend(added);
             check_size(dict)?;
             Ok(Val::None)
         }
@@ -218,12 +218,7 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
             let default = default.unwrap_or(Val::None);
             run.allocate_items(2)?;
             run.note_change(value, &default);
-            let found = dict
-                .0
-                .borrow_mut()
-                .entry(Key::new(key)?)
-                .or_insert(default)
-                .clone();
+            let found = dict.borrow_mut().entry(Key::new(key)?).or_insert(default).clone();
             check_size(dict)?;
             Ok(found)
         }
@@ -231,24 +226,24 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
             let [Some(key), default] = args.bind(name, ["key", "default"])? else {
                 fail!("`pop` needs a key");
             };
-            run.charge(dict.0.borrow().len() as u64 / 64)?;
-            let found = dict.0.borrow_mut().shift_remove(&Key::new(key)?);
+            run.charge(dict.borrow().len() as u64 / 64)?;
+            let found = dict.borrow_mut().shift_remove(&Key::new(key)?);
             match found.or(default) {
                 Some(found) => Ok(found),
                 None => fail!("`pop` of a key that is not in the dict"),
             }
         }
-        "popitem" => match dict.0.borrow_mut().pop() {
+        "popitem" => match dict.borrow_mut().pop() {
             Some((key, value)) => Ok(Val::tuple(vec![key.value().clone(), value])),
             None => fail!("`popitem` of an empty dict"),
         },
         "clear" => {
-            drop(dict.0.take());
+            drop(dict.take());
             Ok(Val::None)
         }
         "copy" => {
-            run.allocate_items(dict.0.borrow().len() * 2)?;
-            Ok(Val::dict(dict.0.borrow().clone()))
+            run.allocate_items(dict.borrow().len() * 2)?;
+            Ok(Val::dict(dict.borrow().clone()))
         }
         "fromkeys" => {
             let [Some(keys), default] = args.bind(name, ["iterable", "value"])? else {
@@ -266,7 +261,7 @@ fn dict_method(run: &Run<'_>, value: &Val, dict: &Rc<Dict>, name: &str, args: &A
 }
 
 fn check_size(dict: &Dict) -> Res<()> {
-    if dict.0.borrow().len() > 1_000_000 {
+    if dict.borrow().len() > 1_000_000 {
         fail!("a dict has more than 1000000 items");
     }
     Ok(())

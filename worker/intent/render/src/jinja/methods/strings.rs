@@ -67,7 +67,7 @@ pub(super) fn call(run: &Run<'_>, text: &Arc<str>, name: &str, args: &Args) -> R
             let [Some(Val::Dict(dict))] = args.bind(name, ["mapping"])? else {
                 fail!("`format_map` needs a dict");
             };
-            let named = dict.0.borrow();
+            let named = dict.borrow();
             let named = named
                 .iter()
                 .filter_map(|(key, value)| Some((Arc::from(key.value().as_str()?), value.clone())));
