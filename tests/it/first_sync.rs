@@ -163,7 +163,8 @@ impl Run {
             }
         })
         .await?;
-        self.page.run("lockstep executions cancel 18")?;
+        let parked = self.page.run("lockstep executions cancel 18")?;
+        ensure!(parked.contains("parked until"), "{parked}");
         let execution = self.page.execution(18)?;
         ensure!(execution["skipped"] == DEVICES, "{execution}");
         self.unsynchronized(DEVICES)
@@ -274,11 +275,18 @@ async fn the_first_sync_goes_as_written_while_one_of_two_workers_is_killed() -> 
     run.first_plan()?;
     run.change()?;
     let apply = run.page.block("--canary 1 --wave 3")?;
-    let second = run.page.process("worker-2")?;
+    let workers = [run.page.process("worker-1")?, run.page.process("worker-2")?];
     let folder = run.page.folder().to_owned();
     let exports = run.page.exports().to_owned();
     let applying = tokio::task::spawn_blocking(move || shell(&folder, &format!("{exports}{apply}")));
-    kill_while_it_pushes(second, &database).await?;
+    let killed = kill_while_it_pushes(workers, &database).await?;
+    if killed == workers[0] {
+        // The page goes on with the other one.
+        std::fs::rename(
+            run.page.folder().join("worker-2.pid"),
+            run.page.folder().join("worker-1.pid"),
+        )?;
+    }
     let applied = applying.await??;
     let again = run.page.json("elements list 4")?;
     let again = again.as_array().context("no list")?.iter();
@@ -293,23 +301,33 @@ async fn the_first_sync_goes_as_written_while_one_of_two_workers_is_killed() -> 
     run.clean_up(|back| back <= again.len() as u64).await
 }
 
-/// Kills the worker while it has an element of the application, once other devices are done.
-async fn kill_while_it_pushes(worker: Pid, database: &Database) -> Result<()> {
+/// Kills a worker while it has an element of the application, once other devices are done, and returns its process.
+async fn kill_while_it_pushes(workers: [Pid; 2], database: &Database) -> Result<Pid> {
     let (client, connection) = tokio_postgres::connect(&database.url(), tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
-    let name = format!("%:{}", worker.as_raw_nonzero());
-    wait::until("the second worker to push", PATIENCE, async || {
-        let query = "SELECT 1 FROM element WHERE execution = 4 AND worker LIKE $1 AND outcome IS NULL
-            AND EXISTS (SELECT 1 FROM element WHERE execution = 4 AND outcome = 'done')";
-        let rows = client.query(query, &[&name]).await;
-        let own = rows.map_err(|error| error.to_string())?;
-        if own.is_empty() {
-            Err("it runs none".to_owned())
-        } else {
-            Ok(())
+    let mut killed = workers[1];
+    wait::until("a worker to push", PATIENCE, async || {
+        let query = "SELECT worker, outcome FROM element WHERE execution = 4";
+        let rows = client
+            .query(query, &[])
+            .await
+            .map_err(|error| error.to_string())?;
+        let rows = rows.iter().map(|row| (row.get(0), row.get(1)));
+        let rows: Vec<(Option<String>, Option<String>)> = rows.collect();
+        let any_done = rows.iter().any(|(_, outcome)| outcome.as_deref() == Some("done"));
+        // MACHINE:PROCESS
+        let busy = rows.iter().filter(|(_, outcome)| outcome.is_none());
+        let busy = busy.filter_map(|(worker, _)| worker.as_ref()?.rsplit(':').next()?.parse().ok());
+        let busy = busy.filter_map(Pid::from_raw).find(|pid| workers.contains(pid));
+        match busy.filter(|_| any_done) {
+            Some(worker) => {
+                killed = worker;
+                Ok(())
+            }
+            None => Err(format!("{rows:?}")),
         }
     })
     .await?;
-    kill_process(worker, Signal::KILL)?;
-    Ok(())
+    kill_process(killed, Signal::KILL)?;
+    Ok(killed)
 }
