@@ -49,7 +49,24 @@ const NOT_RUN: &[(&str, &str)] = &[
 const ALONE: &[&str] = &["lockstep migrate"];
 
 /// Commands that take away what others need.
-const LAST: &[&str] = &["lockstep tasks delete"];
+const LAST: &[&str] = &["lockstep tasks delete", "lockstep devices set-state"];
+
+/// An access switch needs a management domain to be rendered.
+const FLEET: &str = "devices:
+- {hostname: sw1, device_type: ACCESS, platform: eos, state: MANAGED, management_ip: 127.67.0.1, synchronized: true}
+- {hostname: dist1, device_type: DIST, platform: eos}
+- {hostname: dist2, device_type: DIST, platform: eos}
+management_domains:
+- {id: 1, device_a: dist1, device_b: dist2, ipv4_gw: 127.67.0.254/24, vlan: 600}
+";
+
+const REPOSITORIES: &str = "git init -q -b main origin && mkdir origin/global
+    echo 'ntp_servers: []' >origin/global/base_system.yml
+    git -C origin add -A && git -C origin commit -qm Begin && git clone -q origin settings
+    git init -q -b main templates && mkdir templates/eos
+    echo 'ACCESS: {entrypoint: access.j2}' >templates/eos/mapping.yml
+    printf 'hostname sw1\nmanagement api http-commands\n   no shutdown\nend\n' >templates/eos/access.j2
+    git -C templates add -A && git -C templates commit -qm Begin";
 
 /// The highest number of a dead letter in the examples.
 const DEAD_LETTERS: usize = 43;
@@ -134,22 +151,17 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
     ];
     let devices = Process::start(folder, &arguments, &[])?;
     devices.prints("simulated devices listen").await?;
-    std::fs::write(
-        folder.join("fleet.yml"),
-        "- {hostname: sw1, device_type: ACCESS, platform: eos, management_ip: 127.67.0.1, synchronized: true}\n",
-    )?;
+    std::fs::write(folder.join("fleet.yml"), FLEET)?;
     std::fs::write(
         folder.join("uptime.yml"),
         "{name: uptime, provider: command, arguments: {commands: [show version]}}\n",
     )?;
-    shell(
-        folder,
-        "git init -q -b main origin && mkdir origin/global && echo 'ntp_servers: []' >origin/global/base_system.yml
-         git -C origin add -A && git -C origin commit -qm Begin && git clone -q origin settings",
-    )?;
-    let repository = folder.join("origin").display().to_string();
+    shell(folder, REPOSITORIES)?;
+    let repository = |name: &str| folder.join(name).display().to_string();
     let environment = [
-        ("REPOSITORIES__SETTINGS__URL", repository),
+        ("REPOSITORIES__SETTINGS__URL", repository("origin")),
+        ("REPOSITORIES__TEMPLATES__URL", repository("templates")),
+        ("SYNC__READ_BACK_PAUSE", "100ms".to_owned()),
         ("DEVICES__PORT", port.to_string()),
         ("DEVICES__CA_FILE", "fleet-ca.pem".to_owned()),
         ("DEVICES__CREDENTIALS__DEFAULT__USERNAME", "admin".to_owned()),
@@ -165,7 +177,13 @@ async fn the_first_example_of_every_help_text_works() -> Result<()> {
          lockstep publish lockstep.interface.updated --wait --id 0198e7a2-6f3c-7b11-9d1e-2f8a4c5b6d70 \
              --data '{\"hostname\": \"sw1\", \"kind\": \"configuration\", \"interfaces\": [{\"name\": \"Ethernet1\"}]}'
          lockstep tasks save uptime.yml
-         lockstep tasks run uptime --host sw1 --wait",
+         lockstep tasks run uptime --host sw1 --wait
+         lockstep repositories accept settings $(git -C origin rev-parse HEAD)
+         lockstep repositories accept templates $(git -C templates rev-parse HEAD)
+         lockstep repositories refresh settings
+         lockstep repositories refresh templates
+         lockstep sync plan --host sw1 --wait
+         lockstep sync apply 2 --yes --wait",
     )?;
     publish_dead_letters(folder)?;
     wait::until("the dead letters", PATIENCE, async || {

@@ -21,6 +21,8 @@ mod cut;
 mod cvp;
 mod dead_lettering;
 mod dead_letters;
+#[cfg(feature = "simulators")]
+mod demo;
 mod devices;
 mod doctor;
 mod duplicates;
@@ -30,6 +32,7 @@ mod examples;
 mod executions_cli;
 
 mod faults;
+mod first_sync;
 mod first_task;
 mod gateway;
 mod lists;

@@ -3,6 +3,8 @@ mod cvp;
 #[cfg(feature = "simulators")]
 mod cycle;
 #[cfg(feature = "simulators")]
+mod sync;
+#[cfg(feature = "simulators")]
 mod task;
 
 use std::path::Path;
@@ -33,7 +35,7 @@ use crate::roles;
 /// How long a step may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Run a demonstration: events set sync flags, a sweep cancels empty CloudVision tasks, tasks run on simulated devices
+/// Run a demonstration: events set sync flags, a sweep cancels empty CloudVision tasks, tasks and a sync run on simulated devices
 ///
 /// Runs everything in this process and in a temporary folder, which is deleted at the end. It does not read your configuration, and
 /// connects to nothing outside.
@@ -120,21 +122,27 @@ async fn cvp_scene(_folder: &Path, _json: bool) -> anyhow::Result<Option<serde_j
     Ok(None)
 }
 
-/// The simulated devices of the scenes with tasks.
+/// The simulated devices of the scenes with tasks, and what their sync needs.
 #[cfg(feature = "simulators")]
-type Fleet = lockstep_simulators::fleet::FleetSimulator;
+struct Fleet {
+    devices: lockstep_simulators::fleet::FleetSimulator,
+    sync: sync::Site,
+}
 
 #[cfg(feature = "simulators")]
 async fn start_fleet(folder: &Path, config: &mut Config) -> anyhow::Result<Fleet> {
-    task::start(folder, config).await
+    let devices = task::start(folder, config).await?;
+    let sync = sync::start(folder, config, &devices).await?;
+    Ok(Fleet { devices, sync })
 }
 
 #[cfg(feature = "simulators")]
 async fn task_scenes(client: &Client, fleet: &Fleet, json: bool) -> anyhow::Result<Vec<serde_json::Value>> {
-    let devices = fleet.addresses().len();
+    let devices = &fleet.devices;
     Ok(vec![
-        task::run(client, fleet, json).await?,
-        cycle::run(client, devices, json).await?,
+        task::run(client, devices, json).await?,
+        cycle::run(client, devices.addresses().len(), json).await?,
+        sync::run(client, devices, &fleet.sync, json).await?,
     ])
 }
 

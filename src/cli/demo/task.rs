@@ -92,8 +92,15 @@ pub(super) async fn run(client: &Client, fleet: &FleetSimulator, json: bool) -> 
 async fn request(client: &Client, fleet: &FleetSimulator) -> anyhow::Result<TaskRequested> {
     let mut devices = Vec::new();
     for (index, address) in fleet.addresses().into_iter().enumerate() {
-        let device = json!({"hostname": hostname(fleet, index), "device_type": "ACCESS", "platform": "eos",
-            "management_ip": address.ip(), "synchronized": true, "groups": [GROUP]});
+        let (hostname, serial, mac) = fleet.edit(index, |device| {
+            (
+                device.hostname.clone(),
+                device.serial.clone(),
+                device.system_mac.clone(),
+            )
+        });
+        let device = json!({"hostname": hostname, "device_type": "ACCESS", "platform": "eos", "state": "MANAGED",
+            "management_ip": address.ip(), "serial": serial, "mac": mac, "synchronized": true, "groups": [GROUP]});
         devices.push(serde_json::from_value::<ImportedDevice>(device)?);
     }
     let names: Vec<String> = devices.iter().map(|device| device.hostname.to_string()).collect();

@@ -48,6 +48,11 @@ impl Drift {
                 output::difference(diff, None);
             }
         }
-        Ok(exit_code(&detail))
+        let drifted = !self.accept && detail.data["drifted"] == true;
+        Ok(if drifted {
+            ExitCode::FAILURE
+        } else {
+            exit_code(&detail)
+        })
     }
 }

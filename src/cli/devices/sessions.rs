@@ -1,9 +1,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use lockstep_protocol::Hostname;
 use lockstep_protocol::commands::SyncAction;
 use lockstep_protocol::rest::ElementDetail;
+use lockstep_protocol::{ElementOutcome, Hostname};
 
 use super::contact::{contact, exit_code, said};
 use crate::cli::client::Client;
@@ -30,6 +30,7 @@ pub(super) struct Sessions {
 impl Sessions {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let client = Client::new(global)?;
+        let aborts = self.abort.is_some();
         let action = match &self.abort {
             None => SyncAction::ListSessions,
             Some(_) => SyncAction::AbortSession,
@@ -43,7 +44,12 @@ impl Sessions {
             return Ok(exit_code(&detail));
         }
         output::line(&said(&detail));
-        let rows = rows(&detail);
+        // An abort tells the sessions before it.
+        let rows = if aborts && detail.element.outcome == Some(ElementOutcome::Done) {
+            Vec::new()
+        } else {
+            rows(&detail)
+        };
         if !rows.is_empty() {
             output::lines(
                 &output::table(["SESSION", "STATE", "USER", "AGE", "ROLLS BACK"], &rows),

@@ -26,8 +26,8 @@ const NAMED: usize = 10;
 /// On a terminal it shows what it is about to do, and asks. The exit code is 0 if every device was done.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep sync apply 1
-  lockstep sync apply 1 --yes --canary 2 --wave 20 --max-failed 5 --note CHG-1234
+  lockstep sync apply 2 --yes
+  lockstep sync apply 2 --yes --canary 2 --wave 20 --max-failed 5 --note CHG-1234
   lockstep sync apply --host sw1 --yes --wait
   lockstep sync apply --group DEFAULT --force --yes --wait --json")]
 #[expect(
@@ -102,7 +102,9 @@ impl Apply {
                     output::json(&report);
                 } else {
                     report.show(self.diffs);
-                    output::note(&format!("the way back: lockstep sync rollback {number}"));
+                    if report.changed() > 0 {
+                        output::note(&format!("the way back: lockstep sync rollback {number}"));
+                    }
                 }
                 Ok(report.exit_code())
             }

@@ -11,8 +11,8 @@ use crate::cli::{Global, output};
 /// Secrets are hidden. --whole shows them, for tokens that may read `configurations`. Prints nothing if nothing differed.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep sync diff 1 sw1
-  lockstep sync diff 1 sw1 --whole")]
+  lockstep sync diff 2 sw1
+  lockstep sync diff 2 sw1 --whole")]
 pub(super) struct Diff {
     /// Number or id of the execution
     #[arg(value_name = "EXECUTION")]

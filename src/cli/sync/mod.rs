@@ -22,10 +22,10 @@ use super::Global;
 #[command(after_help = "Examples:
   lockstep sync select --all
   lockstep sync plan --all
-  lockstep sync apply 1
-  lockstep sync show 1
-  lockstep sync diff 1 sw1
-  lockstep sync rollback 1")]
+  lockstep sync apply 2
+  lockstep sync show 2
+  lockstep sync diff 2 sw1
+  lockstep sync rollback 3")]
 pub(super) struct Sync {
     #[command(subcommand)]
     what: What,

@@ -19,6 +19,9 @@ const SHOWN: usize = 3;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) execution: ExecutionView,
+    /// The number of the plan that it applies, or of the execution whose way back it plans.
+    #[serde(skip)]
+    source: Option<u64>,
     /// From 0 to 100, by the rules of CNaaS NMS.
     pub(super) change_score: u8,
     pub(super) devices: Vec<SyncDeviceView>,
@@ -63,8 +66,18 @@ impl Report {
                 _ => break,
             }
         }
+        let source = [
+            &execution.task_arguments["plan"],
+            &execution.task_arguments["rollback"],
+        ];
+        let source = match source.into_iter().find_map(|id| id.as_str()) {
+            // It may be gone: executions have a retention.
+            Some(id) => client.execution(id).await.ok().map(|source| source.number),
+            None => None,
+        };
         Ok(Self {
             change_score: change_score(&devices),
+            source,
             execution,
             devices,
         })
@@ -110,6 +123,18 @@ impl Report {
         }
     }
 
+    /// How many devices were changed, or would be.
+    pub(super) fn changed(&self) -> usize {
+        self.count(Verdict::Changed)
+    }
+
+    fn count(&self, verdict_of: Verdict) -> usize {
+        self.devices
+            .iter()
+            .filter(|device| verdict(device) == verdict_of)
+            .count()
+    }
+
     /// How many devices differ, and have no newer cause: what an application of this plan would change.
     pub(super) fn applicable(&self) -> (usize, Vec<&SyncDeviceView>) {
         let differ = self
@@ -124,18 +149,12 @@ impl Report {
     fn summary(&self) -> Vec<String> {
         let execution = &self.execution;
         let arguments = &execution.task_arguments;
-        let what = match (arguments["rollback"].as_str(), arguments["plan"].as_str()) {
-            (Some(_), _) => "Way back",
-            (None, Some(_)) => "Application of a plan",
-            (None, None) if execution.dry_run => "Plan",
-            (None, None) => "Synchronization",
+        let what = match arguments["rollback"].as_str() {
+            Some(_) if execution.dry_run => "Plan of the way back",
+            None if execution.dry_run => "Plan",
+            _ => "Synchronization",
         };
-        let of = |verdict_of: Verdict| {
-            self.devices
-                .iter()
-                .filter(|device| verdict(device) == verdict_of)
-                .count()
-        };
+        let of = |verdict_of| self.count(verdict_of);
         let changed = if execution.dry_run {
             "would change"
         } else {
@@ -156,11 +175,18 @@ impl Report {
             .as_ref()
             .map(|halt| format!("nothing more began: {halt}"));
         let text = |key: &str| arguments[key].as_str().map(str::to_owned);
+        let source = |key: &str| {
+            let id = text(key)?;
+            Some(match self.source {
+                Some(number) => format!("{number} ({id})"),
+                None => id,
+            })
+        };
         let pairs = [
             ("requested", Some(requested(execution))),
             ("ended", time(execution.ended_at)),
-            ("plan", text("plan")),
-            ("way back of", text("rollback")),
+            ("plan", source("plan")),
+            ("way back of", source("rollback")),
             ("note", text("note")),
             (
                 "settings",
@@ -301,6 +327,7 @@ pub(super) mod tests {
         ];
         let report = Report {
             execution: execution(true),
+            source: None,
             change_score: change_score(&devices),
             devices,
         };

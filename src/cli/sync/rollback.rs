@@ -13,8 +13,8 @@ use crate::cli::client::Client;
 /// Makes a plan, which `lockstep sync apply` applies. A device that is back has not its intended configuration, so it is unsynchronized.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep sync rollback 1
-  lockstep sync rollback 1 --wait --diffs --note 'INC-7: users lose voice'")]
+  lockstep sync rollback 3
+  lockstep sync rollback 3 --wait --diffs --note 'INC-7: users lose voice'")]
 pub(super) struct Rollback {
     /// Number or id of the execution that pushed
     #[arg(value_name = "EXECUTION")]

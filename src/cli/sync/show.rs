@@ -9,9 +9,9 @@ use crate::cli::{Global, output};
 /// Show what a sync found or did on each device, as a text for a change ticket
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep sync show 1
-  lockstep sync show 1 --diffs
-  lockstep sync show 1 --json | jq -r '.devices[] | select(.changed) | .hostname'")]
+  lockstep sync show 2
+  lockstep sync show 2 --diffs
+  lockstep sync show 2 --json | jq -r '.devices[] | select(.changed) | .hostname'")]
 pub(super) struct Show {
     /// Number or id of the execution
     #[arg(value_name = "EXECUTION")]

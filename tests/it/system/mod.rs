@@ -9,6 +9,7 @@ mod killed_at;
 mod lease_log;
 pub(crate) mod load;
 mod oracle;
+mod page;
 mod process;
 pub(crate) mod records;
 mod scene;
@@ -19,6 +20,7 @@ pub(crate) use execution_oracle::{ExecutionOracle, ExecutionRecord, OutcomeCount
 pub(crate) use lease_log::LeaseLog;
 pub(crate) use load::{Load, Sent};
 pub(crate) use oracle::{Expected, Oracle, cause};
+pub(crate) use page::Page;
 pub(crate) use process::Process;
 pub(crate) use scene::{Ground, RETRY_DELAY_SCALE, Scene};
 pub(crate) use shell::shell;

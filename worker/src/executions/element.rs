@@ -223,10 +223,12 @@ impl Element {
 
     /// The element waits, and begins anew later.
     fn parked(&self, run: &UnitRun, parked: Parked) -> ElementEnd {
-        let failed = run.results.iter().find(|result| result.is_failed());
+        // A step that is not possible now fails, or leaves its entity alone.
+        let left = |result: &&CycleResult| result.is_failed() || result.is_skipped();
+        let left = run.results.iter().find(left);
         let waits = UnitEnd {
-            reason: failed.and_then(|failed| failed.reason.clone()),
-            message: failed.and_then(|failed| failed.message.clone()),
+            reason: left.and_then(|left| left.reason.clone()),
+            message: left.and_then(|left| left.message.clone()),
             ..goes_on_later()
         };
         let mut end = bounded(self.row(waits));

@@ -192,7 +192,14 @@ impl<'a> Run<'a> {
         let (cause, message) = match (self.report.drifted, self.binding.restores) {
             (true, _) => (
                 Some(Cause::Confighash),
-                format!("it differs, and was changed outside of Lockstep; change score {score:.1}"),
+                format!(
+                    "it differs, and was changed outside of Lockstep{}; change score {score:.1}",
+                    if self.arguments.force {
+                        ""
+                    } else {
+                        " (only --force overwrites that)"
+                    }
+                ),
             ),
             (false, Some(_)) => (
                 None,
