@@ -33,6 +33,7 @@ pub(super) fn context(
         cycle: store.cycle.clone(),
         follow_ups: store.follow_ups.clone(),
         registry: registry(&config.cvp, sync::provider(config, store, sources, clock))?,
+        types: Arc::new(config.devices.types.clone()),
         devices: devices::devices(&config.devices)?,
         clock: clock.clone(),
         options: ExecutionOptions {

@@ -7,6 +7,7 @@ mod devices;
 mod exposure;
 mod finding;
 mod fleet;
+mod freeze;
 mod lanes;
 mod machine;
 mod management;
@@ -156,6 +157,7 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
         cvp::examine(config, &mut findings).await;
         devices::examine(&config.devices, &mut findings);
         fleet::examine(config, &mut findings).await;
+        freeze::examine(config, &mut findings).await;
     }
     findings
 }

@@ -15,3 +15,5 @@ mod replies;
 mod sizes;
 mod soak;
 mod stopped;
+#[cfg(feature = "simulators")]
+mod syncs;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_execution::{Devices, Registry};
+use lockstep_intent::fleet::DeviceTypes;
 use lockstep_store::{Executions, Facts, FollowUps, RunCycle, UnitOfWork};
 
 use super::ExecutionOptions;
@@ -23,6 +24,8 @@ pub struct ExecutionContext {
     pub follow_ups: Arc<dyn FollowUps>,
     /// The providers of this worker.
     pub registry: Registry,
+    /// The device types of the site.
+    pub types: Arc<DeviceTypes>,
     /// Opens connections to devices.
     pub devices: Arc<dyn Devices>,
     /// Gives the time of decisions where the store has none.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use lockstep_execution::or_empty;
+use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::commands::{
     ExecuteOn, SyncAction, SyncRequested, SyncTargets, TaskReference, TaskRequested,
 };
@@ -18,7 +19,7 @@ use super::options::SyncOptions;
 use super::phase::levels;
 use super::plan::{provider, stages};
 use super::runner::{Command, Decided};
-use crate::handlers::Rejection;
+use crate::handlers::{Rejection, device_type};
 
 /// The provider of syncs.
 pub(super) const PROVIDER: &str = "sync";
@@ -171,7 +172,7 @@ async fn look_up(
     let executions = &mut *command.executions;
     match wanted {
         Wanted::Targets(target) => {
-            if let Err(rejection) = check_target(executions, &target).await? {
+            if let Err(rejection) = check_target(executions, &target, &command.context.types).await? {
                 return Ok(Err(rejection));
             }
             let synchronized = request.resync || request.action != SyncAction::Synchronize;
@@ -205,14 +206,20 @@ async fn look_up(
     }
 }
 
-/// Rejects targets that cannot be meant: a group that does not exist, and a named device that is not MANAGED.
+/// Rejects targets that cannot be meant: a group or a type that does not exist, and a named device that is not MANAGED.
 async fn check_target(
     executions: &mut dyn ExecutionTransaction,
     target: &SyncTarget,
+    types: &DeviceTypes,
 ) -> Result<Result<(), Rejection>, StoreError> {
     let rejected = |code, place, reason: String| Ok(Err(Rejection::new(code, place, reason)));
     match target {
-        SyncTarget::All | SyncTarget::DeviceType(_) => Ok(Ok(())),
+        SyncTarget::All => Ok(Ok(())),
+        SyncTarget::DeviceType(device_type) => Ok(device_type::check(
+            device_type,
+            types,
+            "$.data.targets.device_type",
+        )),
         SyncTarget::Group(group) => {
             let found = executions.named(ExecuteOn::Group, &[group.to_string()]).await?;
             if found.unknown.is_empty() || group.as_str() == lockstep_store::DEFAULT_GROUP {

@@ -4,7 +4,7 @@ use lockstep_protocol::{Code, DeviceType};
 use super::Rejection;
 
 /// Rejects a type that the site does not have: no settings folder and no template would ever concern the device.
-pub(super) fn check(
+pub(crate) fn check(
     device_type: &DeviceType,
     types: &DeviceTypes,
     place: impl Into<String>,

@@ -19,7 +19,7 @@ mod device_provisioned;
 mod device_removed;
 mod device_renamed;
 mod device_state;
-mod device_type;
+pub(crate) mod device_type;
 mod device_upgraded;
 mod event_device;
 mod flagged;

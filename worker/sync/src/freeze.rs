@@ -60,6 +60,11 @@ impl FreezeWindows {
         Self(windows)
     }
 
+    /// All of them.
+    pub fn all(&self) -> &[FreezeWindow] {
+        &self.0
+    }
+
     /// Whether a device in these groups may be changed at a time. A window that denies wins over one that allows. If there are windows that
     /// allow, changes are possible only in one of them.
     pub fn at(&self, now: Timestamp, groups: &[String]) -> Freeze {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use lockstep_protocol::ElementState;
 use lockstep_protocol::ExecutionState::{Aborted, PartialFailed, Successful};
 use lockstep_protocol::commands::{
@@ -19,6 +19,7 @@ use crate::store::Ground;
 on_both! {
     a_parked_element_frees_its_place_and_its_device_and_runs_later,
     a_parked_element_whose_time_is_over_is_skipped,
+    an_element_that_is_parked_again_and_again_expires_when_it_would_have_at_first,
     a_parked_canary_holds_all_others,
     a_parked_element_is_cancelled_and_stays_while_its_execution_is_paused,
 }
@@ -80,6 +81,28 @@ async fn a_parked_element_whose_time_is_over_is_skipped(ground: Ground) -> Resul
         message.ends_with("its time was over: a freeze window is open"),
         "{message}"
     );
+    worker.stop().await
+}
+
+async fn an_element_that_is_parked_again_and_again_expires_when_it_would_have_at_first(
+    ground: Ground,
+) -> Result<()> {
+    let scene = Scene::new(ground, 1).await?;
+    let (resume, expire) = (Duration::from_millis(500), Duration::from_secs(6));
+    scene.script.set("sw0", Act::Park(resume, expire));
+    let worker = scene.worker()?;
+    scene.save_tasks().await?;
+    let id = scene.run("repeatable", &[0], unlimited()).await?;
+    let first = parked(&scene, id, "sw0").await?;
+    let row = scene.ended(id).await?;
+    ensure!(row.counts.skipped == 1 && row.parked == 0, "{row:?}");
+    let element = &scene.elements(id).await?["sw0"];
+    ensure!(
+        element.state == ElementState::Filtered && element.attempts > 1,
+        "{element:?}"
+    );
+    let first = first.parked.context("the first time")?;
+    ensure!(element.ended_at >= Some(first.expires_at), "{element:?}");
     worker.stop().await
 }
 

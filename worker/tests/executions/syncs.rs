@@ -178,6 +178,11 @@ async fn what_cannot_be_meant_is_rejected(ground: Ground) -> Result<()> {
             "$.data.targets.hostname",
         ),
         (
+            json!({"targets": {"device_type": "LEAF"}}),
+            Code::UnknownDeviceType,
+            "$.data.targets.device_type",
+        ),
+        (
             json!({"targets": {"group": "nowhere"}}),
             Code::WrongEntity,
             "$.data.targets.group",

@@ -178,6 +178,7 @@ impl Worker {
             cycle: store.cycle.clone(),
             follow_ups: store.follow_ups.clone(),
             registry,
+            types: Arc::default(),
             devices: Arc::new(NoDevices),
             clock: clock.clone(),
             options,

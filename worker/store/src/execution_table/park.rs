@@ -8,9 +8,11 @@ use super::{READ, WRITE, milliseconds, numbers, read_queued};
 use crate::sql::{Row, SqlSession, rows};
 use crate::{ElementEnd, ElementOwner, EndedElement, ParkedElement, QueuedElement, StoreError};
 
-/// The attempts so far do not count as attempts at the stage, because none of them crashed.
+/// The attempts so far do not count as attempts at the stage, because none of them crashed. An element that is parked again keeps the time at
+/// which it expires, or one that is parked at each try would wait for ever.
 const PARK: &str = "\
-    UPDATE element SET state = 'PENDING', until = NULL, waits_for = 'parked', resume_at = $2, expires_at = $3, \
+    UPDATE element SET state = 'PENDING', until = NULL, waits_for = 'parked', resume_at = $2, \
+        expires_at = coalesce(element.expires_at, $3), \
         earlier_attempts = element.attempts, reason = parked.reason, message = parked.message \
     FROM {rows $1: number bigint, attempt integer, reason text, message text} AS parked \
     WHERE element.number = parked.number AND element.attempts = parked.attempt AND element.state || '' = 'RUNNING' \
@@ -19,7 +21,7 @@ const PARK: &str = "\
         element.fence, element.other_leases";
 
 const RESUME: &str = "\
-    UPDATE element SET waits_for = NULL, resume_at = NULL, expires_at = NULL, reason = NULL, message = NULL, due_at = {after $2}, repeats = 0 \
+    UPDATE element SET waits_for = NULL, resume_at = NULL, reason = NULL, message = NULL, due_at = {after $2}, repeats = 0 \
     WHERE number IN (SELECT number FROM element WHERE resume_at <= (SELECT {now}) AND expires_at > {now} AND NOT EXISTS (SELECT 1 \
             FROM execution WHERE execution.number = element.execution AND (execution.paused OR execution.halt IS NOT NULL)) \
         ORDER BY resume_at, number LIMIT $1 FOR UPDATE SKIP LOCKED) \

@@ -23,7 +23,8 @@ impl Run<'_> {
         let session = session.map_err(|error| StepFailure::new("no-session-name", error.to_string()))?;
         self.open = Some(session.clone());
         let loading = sessions(connection)?.load(&session, &intended);
-        self.step.until_stopped(Some(WAIT), loading).await??;
+        // The driver has a bound for it, and so has the element.
+        self.step.until_stopped(None, loading).await??;
         self.report.stage = Stage::Difference;
         let comparing = sessions(connection)?.difference(&session);
         let mut text = self.step.until_stopped(Some(WAIT), comparing).await??;

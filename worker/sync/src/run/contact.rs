@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use lockstep_device::{ConfigurationSessions, DeviceConnection, PendingSession};
+use lockstep_device::{ConfigurationSessions, DeviceConnection, DeviceError, PendingSession};
 use lockstep_execution::{PooledConnection, StepFailure, TargetDevice};
 use tokio::time::timeout;
 
@@ -9,7 +9,8 @@ use crate::hash::configuration_hash;
 use crate::report::Stage;
 use crate::sessions::{Pending, described, to_json};
 
-/// How long one answer may take. The driver has a bound of its own for each request, and an answer may be made of several.
+/// How long one answer may take, but for those that load, commit and confirm, which the driver lets take longer. The driver has a bound of its
+/// own for each request, and an answer may be made of several.
 pub(super) const WAIT: Duration = Duration::from_mins(2);
 
 /// How long the end of a run may take: less than an element that is told to stop has.
@@ -128,7 +129,8 @@ impl Run<'_> {
         };
         let aborting = async {
             let failed = match sessions(connection)?.abort(session.as_str()).await {
-                Ok(()) => return Ok(()),
+                // The driver may have aborted it already, or the device rolled it back.
+                Ok(()) | Err(DeviceError::NotPending { .. }) => return Ok(()),
                 Err(error) => error,
             };
             if !self.committed {
@@ -136,7 +138,10 @@ impl Run<'_> {
             }
             // The connection may be what is broken.
             let mut anew = self.step.devices.connect_anew(self.target()?).await?;
-            Ok(sessions(&mut *anew)?.abort(session.as_str()).await?)
+            match sessions(&mut *anew)?.abort(session.as_str()).await {
+                Ok(()) | Err(DeviceError::NotPending { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
         };
         let error = match timeout(ABORT_WITHIN, aborting).await {
             Ok(Ok(())) => None,

@@ -27,7 +27,7 @@ impl Run<'_> {
         connection: &mut dyn DeviceConnection,
         before: &Running,
     ) -> StepResult {
-        let (pushed, not_saved) = self.commit(connection, before).await?;
+        let (pushed, remark) = self.commit(connection, before).await?;
         self.report.stage = Stage::Flag;
         let outcome = if self.binding.restores.is_none() {
             self.synchronized(pushed).await
@@ -52,17 +52,14 @@ impl Run<'_> {
             tracing::debug!(%error, "an intent stays; the next run on the device settles it");
         }
         let score = self.report.change_score.unwrap_or_default();
-        let not_saved =
-            not_saved.map(|said| format!("; look whether it is saved for its next start: it {said}"));
-        let not_saved = not_saved.unwrap_or_default();
+        let remark = remark.map_or_else(String::new, |remark| format!("; {remark}"));
         Ok(done(
             true,
-            format!("pushed and confirmed; change score {score:.1}{not_saved}"),
+            format!("pushed and confirmed; change score {score:.1}{remark}"),
         ))
     }
 
-    /// Commits and confirms. Returns the hash of what the device runs now, and what it said if it may not have saved it for its next
-    /// start.
+    /// Commits and confirms. Returns the hash of what the device runs now, and a remark if it may not have saved it for its next start.
     async fn commit(
         &mut self,
         connection: &mut dyn DeviceConnection,
@@ -97,7 +94,7 @@ impl Run<'_> {
         let timer = self.worker.options.commit_timer;
         let rolls_back_at = Instant::now() + timer;
         let committing = sessions(connection)?.commit(&session, timer);
-        let answer = timeout(WAIT.min(timer), committing).await;
+        let answer = timeout(timer, committing).await;
         self.answered(answer)?;
 
         self.report.stage = Stage::ReadBack;
@@ -116,10 +113,10 @@ impl Run<'_> {
             return Err(StepFailure::new("rolled-back", message));
         }
         written(runs.complete_intent(&self.attempt, &pushed).await)?;
-        let not_saved = self
+        let remark = self
             .confirm(anew, &session, &before.hash, &pushed, rolls_back_at)
             .await?;
-        Ok((pushed, not_saved))
+        Ok((pushed, remark))
     }
 
     /// The answer to a commit. A refused one changed nothing; after any other error, the session is aborted, whether it is committed or
@@ -138,7 +135,7 @@ impl Run<'_> {
         }
     }
 
-    /// Confirms the commit. Whatever the device answers: what it shows afterwards counts. Returns what it said if that was an error.
+    /// Confirms the commit. Whatever the device answers: what it shows afterwards counts. Returns a remark if it may not be saved.
     async fn confirm(
         &mut self,
         mut connection: Box<dyn DeviceConnection>,
@@ -154,17 +151,21 @@ impl Run<'_> {
             // From here on it may be confirmed: nothing is aborted any more.
             self.open = None;
             let confirming = sessions(&mut *connection)?.confirm(session);
-            let answer = match timeout_at(rolls_back_at, confirming).await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some(timer_is_over().message),
+            let (answer, not_saved) = match timeout_at(rolls_back_at, confirming).await {
+                Ok(Ok(())) => (None, None),
+                Ok(Err(DeviceError::NotSaved { reason })) => {
+                    let remark = format!("confirmed, not saved: {reason}");
+                    (Some(remark.clone()), Some(remark))
+                }
+                Ok(Err(error)) => (Some(error.to_string()), None),
+                Err(_) => (Some(timer_is_over().message), None),
             };
             let said = || {
                 let said = answer.as_ref();
                 said.map_or_else(String::new, |said| format!("; to the confirmation it {said}"))
             };
             match self.became(&mut connection, session, before, pushed).await {
-                Ok(Committed::Confirmed) => return Ok(answer),
+                Ok(Committed::Confirmed) => return Ok(not_saved.or_else(|| unsure(answer))),
                 Ok(Committed::RolledBack) => {
                     let message = format!("it rolled back, and runs the configuration from before{}", said());
                     return Err(StepFailure::new("rolled-back", message));
@@ -180,6 +181,8 @@ impl Run<'_> {
                     });
                 }
                 Ok(Committed::Waiting) => last = format!("its timer is still pending{}", said()),
+                // It said so itself, and nobody can see the contrary.
+                Err(_) if not_saved.is_some() => return Ok(not_saved),
                 Err(failure) => last = failure.message,
             }
             if attempt < CONFIRMATIONS {
@@ -234,6 +237,11 @@ async fn look(
     let running = timeout(WAIT, connection.running_configuration()).await;
     let running = Running::of(running.map_err(|_| no_answer())??);
     Ok(committed(timer, &running.hash, before, pushed))
+}
+
+/// The remark about an answer from which nobody knows whether the configuration is saved.
+fn unsure(answer: Option<String>) -> Option<String> {
+    answer.map(|said| format!("look whether it is saved for its next start: it {said}"))
 }
 
 fn timer_is_over() -> StepFailure {

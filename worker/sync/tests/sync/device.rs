@@ -22,6 +22,8 @@ pub(crate) enum Confirmation {
     IgnoredOnce,
     /// It answers that it did, and rolls back at once.
     RolledBack,
+    /// It confirms, and cannot save it for its next start.
+    NotSaved,
     /// It answers that it did, and something else changes the configuration at once.
     Replaced,
 }
@@ -329,11 +331,16 @@ impl ConfigurationSessions for Connection {
                     device.change_by_hand("vlan 4000\n");
                     return Ok(());
                 }
-                Confirmation::Works => {}
+                Confirmation::Works | Confirmation::NotSaved => {}
             }
             device.sessions.remove(session.as_str());
             device.confirmed.push(device.running.clone());
             device.changed_by_hand = false;
+            if device.confirmation == Confirmation::NotSaved {
+                return Err(DeviceError::NotSaved {
+                    reason: "no space left on device".to_owned(),
+                });
+            }
             Ok(())
         })
         .await
@@ -346,7 +353,9 @@ impl ConfigurationSessions for Connection {
             if inner.device.end(session) || inner.device.foreign.len() < before {
                 return Ok(());
             }
-            Err(refused("abort", "no such session"))
+            Err(DeviceError::NotPending {
+                session: session.to_owned(),
+            })
         })
         .await
     }

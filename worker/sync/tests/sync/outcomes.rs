@@ -371,6 +371,21 @@ async fn a_commit_that_is_not_applied_or_not_confirmed_raises_no_flag() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_device_confirms_and_does_not_save_is_synchronized_and_told() {
+    let world = World::new();
+    world.with(|inner| inner.device.confirmation = Confirmation::NotSaved);
+    let result = world.run(world.element(|_| {}), false).await;
+    let message = result.as_ref().unwrap().message.clone().unwrap_or_default();
+    assert!(
+        message.contains("confirmed, not saved: no space left on device"),
+        "{message}"
+    );
+    changed(&result);
+    assert!(world.flag() && world.runs(2));
+    world.check("not saved");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_confirmation_that_the_device_ignores_once_is_repeated() {
     let world = World::new();
     world.with(|inner| inner.device.confirmation = Confirmation::IgnoredOnce);
