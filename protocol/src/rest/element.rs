@@ -132,7 +132,7 @@ mod tests {
         let json = json!({
             "number": 7, "execution": 2, "entity_type": "DEVICE", "entity": 1, "name": "sw1", "hostname": "sw1", "state": "SUCCESSFUL",
             "outcome": "done", "stage": {"index": 0, "phase": 0, "task": "reachable", "stage": "devices"}, "waits_for": null, "reason": null, "message": "reachable", "changed": false, "attempts": 1,
-            "started_at": "2026-02-03T04:05:06Z", "ended_at": "2026-02-03T04:05:07Z", "data": {"milliseconds": 3},
+            "started_at": "2026-02-03T04:05:06Z", "ended_at": "2026-02-03T04:05:07Z", "resume_at": null, "expires_at": null, "data": {"milliseconds": 3},
         });
         let detail: ElementDetail = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(detail.element.outcome, Some(ElementOutcome::Done));

@@ -83,7 +83,7 @@ async fn a_device_has_its_groups_and_its_open_causes_in_order() {
         "id": 1, "hostname": "sw1", "device_type": "ACCESS", "platform": null, "state": "MANAGED", "note": null,
         "until": null, "synchronized": false, "unsynchronized_since": null, "desired_generation": 2,
         "synced_generation": 1, "management_ip": null, "mac": null, "serial": null, "vendor": null, "model": null,
-        "os_version": null, "controller": null, "groups": ["Lund"], "primary_group": null, "causes": [shown("eight"), shown("seven")], "marked": null,
+        "os_version": null, "checked_at": null, "controller": null, "groups": ["Lund"], "primary_group": null, "causes": [shown("eight"), shown("seven")], "marked": null,
     });
     let page = scene.get("/v1/devices").await.body;
     assert_eq!(page["devices"][0], first);
