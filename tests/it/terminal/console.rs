@@ -65,6 +65,11 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
         ("GET", "/v1/messages") => (200, rejected(hostile)),
         ("GET", "/v1/devices") => (200, json!({"devices": [device(hostile)]})),
         ("GET", "/v1/devices/sw1") => (200, device(hostile)),
+        ("GET", "/v1/devices/sw1/surroundings") => (
+            200,
+            json!({"hostname": "sw1", "interfaces": 1, "clients": 0, "links": 0, "neighbors": {"count": 0, "first": []},
+                "controlled": {"count": 0, "first": []}, "data": {"site": hostile}}),
+        ),
         ("GET", "/v1/groups") => (200, json!({"groups": [group(hostile)]})),
         ("GET", "/v1/groups/EDGE") => (
             200,
