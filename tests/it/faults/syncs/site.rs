@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::Bus;
-use lockstep_protocol::commands::{RepositoryAcceptRequested, SyncRequested};
+use lockstep_protocol::commands::{RepositoryAcceptRequested, RepositoryRefreshRequested, SyncRequested};
 use lockstep_protocol::events::InventoryImported;
 use lockstep_protocol::{Envelope, Message};
 use lockstep_simulators::fleet::{Change, Device, FleetSimulator, Options};
@@ -150,9 +150,10 @@ impl Site {
         self.settings.commit("settings")
     }
 
-    /// Accepts a commit of the repository, and waits until it is.
-    pub(super) async fn accept(&self, repository: &str, commit: &str) -> Result<()> {
-        let message = self.publish(accept(repository, commit)?).await?;
+    /// Fetches the newest commit of a repository, and waits until it is accepted and the devices are flagged.
+    pub(super) async fn refresh(&self, repository: &str) -> Result<()> {
+        let refresh: RepositoryRefreshRequested = serde_json::from_value(json!({"repository": repository}))?;
+        let message = self.publish(refresh).await?;
         self.accepted(&message).await
     }
 
@@ -277,7 +278,7 @@ impl Site {
         Ok(left)
     }
 
-    /// Checks all executions, and all devices: one is synchronized only if it runs what is intended, `vlan`; no unconfirmed change is
+    /// Checks all executions, whose results are read once, and all devices: one is synchronized only if it runs what is intended, `vlan`; no unconfirmed change is
     /// left; nothing was confirmed twice in a row.
     pub(super) async fn check(&self, vlan: u16) -> Result<Vec<ExecutionRecord>> {
         let oracle = self.oracle().await?;
