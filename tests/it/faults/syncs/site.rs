@@ -22,25 +22,17 @@ pub(super) const COMMIT: &str = "configure session * commit timer *";
 pub(super) const CONFIRM: &str = "configure session * commit";
 pub(super) const SAVE: &str = "write memory";
 
-/// MANAGED devices whose configuration has the VLAN of the templates and the servers of the settings.
+/// MANAGED devices whose configuration has the VLAN of the templates.
 pub(super) struct Site {
     pub(super) scene: Scene,
     pub(super) fleet: FleetSimulator,
-    settings: Repository,
     templates: Repository,
     environment: Vec<(String, String)>,
     devices: usize,
 }
 
 fn template(vlan: u16) -> String {
-    format!(
-        "hostname {{{{ hostname }}}}\nvlan {vlan}\n{{% for server in ntp_servers %}}ntp server {{{{ server.host }}}}\n{{% endfor %}}\
-         management api http-commands\n   no shutdown\n"
-    )
-}
-
-fn servers(host: &str) -> String {
-    format!("ntp_servers:\n  - host: {host}\n")
+    format!("hostname {{{{ hostname }}}}\nvlan {vlan}\nmanagement api http-commands\n   no shutdown\n")
 }
 
 impl Site {
@@ -69,6 +61,8 @@ impl Site {
             .open(folder.join("password"))?;
         std::io::Write::write_all(&mut file, password.as_bytes())?;
         let settings = Repository::init(&folder.join("origin/settings"))?;
+        settings.write("global/base_system.yml", b"dns_servers: []\n")?;
+        let commit = settings.commit("settings")?;
         let templates = Repository::init(&folder.join("origin/templates"))?;
         let url = |name: &str| folder.join("origin").join(name).display().to_string();
         let environment = [
@@ -90,7 +84,6 @@ impl Site {
         let site = Self {
             scene,
             fleet,
-            settings,
             templates,
             environment: environment.into(),
             devices: hostnames.len(),
@@ -100,12 +93,12 @@ impl Site {
                 "hostname": hostname, "device_type": "FIREWALL", "platform": "eos", "management_ip": address.ip(), "state": "MANAGED",
             })
         });
-        site.prepare(&rows.collect::<Vec<_>>()).await?;
+        site.prepare(&rows.collect::<Vec<_>>(), commit).await?;
         Ok(site)
     }
 
     /// Imports the devices and accepts the first commits, with a worker that runs no elements if there are others.
-    async fn prepare(&self, rows: &[Value]) -> Result<()> {
+    async fn prepare(&self, rows: &[Value], settings: String) -> Result<()> {
         let import: InventoryImported = serde_json::from_value(json!({"devices": rows}))?;
         self.templates.write(
             "eos/mapping.yml",
@@ -118,7 +111,7 @@ impl Site {
         } else {
             None
         };
-        let commits = [self.write_servers("192.0.2.1")?, self.write_vlan(10)?];
+        let commits = [settings, self.write_vlan(10)?];
         let mut messages = Vec::new();
         for (name, commit) in ["settings", "templates"].into_iter().zip(&commits) {
             messages.push(self.publish(accept(name, commit)?).await?);
@@ -141,13 +134,6 @@ impl Site {
     pub(super) fn write_template(&self, text: &str) -> Result<String> {
         self.templates.write("eos/device.j2", text.as_bytes())?;
         self.templates.commit("templates")
-    }
-
-    /// Commits settings with this server. Nobody has accepted them yet.
-    pub(super) fn write_servers(&self, host: &str) -> Result<String> {
-        self.settings
-            .write("global/base_system.yml", servers(host).as_bytes())?;
-        self.settings.commit("settings")
     }
 
     /// Fetches the newest commit of a repository, and waits until it is accepted and the devices are flagged.
