@@ -21,7 +21,7 @@ async fn pushed_with(fault: Injection) -> Result<(Site, String, Option<String>)>
     site.push().await?;
     let oracle = site.oracle().await?;
     oracle.all_ended(1).await?;
-    site.check(10).await?;
+    site.check_devices(10).await?;
     worker.stop().await?;
     let element = oracle.elements().await?.remove(0);
     Ok((site, element.outcome, element.reason))

@@ -53,8 +53,8 @@ async fn a_broken_template_stops_at_the_share_of_failures_and_changes_nothing() 
     let scene = Scene::new(Ground::Servers).await?;
     let site = Site::new(scene, 20, Duration::ZERO).await?;
     let (first, second) = site.two_workers().await?;
-    let broken = site.write_template("hostname {{ nothing.at.all }}\n")?;
-    site.accept("templates", &broken).await?;
+    site.write_template("hostname {{ nothing.at.all }}\n")?;
+    site.refresh("templates").await?;
     let limits = json!({"at_once": 2, "max_failed_percent": 10});
     site.sync(json!({"targets": "all", "dry_run": false, "limits": limits}))
         .await?;

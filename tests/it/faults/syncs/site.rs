@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_bus::Bus;
-use lockstep_protocol::commands::{RepositoryAcceptRequested, SyncRequested};
+use lockstep_protocol::commands::{RepositoryAcceptRequested, RepositoryRefreshRequested, SyncRequested};
 use lockstep_protocol::events::InventoryImported;
 use lockstep_protocol::{Envelope, Message};
 use lockstep_simulators::fleet::{Change, Device, FleetSimulator, Options};
@@ -22,25 +22,17 @@ pub(super) const COMMIT: &str = "configure session * commit timer *";
 pub(super) const CONFIRM: &str = "configure session * commit";
 pub(super) const SAVE: &str = "write memory";
 
-/// MANAGED devices whose configuration has the VLAN of the templates and the servers of the settings.
+/// MANAGED devices whose configuration has the VLAN of the templates.
 pub(super) struct Site {
     pub(super) scene: Scene,
     pub(super) fleet: FleetSimulator,
-    settings: Repository,
     templates: Repository,
     environment: Vec<(String, String)>,
     devices: usize,
 }
 
 fn template(vlan: u16) -> String {
-    format!(
-        "hostname {{{{ hostname }}}}\nvlan {vlan}\n{{% for server in ntp_servers %}}ntp server {{{{ server.host }}}}\n{{% endfor %}}\
-         management api http-commands\n   no shutdown\n"
-    )
-}
-
-fn servers(host: &str) -> String {
-    format!("ntp_servers:\n  - host: {host}\n")
+    format!("hostname {{{{ hostname }}}}\nvlan {vlan}\nmanagement api http-commands\n   no shutdown\n")
 }
 
 impl Site {
@@ -69,6 +61,8 @@ impl Site {
             .open(folder.join("password"))?;
         std::io::Write::write_all(&mut file, password.as_bytes())?;
         let settings = Repository::init(&folder.join("origin/settings"))?;
+        settings.write("global/base_system.yml", b"dns_servers: []\n")?;
+        let commit = settings.commit("settings")?;
         let templates = Repository::init(&folder.join("origin/templates"))?;
         let url = |name: &str| folder.join("origin").join(name).display().to_string();
         let environment = [
@@ -90,7 +84,6 @@ impl Site {
         let site = Self {
             scene,
             fleet,
-            settings,
             templates,
             environment: environment.into(),
             devices: hostnames.len(),
@@ -100,12 +93,12 @@ impl Site {
                 "hostname": hostname, "device_type": "FIREWALL", "platform": "eos", "management_ip": address.ip(), "state": "MANAGED",
             })
         });
-        site.prepare(&rows.collect::<Vec<_>>()).await?;
+        site.prepare(&rows.collect::<Vec<_>>(), commit).await?;
         Ok(site)
     }
 
     /// Imports the devices and accepts the first commits, with a worker that runs no elements if there are others.
-    async fn prepare(&self, rows: &[Value]) -> Result<()> {
+    async fn prepare(&self, rows: &[Value], settings: String) -> Result<()> {
         let import: InventoryImported = serde_json::from_value(json!({"devices": rows}))?;
         self.templates.write(
             "eos/mapping.yml",
@@ -118,7 +111,7 @@ impl Site {
         } else {
             None
         };
-        let commits = [self.write_servers("192.0.2.1")?, self.write_vlan(10)?];
+        let commits = [settings, self.write_vlan(10)?];
         let mut messages = Vec::new();
         for (name, commit) in ["settings", "templates"].into_iter().zip(&commits) {
             messages.push(self.publish(accept(name, commit)?).await?);
@@ -143,16 +136,10 @@ impl Site {
         self.templates.commit("templates")
     }
 
-    /// Commits settings with this server. Nobody has accepted them yet.
-    pub(super) fn write_servers(&self, host: &str) -> Result<String> {
-        self.settings
-            .write("global/base_system.yml", servers(host).as_bytes())?;
-        self.settings.commit("settings")
-    }
-
-    /// Accepts a commit of the repository, and waits until it is.
-    pub(super) async fn accept(&self, repository: &str, commit: &str) -> Result<()> {
-        let message = self.publish(accept(repository, commit)?).await?;
+    /// Fetches the newest commit of a repository, and waits until it is accepted and the devices are flagged.
+    pub(super) async fn refresh(&self, repository: &str) -> Result<()> {
+        let refresh: RepositoryRefreshRequested = serde_json::from_value(json!({"repository": repository}))?;
+        let message = self.publish(refresh).await?;
         self.accepted(&message).await
     }
 
@@ -277,7 +264,7 @@ impl Site {
         Ok(left)
     }
 
-    /// Checks all executions, and all devices: one is synchronized only if it runs what is intended, `vlan`; no unconfirmed change is
+    /// Checks all executions, whose results are read once, and all devices: one is synchronized only if it runs what is intended, `vlan`; no unconfirmed change is
     /// left; nothing was confirmed twice in a row.
     pub(super) async fn check(&self, vlan: u16) -> Result<Vec<ExecutionRecord>> {
         let oracle = self.oracle().await?;
