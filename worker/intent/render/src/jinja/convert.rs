@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use lockstep_protocol::SmolStr;
 use minijinja::Value;
 use minijinja::value::{Tuple, ValueKind};
 
@@ -39,7 +40,7 @@ fn convert(value: &Value, depth: usize) -> Res<Val> {
             Some(number) if value.is_integer() => Val::Int(number.into()),
             _ => number(value)?,
         },
-        ValueKind::String => value.to_str().map_or(Val::None, Val::Str),
+        ValueKind::String => Val::Str(text(value)),
         ValueKind::Seq if value.downcast_object_ref::<Vec<Value>>().is_some() => {
             Val::List(Rc::new(List::of(value)))
         }
@@ -69,6 +70,14 @@ fn convert(value: &Value, depth: usize) -> Res<Val> {
     })
 }
 
+/// The text of a value: of a short one a copy in place, of a long one the same allocation.
+fn text(value: &Value) -> SmolStr {
+    match value.as_str() {
+        Some(text) if text.len() <= 22 => SmolStr::new(text),
+        _ => value.to_str().map(SmolStr::from).unwrap_or_default(),
+    }
+}
+
 fn number(value: &Value) -> Res<Val> {
     if let Some(number) = i128::try_from(value.clone()).ok().filter(|_| value.is_integer()) {
         return Ok(Val::Int(number));
@@ -87,17 +96,17 @@ fn convert_item(value: &Value) -> Val {
 /// The items of a list.
 pub(super) fn items(value: &Value) -> Vec<Val> {
     let items = value.downcast_object_ref::<Vec<Value>>();
-    items.into_iter().flatten().map(convert_item).collect()
+    items.map_or_else(Vec::new, |items| items.iter().map(convert_item).collect())
 }
 
 /// The entries of a dictionary.
 pub(super) fn entries(value: &Value) -> Entries {
     let map = value.downcast_object_ref::<IndexMap<Value, Value>>();
-    let entries = map.into_iter().flatten().map(|(key, item)| {
+    let entry = |(key, item): (&Value, &Value)| {
         let key = Key::new(convert_item(key)).unwrap_or_else(|_| Key::text(&key.to_string()));
         (key, convert_item(item))
-    });
-    entries.collect()
+    };
+    map.map_or_else(Entries::default, |map| map.iter().map(entry).collect())
 }
 
 fn iterate(value: &Value) -> Res<minijinja::value::ValueIter> {
@@ -127,7 +136,8 @@ fn convert_back(run: &Run<'_>, value: &Val, depth: usize) -> Res<Value> {
         Val::Bool(truth) => Value::from(*truth),
         Val::Int(number) => i64::try_from(*number).map_or_else(|_| Value::from(*number), Value::from),
         Val::Float(number) => Value::from(*number),
-        Val::Str(text) => Value::from(Arc::clone(text)),
+        Val::Str(text) if text.is_heap_allocated() => Value::from(Arc::<str>::from(text.clone())),
+        Val::Str(text) => Value::from(text.as_str()),
         Val::Foreign(object) => object.clone(),
         Val::Dict(dict) | Val::Namespace(dict) => {
             let entries = dict.borrow();

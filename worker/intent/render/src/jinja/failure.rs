@@ -1,6 +1,6 @@
 //! Why a template cannot be parsed or rendered, and where.
 
-use std::sync::Arc;
+use lockstep_protocol::SmolStr;
 
 use super::TemplateError;
 
@@ -11,8 +11,8 @@ pub(super) struct Failure(Box<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     reason: String,
-    place: Option<(Arc<str>, usize)>,
-    chain: Vec<(Arc<str>, usize)>,
+    place: Option<(SmolStr, usize)>,
+    chain: Vec<(SmolStr, usize)>,
     kind: Kind,
 }
 
@@ -45,9 +45,9 @@ impl Failure {
 
     /// Says where, unless that is known more exactly.
     #[must_use]
-    pub(super) fn at(mut self, template: &Arc<str>, line: u32) -> Self {
+    pub(super) fn at(mut self, template: &SmolStr, line: u32) -> Self {
         if self.0.place.is_none() {
-            self.0.place = Some((Arc::clone(template), line as usize));
+            self.0.place = Some((template.clone(), line as usize));
         }
         self
     }
@@ -61,10 +61,10 @@ impl Failure {
 
     /// Says which template includes, imports, extends or calls the place, and in which line.
     #[must_use]
-    pub(super) fn included_from(mut self, template: &Arc<str>, line: u32) -> Self {
+    pub(super) fn included_from(mut self, template: &SmolStr, line: u32) -> Self {
         // An endless recursion has a long chain: its innermost part says what happens.
         if self.0.place.is_some() && self.0.chain.len() < 20 {
-            self.0.chain.push((Arc::clone(template), line as usize));
+            self.0.chain.push((template.clone(), line as usize));
         }
         self
     }

@@ -1,6 +1,6 @@
 //! Formatting of texts: `%`, `str.format` and format specifications.
 
-use std::sync::Arc;
+use lockstep_protocol::SmolStr;
 
 use super::failure::{Res, fail};
 use super::interpreter::{Args, Run};
@@ -298,7 +298,7 @@ fn field_value(run: &Run<'_>, name: &str, args: &Args, next: &mut usize) -> Res<
     while !path.is_empty() {
         if let Some(rest) = path.strip_prefix('.') {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
-            value = run.attribute(&value, &Arc::from(&rest[..end]))?;
+            value = run.attribute(&value, &SmolStr::new(&rest[..end]))?;
             path = &rest[end..];
         } else if let Some((key, rest)) = path.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             let key = key.parse().map_or_else(|_| Val::from(key), Val::Int);

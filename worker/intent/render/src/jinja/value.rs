@@ -1,10 +1,10 @@
 //! The values of a rendering: what Python's values are to Jinja2. They belong to one rendering and never leave its thread.
 
+use lockstep_protocol::SmolStr;
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::hash::{Hash, Hasher};
 use std::mem;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
@@ -23,12 +23,12 @@ const MAX_KEY_ITEMS: usize = 1_000;
 #[derive(Clone)]
 pub(super) enum Val {
     /// With the name that is undefined, if there is one.
-    Undefined(Option<Arc<str>>),
+    Undefined(Option<SmolStr>),
     None,
     Bool(bool),
     Int(i128),
     Float(f64),
-    Str(Arc<str>),
+    Str(SmolStr),
     List(Rc<List>),
     Tuple(Rc<Tuple>),
     Dict(Rc<Dict>),
@@ -125,7 +125,7 @@ pub(super) struct Cycler {
 
 impl Val {
     pub(super) fn str(text: impl AsRef<str>) -> Self {
-        Self::Str(Arc::from(text.as_ref()))
+        Self::Str(SmolStr::new(text))
     }
 
     pub(super) fn list(items: Vec<Val>) -> Self {
@@ -308,8 +308,8 @@ impl Dict {
         self.borrow().get(&Text(key)).cloned()
     }
 
-    pub(super) fn insert(&self, key: &Arc<str>, value: Val) {
-        let key = Key(Val::Str(Arc::clone(key)));
+    pub(super) fn insert(&self, key: &SmolStr, value: Val) {
+        let key = Key(Val::Str(key.clone()));
         self.borrow_mut().insert(key, value);
     }
 }

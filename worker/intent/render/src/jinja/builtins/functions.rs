@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::interpreter::{Args, Run};
@@ -67,7 +66,7 @@ fn entries(run: &Run<'_>, callee: &str, args: &Args) -> Res<Entries> {
         _ => fail!("`{callee}` takes at most one argument without a name"),
     }
     for (name, value) in &args.named {
-        entries.insert(Key::new(Val::Str(Arc::clone(name)))?, value.clone());
+        entries.insert(Key::new(Val::Str(name.clone()))?, value.clone());
     }
     run.allocate_items(entries.len() * 2 + 2)?;
     Ok(entries)

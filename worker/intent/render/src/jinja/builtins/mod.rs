@@ -8,7 +8,7 @@ mod tests;
 mod texts;
 mod wrap;
 
-use std::sync::Arc;
+use lockstep_protocol::SmolStr;
 
 use super::failure::{Res, fail};
 use super::interpreter::{Args, Env, Run};
@@ -60,34 +60,43 @@ pub(super) fn truth(run: &Run<'_>, value: Option<&Val>, default: bool) -> Res<bo
 }
 
 /// An optional text.
-pub(super) fn text(value: Option<&Val>, name: &str, default: &str) -> Res<Arc<str>> {
+pub(super) fn text(value: Option<&Val>, name: &str, default: &str) -> Res<SmolStr> {
     match value {
         None => Ok(default.into()),
-        Some(Val::Str(text)) => Ok(Arc::clone(text)),
+        Some(Val::Str(text)) => Ok(text.clone()),
         Some(value) => fail!("`{name}` is a str, not {}", value.type_name()),
     }
 }
 
-/// The value of a path such as `a.b.0` in a value, or the value itself without a path.
-pub(super) fn path(run: &Run<'_>, value: &Val, path: Option<&Val>, default: Option<&Val>) -> Res<Val> {
-    let mut value = value.clone();
-    let parts: Vec<Val> = match path {
-        None | Some(Val::None) => return Ok(value),
-        Some(Val::Str(path)) => path
-            .split('.')
-            .map(|part| {
-                part.parse::<u32>()
-                    .map_or_else(|_| Val::from(part), |index| Val::Int(index.into()))
-            })
-            .collect(),
-        Some(other) => vec![other.clone()],
-    };
-    for part in parts {
-        value = run.item(&value, &part)?;
-        if let Some(default) = default.filter(|default| value.is_undefined() && !matches!(default, Val::None))
-        {
-            value = default.clone();
-        }
+/// A path such as `a.b.0`. One without parts is the path of a value to itself.
+pub(super) struct Path(Vec<Val>);
+
+impl Path {
+    pub(super) fn new(path: Option<&Val>) -> Self {
+        Self(match path {
+            None | Some(Val::None) => Vec::new(),
+            Some(Val::Str(path)) => path
+                .split('.')
+                .map(|part| {
+                    part.parse::<u32>()
+                        .map_or_else(|_| Val::from(part), |index| Val::Int(index.into()))
+                })
+                .collect(),
+            Some(other) => vec![other.clone()],
+        })
     }
-    Ok(value)
+
+    /// What is there in a value.
+    pub(super) fn of(&self, run: &Run<'_>, value: &Val, default: Option<&Val>) -> Res<Val> {
+        let default = default.filter(|default| !matches!(default, Val::None));
+        let mut found = None;
+        for part in &self.0 {
+            let next = run.item(found.as_ref().unwrap_or(value), part)?;
+            found = Some(match default {
+                Some(default) if next.is_undefined() => default.clone(),
+                _ => next,
+            });
+        }
+        Ok(found.unwrap_or_else(|| value.clone()))
+    }
 }

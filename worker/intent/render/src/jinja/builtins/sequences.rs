@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Filter, integer, path, size, text, truth};
+use super::{Filter, Path, integer, size, text, truth};
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::interpreter::{Args, Env, Run};
 use crate::jinja::operators::{binary, equal_within, order};
@@ -97,12 +97,13 @@ fn join(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
         Some(separator) => run.text(separator)?,
         None => "".into(),
     };
+    let path = Path::new(attribute.as_ref());
     let mut joined = String::new();
     for (index, item) in run.iterate(input)?.iter().enumerate() {
         if index > 0 {
             run.append(&mut joined, &separator)?;
         }
-        let item = path(run, item, attribute.as_ref(), None)?;
+        let item = path.of(run, item, None)?;
         crate::jinja::print::write_str(run, &mut joined, &item)?;
     }
     run.allocate(joined.len())?;
@@ -135,26 +136,19 @@ fn with_keys(
     attributes: Option<&Val>,
     case_sensitive: bool,
 ) -> Res<Vec<(Val, Val)>> {
-    let attributes: Vec<Option<Val>> = match attributes {
+    let paths: Vec<Path> = match attributes {
         Some(Val::Str(attributes)) => attributes
             .split(',')
-            .map(|attribute| Some(Val::from(attribute)))
+            .map(|attribute| Path::new(Some(&Val::from(attribute))))
             .collect(),
-        other => vec![other.cloned()],
+        other => vec![Path::new(other)],
     };
     let mut keyed = Vec::new();
     for item in run.iterate(input)? {
-        let keys = attributes.iter().map(|attribute| {
-            let key = path(run, &item, attribute.as_ref(), None)?;
-            run.sort_key(key, case_sensitive)
-        });
-        let mut keys = keys.collect::<Res<Vec<_>>>()?;
-        let key = match keys.pop() {
-            Some(key) if keys.is_empty() => key,
-            last => {
-                keys.extend(last);
-                Val::list(keys)
-            }
+        let key_of = |path: &Path| run.sort_key(path.of(run, &item, None)?, case_sensitive);
+        let key = match &paths[..] {
+            [path] => key_of(path)?,
+            paths => Val::list(paths.iter().map(key_of).collect::<Res<_>>()?),
         };
         keyed.push((key, item));
     }
@@ -174,9 +168,10 @@ fn sort(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
 fn unique(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     let [case_sensitive, attribute] = args.bind("unique", ["case_sensitive", "attribute"])?;
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
+    let path = Path::new(attribute.as_ref());
     let mut seen = Entries::default();
     for item in run.iterate(input)? {
-        let key = path(run, &item, attribute.as_ref(), None)?;
+        let key = path.of(run, &item, None)?;
         let key = Key::new(run.sort_key(key, case_sensitive)?)?;
         seen.entry(key).or_insert(item);
     }
@@ -187,9 +182,10 @@ fn unique(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
 fn extreme(run: &Run<'_>, name: &str, input: &Val, args: &Args) -> Res<Val> {
     let [case_sensitive, attribute] = args.bind(name, ["case_sensitive", "attribute"])?;
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
+    let path = Path::new(attribute.as_ref());
     let mut best: Option<(Val, Val)> = None;
     for item in run.iterate(input)? {
-        let key = path(run, &item, attribute.as_ref(), None)?;
+        let key = path.of(run, &item, None)?;
         let key = run.sort_key(key, case_sensitive)?;
         let is_better = match &best {
             None => true,
@@ -209,8 +205,9 @@ fn sum(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
     if let Val::Str(_) = sum {
         fail!("`sum` does not add texts; use `join`");
     }
+    let path = Path::new(attribute.as_ref());
     for item in run.iterate(input)? {
-        let item = path(run, &item, attribute.as_ref(), None)?;
+        let item = path.of(run, &item, None)?;
         sum = binary(run, Operator::Add, &sum, &item)?;
     }
     Ok(sum)
@@ -225,14 +222,16 @@ fn map(run: &Run<'_>, env: &Env, input: &Val, args: &Args) -> Res<Val> {
             let Some(attribute) = attribute else {
                 fail!("`map` needs a filter or an attribute");
             };
+            let path = Path::new(Some(&attribute));
             for item in items {
-                mapped.push(path(run, &item, Some(&attribute), default.as_ref())?);
+                mapped.push(path.of(run, &item, default.as_ref())?);
             }
         }
         Some(Val::Str(name)) => {
             let args = args.skip(1);
+            let filter = super::filter(name);
             for item in items {
-                mapped.push(run.filter(env, name, &item, &args)?);
+                mapped.push(run.filter(env, filter, name, &item, &args)?);
             }
         }
         Some(other) => fail!("`map` takes the name of a filter, not {}", other.type_name()),
@@ -250,15 +249,19 @@ fn select(
     attribute: Option<&Val>,
     keeps: bool,
 ) -> Res<Val> {
-    let test = args.positional.first();
-    let args = args.skip(1);
+    let rest = args.skip(1);
+    let path = Path::new(attribute);
+    let test = args
+        .positional
+        .first()
+        .map(|name| (name.as_str().and_then(super::test), name));
     let mut selected = Vec::new();
     for item in run.iterate(input)? {
-        let value = path(run, &item, attribute, None)?;
+        let value = path.of(run, &item, None)?;
         let passes = match test {
             None => run.truth(&value)?,
-            Some(Val::Str(test)) => run.test(env, test, &value, &args)?,
-            Some(other) => fail!("a test is named by a str, not {}", other.type_name()),
+            Some((test, Val::Str(name))) => run.test(env, test, name, &value, &rest)?,
+            Some((_, other)) => fail!("a test is named by a str, not {}", other.type_name()),
         };
         if passes == keeps {
             selected.push(item);
@@ -282,7 +285,8 @@ fn group_by(run: &Run<'_>, _env: &Env, input: &Val, args: &Args) -> Res<Val> {
         fail!("`groupby` needs an attribute");
     };
     let case_sensitive = truth(run, case_sensitive.as_ref(), false)?;
-    let key_of = |item: &Val| path(run, item, Some(&attribute), default.as_ref());
+    let path = Path::new(Some(&attribute));
+    let key_of = |item: &Val| path.of(run, item, default.as_ref());
     let mut keyed = Vec::new();
     for item in run.iterate(input)? {
         keyed.push((run.sort_key(key_of(&item)?, case_sensitive)?, item));

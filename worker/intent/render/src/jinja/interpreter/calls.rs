@@ -1,3 +1,4 @@
+use lockstep_protocol::SmolStr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::jinja::value::{Dict, Val};
 #[derive(Default)]
 pub(in crate::jinja) struct Args {
     pub(in crate::jinja) positional: Vec<Val>,
-    pub(in crate::jinja) named: Vec<(Arc<str>, Val)>,
+    pub(in crate::jinja) named: Vec<(SmolStr, Val)>,
 }
 
 impl Args {
@@ -60,12 +61,12 @@ impl Args {
 pub(in crate::jinja) enum Callable {
     /// With the place of its definition.
     Macro(Arc<Macro>, Env),
-    Method(Val, Arc<str>),
+    Method(Val, SmolStr),
     Function(Function),
     /// The block that this one overrides.
     Super(Env),
     /// The same, as many times as it is asked for.
-    Block(Env, Arc<str>, usize),
+    Block(Env, SmolStr, usize),
     /// `self`, whose attributes are the blocks.
     This(Env),
 }
@@ -91,14 +92,14 @@ impl Callable {
         }
     }
 
-    pub(in crate::jinja) fn attribute(&self, name: &Arc<str>) -> Option<Val> {
+    pub(in crate::jinja) fn attribute(&self, name: &SmolStr) -> Option<Val> {
         match self {
             Self::Macro(declaration, _) => match &**name {
-                "name" => Some(Val::Str(Arc::clone(&declaration.name))),
+                "name" => Some(Val::Str(declaration.name.clone())),
                 "arguments" => {
                     let names = declaration.parameters.iter();
                     Some(Val::tuple(
-                        names.map(|(name, _, _)| Val::Str(Arc::clone(name))).collect(),
+                        names.map(|(name, _, _)| Val::Str(name.clone())).collect(),
                     ))
                 }
                 "catch_kwargs" => Some(Val::Bool(declaration.kwargs.is_some())),
@@ -108,14 +109,14 @@ impl Callable {
             },
             Self::This(env) => {
                 let is_block = env.context.blocks.borrow().contains_key(name);
-                is_block.then(|| Val::Callable(Rc::new(Self::Block(env.clone(), Arc::clone(name), 0))))
+                is_block.then(|| Val::Callable(Rc::new(Self::Block(env.clone(), name.clone(), 0))))
             }
             Self::Super(env) if &**name == "super" => {
                 let (block, level) = env.block.clone()?;
                 Some(Val::Callable(Rc::new(Self::Block(env.clone(), block, level + 2))))
             }
             Self::Block(env, block, level) if &**name == "super" => Some(Val::Callable(Rc::new(
-                Self::Block(env.clone(), Arc::clone(block), level + 1),
+                Self::Block(env.clone(), block.clone(), level + 1),
             ))),
             _ => None,
         }
@@ -162,7 +163,7 @@ impl Run<'_> {
         }
     }
 
-    fn call_block_of(&self, place: &Env, block: &Arc<str>, level: usize, line: u32, env: &Env) -> Res<Val> {
+    fn call_block_of(&self, place: &Env, block: &SmolStr, level: usize, line: u32, env: &Env) -> Res<Val> {
         let count = place.context.blocks.borrow().get(block).map_or(0, Vec::len);
         if level >= count {
             fail!("there is no parent block called `{block}`");
@@ -215,7 +216,7 @@ impl Run<'_> {
         for (parameter, slot, default) in missing {
             let value = match default {
                 Some(default) => self.eval(default, &env)?,
-                None => Val::Undefined(Some(Arc::clone(parameter))),
+                None => Val::Undefined(Some(parameter.clone())),
             };
             env.frame.set(slot, value);
         }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use lockstep_protocol::SmolStr;
 
 use foldhash::fast::RandomState;
 
@@ -19,7 +19,7 @@ impl Run<'_> {
                 Const::Bool(truth) => Val::Bool(*truth),
                 Const::Int(number) => Val::Int(*number),
                 Const::Float(number) => Val::Float(*number),
-                Const::Text(text) => Val::Str(Arc::clone(text)),
+                Const::Text(text) => Val::Str(text.clone()),
             }),
             Expr::Name(name) => self.name(*name, env),
             Expr::Slot(slot) => Ok(env.frame.get(*slot).unwrap_or(Val::Undefined(None))),
@@ -177,7 +177,7 @@ impl Run<'_> {
             args.positional.push(self.eval(argument, env)?);
         }
         for (name, argument) in &arguments.named {
-            args.named.push((Arc::clone(name), self.eval(argument, env)?));
+            args.named.push((name.clone(), self.eval(argument, env)?));
         }
         if let Some(rest) = &arguments.rest {
             args.positional.extend(self.iterate(&self.eval(rest, env)?)?);
@@ -191,7 +191,7 @@ impl Run<'_> {
                 let Val::Str(name) = key.value() else {
                     fail!("the names of arguments are texts");
                 };
-                args.named.push((Arc::clone(name), value.clone()));
+                args.named.push((name.clone(), value.clone()));
             }
         }
         Ok(args)
@@ -200,20 +200,14 @@ impl Run<'_> {
     fn filter_call(&self, call: &FilterCall, env: &Env) -> Res<Val> {
         let input = self.eval(&call.input, env)?;
         let args = self.arguments(&call.arguments, env)?;
-        let result = match call.filter {
-            Some(filter) => filter(self, env, &input, &args),
-            None => self.foreign_filter(&call.name, &input, &args),
-        };
+        let result = self.filter(env, call.filter, &call.name, &input, &args);
         result.map_err(|failure| failure.at(&env.template.path, call.line))
     }
 
     fn test_call(&self, call: &TestCall, env: &Env) -> Res<Val> {
         let input = self.eval(&call.input, env)?;
         let args = self.arguments(&call.arguments, env)?;
-        let result = match call.test {
-            Some(test) => test(self, env, &input, &args),
-            None => self.foreign_test(&call.name, &input, &args),
-        };
+        let result = self.test(env, call.test, &call.name, &input, &args);
         result
             .map(Val::Bool)
             .map_err(|failure| failure.at(&env.template.path, call.line))
@@ -245,7 +239,7 @@ impl Run<'_> {
         result.map_err(|failure| failure.at(&env.template.path, line))
     }
 
-    fn call_method(&self, value: &Val, name: &Arc<str>, args: Args, env: &Env, line: u32) -> Res<Val> {
+    fn call_method(&self, value: &Val, name: &SmolStr, args: Args, env: &Env, line: u32) -> Res<Val> {
         if let Some(result) = crate::jinja::methods::call(self, env, value, name, &args) {
             return result;
         }

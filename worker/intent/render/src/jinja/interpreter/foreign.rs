@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use minijinja::{ErrorKind, State, Value};
 
 use super::{Args, Env, Run};
+use crate::jinja::builtins::{Filter, Test};
 use crate::jinja::failure::{Res, fail};
 use crate::jinja::value::Val;
-use crate::jinja::{builtins, convert, environment};
+use crate::jinja::{convert, environment};
 
 impl Run<'_> {
     pub(in crate::jinja) fn state(&self) -> &RefCell<State<'static, 'static>> {
@@ -45,15 +46,22 @@ impl Run<'_> {
         Ok(foreign)
     }
 
-    /// Applies a filter by its name.
-    pub(in crate::jinja) fn filter(&self, env: &Env, name: &str, input: &Val, args: &Args) -> Res<Val> {
-        match builtins::filter(name) {
+    /// Applies a filter: one of ours, or else the one of that name.
+    pub(in crate::jinja) fn filter(
+        &self,
+        env: &Env,
+        filter: Option<Filter>,
+        name: &str,
+        input: &Val,
+        args: &Args,
+    ) -> Res<Val> {
+        match filter {
             Some(filter) => filter(self, env, input, args),
             None => self.foreign_filter(name, input, args),
         }
     }
 
-    pub(in crate::jinja) fn foreign_filter(&self, name: &str, input: &Val, args: &Args) -> Res<Val> {
+    fn foreign_filter(&self, name: &str, input: &Val, args: &Args) -> Res<Val> {
         let args = self.foreign_args(Some(input), args)?;
         let result = self.state().borrow_mut().apply_filter(name, &args);
         match result {
@@ -66,15 +74,22 @@ impl Run<'_> {
         }
     }
 
-    /// Performs a test by its name.
-    pub(in crate::jinja) fn test(&self, env: &Env, name: &str, input: &Val, args: &Args) -> Res<bool> {
-        match builtins::test(name) {
+    /// Performs a test: one of ours, or else the one of that name.
+    pub(in crate::jinja) fn test(
+        &self,
+        env: &Env,
+        test: Option<Test>,
+        name: &str,
+        input: &Val,
+        args: &Args,
+    ) -> Res<bool> {
+        match test {
             Some(test) => test(self, env, input, args),
             None => self.foreign_test(name, input, args),
         }
     }
 
-    pub(in crate::jinja) fn foreign_test(&self, name: &str, input: &Val, args: &Args) -> Res<bool> {
+    fn foreign_test(&self, name: &str, input: &Val, args: &Args) -> Res<bool> {
         let args = self.foreign_args(Some(input), args)?;
         let result = self.state().borrow_mut().perform_test(name, &args);
         match result {

@@ -35,7 +35,8 @@ enum Next {
 /// What a loop iterates. A list may grow meanwhile.
 enum Source {
     List(Rc<List>, usize),
-    Range(Rc<Range>, usize),
+    /// The next number, and how many there are.
+    Range(Range, usize),
     Items(std::vec::IntoIter<Val>),
     Iterator(Rc<Iter>),
 }
@@ -48,10 +49,11 @@ impl Source {
                 *index += usize::from(item.is_some());
                 item
             }
-            Self::Range(range, index) => {
-                let item = range.get(*index);
-                *index += usize::from(item.is_some());
-                item
+            Self::Range(range, left) => {
+                *left = left.checked_sub(1)?;
+                let item = Val::Int(range.start);
+                range.start = range.start.saturating_add(range.step);
+                Some(item)
             }
             Self::Items(items) => items.next(),
             Self::Iterator(iter) => iter.rest.borrow_mut().next(),
@@ -75,7 +77,7 @@ impl Run<'_> {
     ) -> Res<Flow> {
         let source = match over {
             Val::List(list) => Source::List(Rc::clone(list), 0),
-            Val::Range(range) => Source::Range(Rc::clone(range), 0),
+            Val::Range(range) => Source::Range(**range, range.len()),
             Val::Iterator(iter) => Source::Iterator(Rc::clone(iter)),
             Val::Dict(dict) => Source::Items(view_items(View::Keys, dict).into_iter()),
             _ => Source::Items(self.iterate(over)?.into_iter()),

@@ -8,6 +8,7 @@ mod loops;
 mod statements;
 mod values;
 
+use lockstep_protocol::SmolStr;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::{Rc, Weak};
@@ -33,7 +34,7 @@ const MAX_ITEMS: usize = 1_000_000;
 /// The name of the undefined value of `a if b` without an `else`, which prints nothing even where undefined values are errors.
 pub(super) const NO_BRANCH: &str = "";
 
-pub(super) type Variables = HashMap<Arc<str>, Val, RandomState>;
+pub(super) type Variables = HashMap<SmolStr, Val, RandomState>;
 
 /// One rendering: what it may still use, and what is there once in it.
 pub(super) struct Run<'s> {
@@ -44,9 +45,9 @@ pub(super) struct Run<'s> {
     memory: Cell<usize>,
     depth: Cell<usize>,
     /// The variables that templates have used, as our values: a list that a template changes stays changed.
-    used_variables: RefCell<HashMap<Arc<str>, Option<Val>, RandomState>>,
+    used_variables: RefCell<HashMap<SmolStr, Option<Val>, RandomState>>,
     /// Modules imported without context.
-    modules: RefCell<HashMap<Arc<str>, Rc<Module>>>,
+    modules: RefCell<HashMap<SmolStr, Rc<Module>>>,
     foreign: OnceCell<RefCell<State<'static, 'static>>>,
     /// What may contain itself, and is emptied in the end.
     circular: RefCell<Vec<Circular>>,
@@ -65,14 +66,14 @@ pub(super) struct Context {
     /// Those that it sets.
     own: RefCell<Variables>,
     /// Those of its own that cannot be imported.
-    hidden: RefCell<HashSet<Arc<str>>>,
+    hidden: RefCell<HashSet<SmolStr, RandomState>>,
     /// Whether it sees the variables of the rendering.
     sees_variables: bool,
     /// For each block the ones of this name, that of the last template first.
     blocks: Rc<RefCell<Blocks>>,
 }
 
-type Blocks = HashMap<Arc<str>, Vec<(Arc<Template>, Arc<Block>)>>;
+type Blocks = HashMap<SmolStr, Vec<(Arc<Template>, Arc<Block>)>>;
 
 /// The variables of a unit.
 pub(super) struct Frame {
@@ -91,7 +92,7 @@ pub(super) struct Env {
     context: Rc<Context>,
     frame: Rc<Frame>,
     /// The block, and how many templates have one that comes before it.
-    block: Option<(Arc<str>, usize)>,
+    block: Option<(SmolStr, usize)>,
     /// On the first level of a template: the one that it extends.
     extends: Option<Rc<Extends>>,
 }
@@ -139,12 +140,12 @@ impl Context {
             return Rc::clone(&self.outer);
         }
         let mut all = (*self.outer).clone();
-        all.extend(own.iter().map(|(name, value)| (Arc::clone(name), value.clone())));
+        all.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
         Rc::new(all)
     }
 
     /// The context of an included template or a scoped block.
-    fn derive(&self, locals: Vec<(Arc<str>, Val)>, keeps_blocks: bool) -> Rc<Self> {
+    fn derive(&self, locals: Vec<(SmolStr, Val)>, keeps_blocks: bool) -> Rc<Self> {
         let mut outer = self.all();
         if !locals.is_empty() {
             Rc::make_mut(&mut outer).extend(locals);
@@ -218,7 +219,7 @@ impl<'s> Run<'s> {
     }
 
     /// A variable that no scope of its template has.
-    fn resolve(&self, name: &Arc<str>, env: &Env) -> Res<Val> {
+    fn resolve(&self, name: &SmolStr, env: &Env) -> Res<Val> {
         let context = &env.context;
         if let Some(value) = context.own.borrow().get(name) {
             return Ok(value.clone());
@@ -244,10 +245,10 @@ impl<'s> Run<'s> {
         if let Some(global) = environment().globals().find(|(global, _)| **global == **name) {
             return Ok(Val::Foreign(global.1));
         }
-        Ok(Val::Undefined(Some(Arc::clone(name))))
+        Ok(Val::Undefined(Some(name.clone())))
     }
 
-    fn variable(&self, name: &Arc<str>) -> Res<Option<Val>> {
+    fn variable(&self, name: &SmolStr) -> Res<Option<Val>> {
         if let Some(value) = self.used_variables.borrow().get(name) {
             return Ok(value.clone());
         }
@@ -261,7 +262,7 @@ impl<'s> Run<'s> {
             .transpose()?;
         self.used_variables
             .borrow_mut()
-            .insert(Arc::clone(name), value.clone());
+            .insert(name.clone(), value.clone());
         Ok(value)
     }
 }

@@ -1,3 +1,4 @@
+use lockstep_protocol::SmolStr;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,11 +26,11 @@ impl Run<'_> {
         out: &mut String,
     ) -> Res<()> {
         let mut template = Arc::clone(template);
-        let mut extended: Vec<(Arc<str>, u32)> = Vec::new();
+        let mut extended: Vec<(SmolStr, u32)> = Vec::new();
         loop {
             for block in &template.blocks {
                 let mut blocks = context.blocks.borrow_mut();
-                let same = blocks.entry(Arc::clone(&block.name)).or_default();
+                let same = blocks.entry(block.name.clone()).or_default();
                 same.push((Arc::clone(&template), Arc::clone(block)));
             }
             let extends = Rc::new(OnceCell::new());
@@ -53,7 +54,7 @@ impl Run<'_> {
             if extended.len() >= super::MAX_CALLS {
                 fail!("templates extend each other in a circle");
             }
-            extended.push((Arc::clone(&template.path), *line));
+            extended.push((template.path.clone(), *line));
             template = Arc::clone(parent);
         }
     }
@@ -162,7 +163,7 @@ impl Run<'_> {
                 let module = self.import(name, *view, env, node.line)?;
                 for (name, target) in names {
                     let value = module.exports.get(name).cloned();
-                    let value = value.unwrap_or_else(|| Val::Undefined(Some(Arc::clone(name))));
+                    let value = value.unwrap_or_else(|| Val::Undefined(Some(name.clone())));
                     self.assign_hidden(target, value, env)?;
                 }
             }
@@ -202,7 +203,7 @@ impl Run<'_> {
             Target::Local(slot) => env.frame.set(*slot, value),
             Target::Global(name) => {
                 env.context.hidden.borrow_mut().remove(name);
-                env.context.own.borrow_mut().insert(Arc::clone(name), value);
+                env.context.own.borrow_mut().insert(name.clone(), value);
             }
             Target::Unpack(targets) => match &value {
                 Val::Tuple(tuple) => self.unpack(targets, tuple.items(), env)?,
@@ -237,7 +238,7 @@ impl Run<'_> {
     fn assign_hidden(&self, target: &Target, value: Val, env: &Env) -> Res<()> {
         self.assign(target, value, env)?;
         if let Target::Global(name) = target {
-            env.context.hidden.borrow_mut().insert(Arc::clone(name));
+            env.context.hidden.borrow_mut().insert(name.clone());
         }
         Ok(())
     }
@@ -256,17 +257,17 @@ impl Run<'_> {
     }
 
     /// The variables that are visible at a place.
-    fn visible(view: u32, env: &Env) -> Vec<(Arc<str>, Val)> {
+    fn visible(view: u32, env: &Env) -> Vec<(SmolStr, Val)> {
         let names = env.template.views.get(view as usize);
         let names = names.into_iter().flatten();
-        let values = names.filter_map(|name| Some((Arc::clone(&name.name), Self::local(name, env)?)));
+        let values = names.filter_map(|name| Some((name.name.clone(), Self::local(name, env)?)));
         values.collect()
     }
 
     /// Renders a block, or the one that it overrides.
     pub(super) fn block(
         &self,
-        name: &Arc<str>,
+        name: &SmolStr,
         level: usize,
         context: &Rc<Context>,
         out: &mut String,
@@ -285,14 +286,14 @@ impl Run<'_> {
             template,
             context: Rc::clone(context),
             frame: Frame::new(block.unit.slots, None),
-            block: Some((Arc::clone(name), level)),
+            block: Some((name.clone(), level)),
             extends: None,
         };
         self.nested(|| self.unit(&block.unit, &env, out))
     }
 
     /// A template by a name, or the first that is there of several names.
-    fn named_template(&self, name: &Val, env: &Env) -> Res<(Arc<Template>, Arc<str>)> {
+    fn named_template(&self, name: &Val, env: &Env) -> Res<(Arc<Template>, SmolStr)> {
         let names = match name {
             Val::Str(_) => vec![name.clone()],
             Val::List(_) | Val::Tuple(_) => self.iterate(name)?,
@@ -309,7 +310,7 @@ impl Run<'_> {
                 .relative(&env.template.path, name)
                 .and_then(|path| self.set.template(&path))
             {
-                Ok(template) => return Ok((Arc::clone(template), Arc::clone(&template.path))),
+                Ok(template) => return Ok((Arc::clone(template), template.path.clone())),
                 Err(failure) if failure.is_missing() => missing = missing.or(Some(failure)),
                 Err(failure) => return Err(failure),
             }
@@ -360,7 +361,7 @@ impl Run<'_> {
             .iter()
             .filter(|(name, _)| !name.starts_with('_') && !hidden.contains(*name));
         let exports = exported
-            .map(|(name, value)| (Arc::clone(name), value.clone()))
+            .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let module = Rc::new(Module { text, exports });
         if view.is_none() {

@@ -1,8 +1,8 @@
 //! What templates ask of values.
 
+use lockstep_protocol::SmolStr;
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use minijinja::ErrorKind;
 
@@ -123,7 +123,7 @@ impl Run<'_> {
     }
 
     /// An attribute, or else an item: what `a.b` is.
-    pub(in crate::jinja) fn attribute(&self, value: &Val, name: &Arc<str>) -> Res<Val> {
+    pub(in crate::jinja) fn attribute(&self, value: &Val, name: &SmolStr) -> Res<Val> {
         let found = match value {
             Val::Dict(dict) if !methods::is_dict_method(name) => dict.get(name),
             Val::Namespace(dict) => dict.get(name),
@@ -150,10 +150,10 @@ impl Run<'_> {
         if methods::has_method(value, name) {
             return Ok(Val::Callable(Rc::new(Callable::Method(
                 value.clone(),
-                Arc::clone(name),
+                name.clone(),
             ))));
         }
-        Ok(Val::Undefined(Some(Arc::clone(name))))
+        Ok(Val::Undefined(Some(name.clone())))
     }
 
     /// An item, or else an attribute: what `a[b]` is.

@@ -3,7 +3,7 @@
 mod containers;
 mod strings;
 
-use std::sync::Arc;
+use lockstep_protocol::SmolStr;
 
 use super::failure::Res;
 use super::interpreter::{Args, Env, Run};
@@ -12,7 +12,7 @@ use super::value::Val;
 pub(super) use strings::{capitalize, centered, replaced, split_lines, trim};
 
 /// Calls a method, if the value has it.
-pub(super) fn call(run: &Run<'_>, env: &Env, value: &Val, name: &Arc<str>, args: &Args) -> Option<Res<Val>> {
+pub(super) fn call(run: &Run<'_>, env: &Env, value: &Val, name: &SmolStr, args: &Args) -> Option<Res<Val>> {
     if !has_method(value, name) {
         return None;
     }
@@ -26,7 +26,7 @@ pub(super) fn call(run: &Run<'_>, env: &Env, value: &Val, name: &Arc<str>, args:
 /// Whether a value has a method.
 pub(super) fn has_method(value: &Val, name: &str) -> bool {
     match value {
-        Val::Str(_) => strings::METHODS.contains(&name),
+        Val::Str(_) => strings::is_method(name),
         Val::List(_) => containers::LIST.contains(&name),
         Val::Tuple(_) | Val::Range(_) => matches!(name, "count" | "index"),
         Val::Dict(_) => is_dict_method(name),

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use lockstep_protocol::SmolStr;
 
 use crate::jinja::builtins::{integer, size, text as text_argument, truth};
 use crate::jinja::failure::{Res, fail};
@@ -6,54 +6,57 @@ use crate::jinja::format;
 use crate::jinja::interpreter::{Args, Run};
 use crate::jinja::value::Val;
 
-pub(super) const METHODS: [&str; 44] = [
-    "capitalize",
-    "casefold",
-    "center",
-    "count",
-    "endswith",
-    "expandtabs",
-    "find",
-    "format",
-    "format_map",
-    "index",
-    "isalnum",
-    "isalpha",
-    "isascii",
-    "isdecimal",
-    "isdigit",
-    "isidentifier",
-    "islower",
-    "isnumeric",
-    "isprintable",
-    "isspace",
-    "istitle",
-    "isupper",
-    "join",
-    "ljust",
-    "lower",
-    "lstrip",
-    "partition",
-    "removeprefix",
-    "removesuffix",
-    "replace",
-    "rfind",
-    "rindex",
-    "rjust",
-    "rpartition",
-    "rsplit",
-    "rstrip",
-    "split",
-    "splitlines",
-    "startswith",
-    "strip",
-    "swapcase",
-    "title",
-    "upper",
-    "zfill",
-];
+pub(super) fn is_method(name: &str) -> bool {
+    matches!(
+        name,
+        "capitalize"
+            | "casefold"
+            | "center"
+            | "count"
+            | "endswith"
+            | "expandtabs"
+            | "find"
+            | "format"
+            | "format_map"
+            | "index"
+            | "isalnum"
+            | "isalpha"
+            | "isascii"
+            | "isdecimal"
+            | "isdigit"
+            | "isidentifier"
+            | "islower"
+            | "isnumeric"
+            | "isprintable"
+            | "isspace"
+            | "istitle"
+            | "isupper"
+            | "join"
+            | "ljust"
+            | "lower"
+            | "lstrip"
+            | "partition"
+            | "removeprefix"
+            | "removesuffix"
+            | "replace"
+            | "rfind"
+            | "rindex"
+            | "rjust"
+            | "rpartition"
+            | "rsplit"
+            | "rstrip"
+            | "split"
+            | "splitlines"
+            | "startswith"
+            | "strip"
+            | "swapcase"
+            | "title"
+            | "upper"
+            | "zfill"
+    )
+}
 
-pub(super) fn call(run: &Run<'_>, text: &Arc<str>, name: &str, args: &Args) -> Res<Val> {
+pub(super) fn call(run: &Run<'_>, text: &SmolStr, name: &str, args: &Args) -> Res<Val> {
     run.charge_text(text.len())?;
     let result = match name {
         "split" | "rsplit" | "splitlines" | "partition" | "rpartition" => {
@@ -70,7 +73,7 @@ pub(super) fn call(run: &Run<'_>, text: &Arc<str>, name: &str, args: &Args) -> R
             let named = dict.borrow();
             let named = named
                 .iter()
-                .filter_map(|(key, value)| Some((Arc::from(key.value().as_str()?), value.clone())));
+                .filter_map(|(key, value)| Some((SmolStr::new(key.value().as_str()?), value.clone())));
             let args = Args {
                 positional: Vec::new(),
                 named: named.collect(),

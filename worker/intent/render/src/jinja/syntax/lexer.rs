@@ -1,6 +1,6 @@
 //! Tokens of a template, as Jinja2's lexer has them with `trim_blocks` and `lstrip_blocks`.
 
-use std::sync::Arc;
+use lockstep_protocol::SmolStr;
 
 use crate::jinja::failure::{Res, fail};
 
@@ -11,7 +11,7 @@ pub(super) enum Token {
     VariableEnd,
     BlockBegin,
     BlockEnd,
-    Name(Arc<str>),
+    Name(SmolStr),
     Text(String),
     Int(i128),
     Float(f64),

@@ -1,12 +1,12 @@
 //! Which variable a name is. The variables of a template itself are kept by name, as other templates see them; those of loops, macros
 //! and blocks have numbered slots.
 
+use lockstep_protocol::SmolStr;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A name, and the slots that may have its value: the first that is set counts, then the variables of the template.
 pub(crate) struct Name {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: SmolStr,
     pub(crate) slots: Vec<Slot>,
 }
 
@@ -23,14 +23,14 @@ pub(super) struct Scopes {
     /// How many slots each unit has.
     units: Vec<u16>,
     current: usize,
-    names: Vec<(Arc<str>, usize)>,
+    names: Vec<(SmolStr, usize)>,
     views: Vec<usize>,
 }
 
 struct Scope {
     parent: Option<usize>,
     unit: usize,
-    slots: BTreeMap<Arc<str>, u16>,
+    slots: BTreeMap<SmolStr, u16>,
 }
 
 /// The scope that was current before.
@@ -95,17 +95,17 @@ impl Scopes {
     }
 
     /// The slot of a variable of the current scope.
-    pub(super) fn declare(&mut self, name: &Arc<str>) -> u16 {
+    pub(super) fn declare(&mut self, name: &SmolStr) -> u16 {
         if let Some(slot) = self.all[self.current].slots.get(name) {
             return *slot;
         }
         let slot = self.slot();
-        self.all[self.current].slots.insert(Arc::clone(name), slot);
+        self.all[self.current].slots.insert(name.clone(), slot);
         slot
     }
 
     /// The index of a name that is used in the current scope.
-    pub(super) fn use_name(&mut self, name: Arc<str>) -> u32 {
+    pub(super) fn use_name(&mut self, name: SmolStr) -> u32 {
         self.names.push((name, self.current));
         u32::try_from(self.names.len() - 1).unwrap_or(u32::MAX)
     }
@@ -129,7 +129,7 @@ impl Scopes {
     /// The names and the views. A macro sees what is set after it, so they are known only at the end.
     pub(super) fn resolve(&self) -> (Vec<Name>, Vec<Vec<Name>>) {
         let names = self.names.iter().map(|(name, scope)| Name {
-            name: Arc::clone(name),
+            name: name.clone(),
             slots: self.slots_of(name, *scope),
         });
         let views = self.views.iter().map(|scope| {
@@ -137,7 +137,7 @@ impl Scopes {
             let visible: std::collections::BTreeSet<_> =
                 scopes.flat_map(|(_, scope)| scope.slots.keys()).collect();
             let names = visible.into_iter().map(|name| Name {
-                name: Arc::clone(name),
+                name: name.clone(),
                 slots: self.slots_of(name, *scope),
             });
             names.collect()

@@ -1,5 +1,6 @@
 //! The tree of a parsed template. It is shared by all threads that render it.
 
+use lockstep_protocol::SmolStr;
 use std::sync::Arc;
 
 use super::scopes::Name;
@@ -8,7 +9,7 @@ use crate::jinja::builtins::{Filter, Test};
 /// A parsed template.
 pub(crate) struct Template {
     /// Its path from the folder of the templates.
-    pub(crate) path: Arc<str>,
+    pub(crate) path: SmolStr,
     pub(crate) root: Unit,
     pub(crate) blocks: Vec<Arc<Block>>,
     /// The names that its expressions use.
@@ -25,7 +26,7 @@ pub(crate) struct Unit {
 }
 
 pub(crate) struct Block {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: SmolStr,
     pub(crate) required: bool,
     pub(crate) unit: Unit,
 }
@@ -49,7 +50,7 @@ pub(crate) enum NodeKind {
     /// The expression has the captured text in the slot.
     SetBlock(Target, Body, u16, Expr),
     /// With the index of a view if it is scoped.
-    Block(Arc<str>, Option<u32>),
+    Block(SmolStr, Option<u32>),
     Extends(Expr),
     Include {
         name: Expr,
@@ -63,7 +64,7 @@ pub(crate) enum NodeKind {
     },
     FromImport {
         name: Expr,
-        names: Vec<(Arc<str>, Target)>,
+        names: Vec<(SmolStr, Target)>,
         view: Option<u32>,
     },
     Do(Expr),
@@ -90,8 +91,8 @@ pub(crate) struct For {
 }
 
 pub(crate) struct Macro {
-    pub(crate) name: Arc<str>,
-    pub(crate) parameters: Vec<(Arc<str>, u16, Option<Expr>)>,
+    pub(crate) name: SmolStr,
+    pub(crate) parameters: Vec<(SmolStr, u16, Option<Expr>)>,
     pub(crate) caller: Option<u16>,
     pub(crate) varargs: Option<u16>,
     pub(crate) kwargs: Option<u16>,
@@ -100,11 +101,11 @@ pub(crate) struct Macro {
 
 pub(crate) enum Target {
     /// A variable of the whole template, which other templates see.
-    Global(Arc<str>),
+    Global(SmolStr),
     Local(u16),
     Unpack(Vec<Target>),
     /// An attribute of a namespace.
-    Attribute(u32, Arc<str>),
+    Attribute(u32, SmolStr),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +114,7 @@ pub(crate) enum Const {
     Bool(bool),
     Int(i128),
     Float(f64),
-    Text(Arc<str>),
+    Text(SmolStr),
 }
 
 pub(crate) enum Expr {
@@ -124,7 +125,7 @@ pub(crate) enum Expr {
     List(Vec<Expr>),
     Tuple(Vec<Expr>),
     Dict(Vec<(Expr, Expr)>),
-    Attribute(Box<Expr>, Arc<str>),
+    Attribute(Box<Expr>, SmolStr),
     Item(Box<Expr>, Box<Expr>),
     Slice(Box<Expr>, Box<[Option<Expr>; 3]>),
     Call(Box<Call>),
@@ -167,7 +168,7 @@ pub(crate) enum Comparison {
 #[derive(Default)]
 pub(crate) struct Arguments {
     pub(crate) positional: Vec<Expr>,
-    pub(crate) named: Vec<(Arc<str>, Expr)>,
+    pub(crate) named: Vec<(SmolStr, Expr)>,
     /// `*x`
     pub(crate) rest: Option<Expr>,
     /// `**x`
@@ -183,7 +184,7 @@ pub(crate) struct Call {
 pub(crate) struct FilterCall {
     pub(crate) line: u32,
     pub(crate) input: Expr,
-    pub(crate) name: Arc<str>,
+    pub(crate) name: SmolStr,
     /// One of Jinja2, if it has one of the name.
     pub(crate) filter: Option<Filter>,
     pub(crate) arguments: Arguments,
@@ -192,7 +193,7 @@ pub(crate) struct FilterCall {
 pub(crate) struct TestCall {
     pub(crate) line: u32,
     pub(crate) input: Expr,
-    pub(crate) name: Arc<str>,
+    pub(crate) name: SmolStr,
     /// One of Jinja2, if it has one of the name.
     pub(crate) test: Option<Test>,
     pub(crate) arguments: Arguments,

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use lockstep_protocol::SmolStr;
 
 use super::{Parser, describe};
 use crate::jinja::builtins;
@@ -183,7 +183,7 @@ impl Parser {
 
     pub(super) fn primary(&mut self) -> Res<Expr> {
         if let Token::Name(name) = self.peek() {
-            let name = Arc::clone(name);
+            let name = name.clone();
             self.position += 1;
             return Ok(match &*name {
                 "true" | "True" => Expr::Const(Const::Bool(true)),
@@ -394,7 +394,7 @@ impl Parser {
         })))
     }
 
-    pub(super) fn dotted_name(&mut self) -> Res<Arc<str>> {
+    pub(super) fn dotted_name(&mut self) -> Res<SmolStr> {
         let mut name = self.expect_name()?;
         while self.skip_sign(".") {
             name = format!("{name}.{}", self.expect_name()?).into();

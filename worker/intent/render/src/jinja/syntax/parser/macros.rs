@@ -1,3 +1,4 @@
+use lockstep_protocol::SmolStr;
 use std::sync::Arc;
 
 use super::{MAX_SLOTS, Parser};
@@ -8,7 +9,7 @@ use crate::jinja::syntax::tree::{Expr, Macro, NodeKind, Unit};
 impl Parser {
     pub(super) fn macro_declaration(&mut self) -> Res<NodeKind> {
         let name = self.expect_name()?;
-        let target = self.declare(Arc::clone(&name));
+        let target = self.declare(name.clone());
         let declaration = self.macro_unit(name, "endmacro")?;
         Ok(NodeKind::Macro(target, Arc::new(declaration)))
     }
@@ -40,12 +41,12 @@ impl Parser {
         Ok(NodeKind::CallBlock(call, Arc::new(caller)))
     }
 
-    pub(super) fn macro_unit(&mut self, name: Arc<str>, end: &str) -> Res<Macro> {
+    pub(super) fn macro_unit(&mut self, name: SmolStr, end: &str) -> Res<Macro> {
         self.macro_unit_at(name, end, None)
     }
 
     /// The parameters and the body of a macro. The body of `call` begins at another place.
-    pub(super) fn macro_unit_at(&mut self, name: Arc<str>, end: &str, body_at: Option<usize>) -> Res<Macro> {
+    pub(super) fn macro_unit_at(&mut self, name: SmolStr, end: &str, body_at: Option<usize>) -> Res<Macro> {
         let loops = std::mem::take(&mut self.loops);
         let names_before = self.scopes.used_names();
         let outer = self.scopes.begin_unit(true);

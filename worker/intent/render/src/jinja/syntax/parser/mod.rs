@@ -1,5 +1,6 @@
 //! The grammar of Jinja2 with its extensions `do` and `loopcontrols`.
 
+use lockstep_protocol::SmolStr;
 use std::sync::Arc;
 
 mod expressions;
@@ -24,7 +25,7 @@ const MAX_SLOTS: usize = 60_000;
 ///
 /// # Errors
 /// It is wrong; the failure says where.
-pub(crate) fn parse(path: &Arc<str>, source: &str) -> Res<Template> {
+pub(crate) fn parse(path: &SmolStr, source: &str) -> Res<Template> {
     let tokens = tokens(source).map_err(|(failure, line)| failure.at(path, line))?;
     let mut parser = Parser {
         tokens,
@@ -41,7 +42,7 @@ pub(crate) fn parse(path: &Arc<str>, source: &str) -> Res<Template> {
     let body = parsed.map_err(|failure| failure.at(path, parser.line()))?;
     let (names, views) = parser.scopes.resolve();
     Ok(Template {
-        path: Arc::clone(path),
+        path: path.clone(),
         root: Unit {
             body,
             slots: parser.scopes.slots(),
@@ -119,9 +120,9 @@ impl Parser {
         fail!("unexpected {}, expected `{sign}`", describe(self.peek()));
     }
 
-    fn expect_name(&mut self) -> Res<Arc<str>> {
+    fn expect_name(&mut self) -> Res<SmolStr> {
         if let Token::Name(name) = self.peek() {
-            let name = Arc::clone(name);
+            let name = name.clone();
             self.position += 1;
             return Ok(name);
         }
@@ -218,7 +219,7 @@ impl Parser {
     }
 
     /// A name that is set in the current scope.
-    fn declare(&mut self, name: Arc<str>) -> Target {
+    fn declare(&mut self, name: SmolStr) -> Target {
         if self.scopes.is_root() {
             Target::Global(name)
         } else {
@@ -269,7 +270,7 @@ impl Parser {
         }
     }
 
-    fn use_name(&mut self, name: Arc<str>) -> u32 {
+    fn use_name(&mut self, name: SmolStr) -> u32 {
         if &*name == "loop" {
             self.loop_uses += 1;
         }

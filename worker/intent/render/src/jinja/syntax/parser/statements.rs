@@ -168,7 +168,7 @@ impl Parser {
         // Holds the name against blocks of the same name inside.
         let index = self.blocks.len();
         self.blocks.push(Arc::new(Block {
-            name: Arc::clone(&name),
+            name: name.clone(),
             required,
             unit: Unit {
                 body: Vec::new(),
@@ -194,7 +194,7 @@ impl Parser {
             self.position += 1;
         }
         self.blocks[index] = Arc::new(Block {
-            name: Arc::clone(&name),
+            name: name.clone(),
             required,
             unit: Unit { body, slots },
         });
@@ -239,7 +239,7 @@ impl Parser {
             let target = if self.skip_name("as") {
                 self.assigned_name()?
             } else {
-                self.declare(Arc::clone(&imported))
+                self.declare(imported.clone())
             };
             names.push((imported, target));
         }
