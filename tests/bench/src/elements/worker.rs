@@ -99,6 +99,7 @@ pub(crate) async fn run(arguments: ElementWorker) -> anyhow::Result<()> {
         follow_ups: store.clone(),
         registry,
         devices,
+        types: Arc::default(),
         clock: Arc::new(SystemClock),
         options: ExecutionOptions {
             caps: Caps {
