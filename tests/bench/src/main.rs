@@ -198,22 +198,7 @@ fn stdout() -> std::io::Stdout {
 async fn measure(options: &Options) -> anyhow::Result<Table> {
     let wanted = |figure| options.only.is_empty() || options.only.contains(&figure);
     let mut table = Table::default();
-    if wanted(Figure::Affected) {
-        affected::measure(options.rounds, &mut table)?;
-    }
-    if wanted(Figure::Rendering) {
-        rendering::measure(options.rounds, &mut table)?;
-        rendered::measure(options.rounds, &mut table)?;
-    }
-    if wanted(Figure::Sweep) {
-        sweep::measure(options.tasks, options.rounds, &mut table).await?;
-    }
-    if wanted(Figure::Sync) {
-        sync::measure(options.planned_devices, options.rounds, &mut table).await?;
-    }
-    if options.only.contains(&Figure::Allocations) {
-        stages::measure(&mut table).await?;
-    }
+    measure_alone(options, wanted, &mut table).await?;
     // All other measurements need a broker and a database.
     let alone = |figure: &Figure| {
         matches!(
@@ -297,6 +282,31 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
         growth::measure(&host, sizes, &mut table).await?;
     }
     Ok(table)
+}
+
+/// What needs neither a broker nor a database.
+async fn measure_alone(
+    options: &Options,
+    wanted: impl Fn(Figure) -> bool,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    if wanted(Figure::Affected) {
+        affected::measure(options.rounds, table)?;
+    }
+    if wanted(Figure::Rendering) {
+        rendering::measure(options.rounds, table)?;
+        rendered::measure(options.rounds, table)?;
+    }
+    if wanted(Figure::Sweep) {
+        sweep::measure(options.tasks, options.rounds, table).await?;
+    }
+    if wanted(Figure::Sync) {
+        sync::measure(options.planned_devices, options.rounds, table).await?;
+    }
+    if options.only.contains(&Figure::Allocations) {
+        stages::measure(table).await?;
+    }
+    Ok(())
 }
 
 async fn measure_executions(

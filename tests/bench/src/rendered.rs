@@ -28,7 +28,8 @@ pub(crate) fn measure(rounds: u32, table: &mut Table) -> anyhow::Result<()> {
         let (before, begin) = (cpu_time(std::process::id())?, Instant::now());
         affected(folder, &commits)?;
         seconds.push(begin.elapsed().as_secs_f64());
-        cpu.push((cpu_time(std::process::id())? - before).as_secs_f64());
+        let after = cpu_time(std::process::id())?;
+        cpu.push(after.saturating_sub(before).as_secs_f64());
         eprintln!("rendered, round {round}: {cpu:.1?} s of CPU, {seconds:.1?} s");
     }
     table.rows.push(Row::new(
