@@ -28,10 +28,10 @@ const SELECT: &str = concat!(select!(), " WHERE name = $1");
 const SELECT_LISTING: &str = "SELECT listing FROM repository WHERE name = $1";
 
 const SEE: &str = "\
-    INSERT INTO repository (name, branch, revision, seen, seen_at, problem, problem_since) \
-    VALUES ($1, $2, $3::bigint + 1, $4, $5, $6, CASE WHEN $6::text IS NOT NULL THEN $5::timestamptz END) \
+    INSERT INTO repository (name, branch, revision, seen, seen_at, asked_at, problem, problem_since) \
+    VALUES ($1, $2, $3::bigint + 1, $4, $5, $5, $6, CASE WHEN $6::text IS NOT NULL THEN $5::timestamptz END) \
     ON CONFLICT (name) DO UPDATE SET branch = excluded.branch, revision = excluded.revision, seen = excluded.seen, \
-        seen_at = excluded.seen_at, problem = excluded.problem, \
+        seen_at = excluded.seen_at, asked_at = excluded.asked_at, problem = excluded.problem, \
         problem_since = CASE WHEN excluded.problem IS NULL THEN NULL \
             WHEN repository.problem IS NULL THEN excluded.seen_at \
             ELSE coalesce(repository.problem_since, repository.seen_at) END \

@@ -197,7 +197,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         warnings: vec!["acces: one".to_owned(), "group: two".to_owned()],
         seen: commit('a'),
         seen_at: at(),
-        asked_at: None,
+        asked_at: Some(at()),
         problem: None,
         problem_since: None,
     };
@@ -256,7 +256,7 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         .context("the repository")?;
     ensure!(row.problem_since == Some(at()) && row.seen_at > at(), "{row:?}");
     let failing = place.other.summary().await?.repositories;
-    ensure!(failing == [state("settings", Some(at()))], "{failing:?}");
+    ensure!(failing == [state("settings", Some(at()), Some(at() + Duration::from_mins(1)))], "{failing:?}");
     ensure!(change(&*place.store, &fetched(&lease, 3)).await? == Changed::Committed);
     let row = place
         .other
@@ -265,15 +265,15 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         .context("the repository")?;
     ensure!(row.problem.is_none() && row.problem_since.is_none(), "{row:?}");
     let failing = place.other.summary().await?.repositories;
-    ensure!(failing == [state("settings", None)], "{failing:?}");
+    ensure!(failing == [state("settings", None, Some(at()))], "{failing:?}");
     Ok(())
 }
 
-fn state(name: &str, failing_since: Option<Timestamp>) -> RepositoryState {
+fn state(name: &str, failing_since: Option<Timestamp>, asked_at: Option<Timestamp>) -> RepositoryState {
     RepositoryState {
         name: RepositoryName::try_from(name.to_owned()).expect("a name"),
         failing_since,
-        asked_at: None,
+        asked_at,
     }
 }
 
@@ -295,7 +295,7 @@ pub(crate) async fn a_failure_is_kept_until_an_attempt_succeeds(place: &Place) -
     ensure!(second.since == first.since && second.at >= first.at, "{second:?}");
     ensure!(second.reason.len() == 2000);
     let failing = place.store.summary().await?.repositories;
-    ensure!(failing == [state("settings", Some(first.since))], "{failing:?}");
+    ensure!(failing == [state("settings", Some(first.since), None)], "{failing:?}");
     for _ in 0..2 {
         place.store.recovered(&settings()).await?;
         ensure!(place.other.failures().await?.is_empty());
