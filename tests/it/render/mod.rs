@@ -195,8 +195,13 @@ fn problems_name_their_place_and_nothing_is_on_stdout() -> Result<()> {
     }
     let output = lockstep(&campus(), &["render", "a1", "--settings", "settings"])?;
     ensure!(output.status.code() == Some(2), "{output:?}");
-    let output = lockstep(&campus(), &["render", "a1"])?;
-    ensure!(output.status.code() == Some(2), "{output:?}");
+    let nowhere = tempfile::tempdir()?;
+    let output = lockstep(nowhere.path(), &["render", "a1"])?;
+    let stderr = text(&output.stderr);
+    ensure!(
+        output.status.code() == Some(1) && stderr.contains("found no running Lockstep"),
+        "{output:?}"
+    );
     Ok(())
 }
 
