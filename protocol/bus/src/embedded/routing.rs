@@ -144,12 +144,12 @@ mod tests {
                 "lockstep.lane.repositories",
             ),
             (
-                Destination::Ingress(Kind::SyncRequested),
+                Destination::Ingress(Kind::DeviceMarkRequested),
                 "lockstep.lane.commands",
             ),
             (
                 Destination::Type("lockstep.sync.requested".to_owned()),
-                "lockstep.lane.commands",
+                "lockstep.lane.executions",
             ),
             (Destination::Type("#".to_owned()), "lockstep.unrouted"),
             (Destination::Lane(Lane::Cvp), "lockstep.lane.cvp"),
