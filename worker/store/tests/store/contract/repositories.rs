@@ -256,7 +256,10 @@ pub(crate) async fn a_change_commits_all_of_it_together(place: &Place) -> Result
         .context("the repository")?;
     ensure!(row.problem_since == Some(at()) && row.seen_at > at(), "{row:?}");
     let failing = place.other.summary().await?.repositories;
-    ensure!(failing == [state("settings", Some(at()), Some(at() + Duration::from_mins(1)))], "{failing:?}");
+    ensure!(
+        failing == [state("settings", Some(at()), Some(at() + Duration::from_mins(1)))],
+        "{failing:?}"
+    );
     ensure!(change(&*place.store, &fetched(&lease, 3)).await? == Changed::Committed);
     let row = place
         .other
@@ -295,7 +298,10 @@ pub(crate) async fn a_failure_is_kept_until_an_attempt_succeeds(place: &Place) -
     ensure!(second.since == first.since && second.at >= first.at, "{second:?}");
     ensure!(second.reason.len() == 2000);
     let failing = place.store.summary().await?.repositories;
-    ensure!(failing == [state("settings", Some(first.since), None)], "{failing:?}");
+    ensure!(
+        failing == [state("settings", Some(first.since), None)],
+        "{failing:?}"
+    );
     for _ in 0..2 {
         place.store.recovered(&settings()).await?;
         ensure!(place.other.failures().await?.is_empty());
