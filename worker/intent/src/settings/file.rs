@@ -13,6 +13,7 @@ pub(super) fn check(path: &[u8], bytes: &[u8], declarations: &Declarations) -> V
     };
     let mut checker = Checker {
         declarations,
+        filters: filters(path),
         problems: FileProblems::of(path),
     };
     match &root.value {
@@ -24,6 +25,16 @@ pub(super) fn check(path: &[u8], bytes: &[u8], declarations: &Declarations) -> V
         }
     }
     checker.problems.into_vec()
+}
+
+/// The keys by which maps in this file are filtered for each device. In other files they would have no effect, so they are unknown there.
+fn filters(path: &[u8]) -> &'static [&'static str] {
+    match path {
+        b"global/vxlans.yml" => &["groups", "devices"],
+        b"global/base_system.yml" | b"global/routing.yml" => &["groups"],
+        _ if path.starts_with(b"devices/") && path.ends_with(b"/routing.yml") => &["groups"],
+        _ => &[],
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +68,44 @@ mod tests {
         ];
         for text in texts {
             assert_eq!(reported(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn maps_may_say_for_whom_they_are_only_where_that_is_looked_at() {
+        let of_groups = "ntp_servers: [{host: a, groups: [EDGE]}]\n";
+        let of_devices = "ntp_servers: [{host: a, devices: [sw1]}]\n";
+        let table = [
+            ("global/base_system.yml", of_groups, ""),
+            ("global/routing.yml", of_groups, ""),
+            ("devices/sw1/routing.yml", of_groups, ""),
+            ("global/vxlans.yml", of_devices, ""),
+            (
+                "global/base_system.yml",
+                of_devices,
+                "unknown key ntp_servers.devices",
+            ),
+            (
+                "access/base_system.yml",
+                of_groups,
+                "unknown key ntp_servers.groups",
+            ),
+            (
+                "global/base_system.yml",
+                "ntp_servers: [{host: a, groups: EDGE}]\n",
+                "ntp_servers.groups must be a list, is text",
+            ),
+        ];
+        for (path, text, expected) in table {
+            let problems = check(path.as_bytes(), text.as_bytes(), &Declarations::default());
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            match expected {
+                "" => assert!(problems.is_empty(), "{path}: {problems:?}"),
+                _ => assert!(
+                    problems.len() == 1 && problems[0].contains(expected),
+                    "{path}: {problems:?}"
+                ),
+            }
         }
     }
 

@@ -59,9 +59,14 @@ pub(super) enum Default {
     Text(&'static str),
 }
 
+/// The shape of a filter: names of groups or devices.
+static FILTER: Shape = Shape::Optional(&Shape::List(&Shape::Text));
+
 /// Checks the values of one file.
 pub(super) struct Checker<'a> {
     pub(super) declarations: &'a Declarations,
+    /// The keys by which any map in the file may say for which devices it is (docs/rendering.md).
+    pub(super) filters: &'static [&'static str],
     pub(super) problems: FileProblems<'a>,
 }
 
@@ -113,6 +118,8 @@ impl Checker<'_> {
                 if !kind.fits(&pair.value.value) {
                     self.wrong(&inner, &pair.value, kind.name());
                 }
+            } else if !name.is_empty() && self.filters.contains(&&*pair.key) {
+                self.check(&inner, &pair.value, &FILTER);
             } else {
                 self.unknown(&inner, pair, fields);
             }
