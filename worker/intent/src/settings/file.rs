@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_may_say_for_whom_they_are_only_where_that_is_looked_at() {
+    fn filter_keys_are_read_only_in_settings_that_apply_them() {
         let of_groups = "ntp_servers: [{host: a, groups: [EDGE]}]\n";
         let of_devices = "ntp_servers: [{host: a, devices: [sw1]}]\n";
         let table = [
