@@ -48,8 +48,8 @@ pub struct DeviceSurroundings {
     pub interfaces: Vec<(InterfaceName, Value)>,
     /// Its links, ordered by the names of its interfaces.
     pub links: Vec<FactsLink>,
-    /// The management domains, ordered by id: those that it serves, and for the others those whose network contains its management address is
-    /// up to the reader, so all are there if it serves none.
+    /// The management domains that the device serves, or all of them if it serves none: the caller picks those whose network contains
+    /// its management address. Ordered by id.
     pub management_domains: Vec<ManagementDomain>,
     /// All devices of the type CORE, ordered by hostname.
     pub cores: Vec<FactsDevice>,
