@@ -1,5 +1,7 @@
 //! The providers that this version has.
 
+use std::borrow::Cow;
+
 use lockstep_api::Providers;
 use lockstep_cvp_provider::CvpSweep;
 use lockstep_execution::{ArgumentsError, CycleStep, Provider, Registry, check_arguments};
@@ -45,7 +47,11 @@ impl Providers for KnownProviders {
     fn problems(&self, task: &TaskSaveRequested) -> Vec<TaskProblem> {
         let problem = |place: String, reason: String| TaskProblem { place, reason };
         let Some(provider) = self.0.get(&task.provider) else {
-            let known: Vec<&str> = self.0.iter().map(|provider| provider.properties().name).collect();
+            let known: Vec<&str> = self
+                .0
+                .iter()
+                .map(|provider| &*provider.properties().name)
+                .collect();
             let reason = format!(
                 "{:?} is not a provider; expected one of {}",
                 task.provider,
@@ -87,9 +93,9 @@ fn view(provider: &dyn Provider) -> ProviderView {
     let properties = provider.properties().clone();
     let word = serde_json::to_value(properties.provider_type).unwrap_or_default();
     ProviderView {
-        name: properties.name.to_owned(),
-        short_description: properties.short_description.to_owned(),
-        description: properties.description.to_owned(),
+        name: properties.name.into_owned(),
+        short_description: properties.short_description.into_owned(),
+        description: properties.description.into_owned(),
         provider_type: word.as_str().unwrap_or_default().to_owned(),
         run_on: properties.run_on,
         run_on_strict: properties.run_on_strict,
@@ -97,11 +103,13 @@ fn view(provider: &dyn Provider) -> ProviderView {
         run_on_result: properties.run_on_result,
         lane: properties.lane.as_str().to_owned(),
         steps: provider.steps(&json!({})).iter().map(step).collect(),
-        success_message: properties.success_message.map(str::to_owned),
+        success_message: properties.success_message.map(Cow::into_owned),
         repeatable: properties.repeatable,
-        deprecated: properties.deprecated.map(str::to_owned),
+        deprecated: properties.deprecated.map(Cow::into_owned),
         json_schema: properties.json_schema,
         run_input_json_schema: properties.run_input_json_schema,
+        ui_schema: properties.ui_schema,
+        run_input_ui_schema: properties.run_input_ui_schema,
     }
 }
 

@@ -38,6 +38,11 @@ impl IntoResponse for ProblemResponse {
 }
 
 impl ProblemResponse {
+    /// The body.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
     /// Adds a response header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {

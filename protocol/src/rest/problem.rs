@@ -31,6 +31,13 @@ impl Problem {
         }
     }
 
+    /// The code alone.
+    pub fn code(&self) -> &str {
+        self.kind
+            .strip_prefix("urn:lockstep:problem:")
+            .unwrap_or(&self.kind)
+    }
+
     /// Sets the detail.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {

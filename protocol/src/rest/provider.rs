@@ -40,6 +40,12 @@ pub struct ProviderView {
     pub json_schema: Value,
     /// The JSON Schema of the arguments of a run.
     pub run_input_json_schema: Value,
+    /// The UI schema of JSON Forms for `json_schema`; null for one that a form makes of the schema.
+    #[serde(default)]
+    pub ui_schema: Option<Value>,
+    /// The UI schema of JSON Forms for `run_input_json_schema`.
+    #[serde(default)]
+    pub run_input_ui_schema: Option<Value>,
 }
 
 /// A step of the run cycle.

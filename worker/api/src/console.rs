@@ -14,6 +14,7 @@
 //!   `GET /v1/elements/{number}` show what ran, on what, and with what result; `GET /v1/devices/{hostname}/facts` and `…/checks` what
 //!   was found out about a device, and before.
 //! - `GET /v1/executions/{execution}/devices` shows what a sync found on each device, `…/{hostname}/configuration` the whole texts.
+//! - `POST /graphql` answers GraphQL: the same, and the calls of neops.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
@@ -38,7 +39,7 @@ use crate::rest::{
     messages, problem, providers, repositories, results, schedules, selection, surroundings, sync_devices,
     tasks,
 };
-use crate::{openapi, probes};
+use crate::{graphql, openapi, probes};
 
 /// The label of this server in metrics.
 const SERVER: &str = "console";
@@ -84,6 +85,7 @@ impl Console {
             context: self.context.clone(),
             limits,
             bodies: BodyLimiter::new(limits.held_bytes, limits.body_timeout),
+            graphql: graphql::schema(),
             stop,
         });
         let request_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
@@ -131,11 +133,12 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 30] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 31] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
     [
+        ("/graphql", post(graphql::answer)),
         ("/v1/events", post(events::publish)),
         ("/v1/devices", get(devices::list)),
         ("/v1/devices/{hostname}", get(devices::show)),

@@ -9,6 +9,7 @@ use lockstep_store::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::graphql::ConsoleSchema;
 use crate::{Providers, SyncRules};
 
 /// The bus, the parts of the store and the tokens that the console uses.
@@ -92,6 +93,7 @@ pub(crate) struct Shared {
     pub(crate) context: ConsoleContext,
     pub(crate) limits: ConsoleLimits,
     pub(crate) bodies: BodyLimiter,
+    pub(crate) graphql: ConsoleSchema,
     pub(crate) stop: CancellationToken,
 }
 

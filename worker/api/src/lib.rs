@@ -3,6 +3,7 @@
 //! - [`console`]: the routes, limits and state of the console.
 //! - `rest`: `/v1/…`, one file for each resource. It maps domain types of the store to the shapes of
 //!   [`lockstep_protocol::rest`].
+//! - [`graphql`]: `/graphql`, one file for each object.
 //! - [`openapi`]: the OpenAPI document of all of it.
 //! - [`Providers`]: what the console must know of providers, which it does not run.
 //! - [`SyncRules`]: what the console must know of sync runs, which it does not do.
@@ -14,6 +15,7 @@ pub mod console;
 mod context;
 #[cfg(test)]
 mod fakes;
+pub mod graphql;
 pub mod health;
 pub mod openapi;
 mod probes;

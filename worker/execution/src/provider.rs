@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -35,11 +36,11 @@ pub enum ProviderType {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProviderProperties {
     /// Its unique name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it does, in one line.
-    pub short_description: &'static str,
+    pub short_description: Cow<'static, str>,
     /// What it does, for people who write tasks: Markdown.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// What it is for.
     pub provider_type: ProviderType,
     /// The kind of entity that it runs on. `None` if the arguments of the task decide (GENERIC in neops): see
@@ -52,19 +53,23 @@ pub struct ProviderProperties {
     /// The kind of entity that its results are about, if it is another one.
     pub run_on_result: Option<ExecuteOn>,
     /// For FACTS: the kinds of entities whose data become facts. Empty: the kind that it runs on. A fact of GLOBAL is one of the whole fleet.
-    pub facts_for: &'static [ExecuteOn],
+    pub facts_for: Vec<ExecuteOn>,
     /// The lane of its elements: devices, or CloudVision.
     pub lane: Lane,
     /// The message of an element that was done without one of its own.
-    pub success_message: Option<&'static str>,
+    pub success_message: Option<Cow<'static, str>>,
     /// Whether an element that was interrupted may be run again.
     pub repeatable: bool,
     /// What to use instead, if it is deprecated.
-    pub deprecated: Option<&'static str>,
+    pub deprecated: Option<Cow<'static, str>>,
     /// The JSON Schema of the arguments of a task.
     pub json_schema: Value,
     /// The JSON Schema of the arguments of a run.
     pub run_input_json_schema: Value,
+    /// The UI schema of JSON Forms for `json_schema`. `None` for one that a form makes of the schema.
+    pub ui_schema: Option<Value>,
+    /// The UI schema of JSON Forms for `run_input_json_schema`.
+    pub run_input_ui_schema: Option<Value>,
 }
 
 /// What a step returns: what it did, or why it failed. A failure, or a panic, stops the entity and all below it.
@@ -352,7 +357,7 @@ pub struct StepFailure {
     /// entity alone: it counts as skipped.
     pub state: ElementState,
     /// Why: a word for programs, such as `unreachable`.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// Why, for people.
     pub message: String,
     /// Whether something changed nevertheless.
@@ -375,10 +380,10 @@ pub struct Parked {
 
 impl StepFailure {
     /// A failure before anything changed.
-    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
             state: ElementState::Failed,
-            reason,
+            reason: reason.into(),
             message: message.into(),
             changed: false,
             data: Value::Null,
@@ -430,6 +435,6 @@ mod tests {
             address("leaf1.example.org", None),
             Ok("leaf1.example.org".to_owned())
         );
-        assert_eq!(address("not a name", None), Err("invalid-address"));
+        assert_eq!(address("not a name", None), Err("invalid-address".into()));
     }
 }

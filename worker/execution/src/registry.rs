@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use crate::providers::{CheckAggregation, Command, Ping, TemplateCheck, TemplateF
 
 /// The providers of a process, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(BTreeMap<&'static str, Arc<dyn Provider>>);
+pub struct Registry(BTreeMap<Cow<'static, str>, Arc<dyn Provider>>);
 
 impl Registry {
     /// The providers that come with Lockstep.
@@ -23,7 +24,8 @@ impl Registry {
     /// Adds a provider. It replaces one with the same name.
     #[must_use]
     pub fn with(mut self, provider: impl Provider) -> Self {
-        self.0.insert(provider.properties().name, Arc::new(provider));
+        let name = provider.properties().name.clone();
+        self.0.insert(name, Arc::new(provider));
         self
     }
 
@@ -50,7 +52,7 @@ mod tests {
         let registry = Registry::built_in();
         let names: Vec<&str> = registry
             .iter()
-            .map(|provider| provider.properties().name)
+            .map(|provider| &*provider.properties().name)
             .collect();
         assert_eq!(
             names,

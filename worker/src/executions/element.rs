@@ -113,7 +113,7 @@ impl Element {
         };
         let tree = match tree(&self.candidate, &read.entities) {
             Ok(tree) => tree,
-            Err(failure) => return Some(self.row(failed(task.role, failure.reason, failure.message))),
+            Err(failure) => return Some(self.row(failed(task.role, &failure.reason, failure.message))),
         };
         self.run_tree(on, task, &tree, read).await
     }

@@ -43,7 +43,7 @@ pub(super) fn provider<'a>(
     registry.get(name).ok_or_else(|| {
         let known: Vec<&str> = registry
             .iter()
-            .map(|provider| provider.properties().name)
+            .map(|provider| &*provider.properties().name)
             .collect();
         let reason = format!("no provider is named {name:?}; there are {}", known.join(", "));
         Rejection::new(Code::UnknownProvider, place, reason)

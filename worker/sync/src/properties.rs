@@ -13,20 +13,22 @@ const DESCRIPTION: &str = "Renders the intended configuration of each device fro
 
 pub(crate) fn properties() -> ProviderProperties {
     ProviderProperties {
-        name: "sync",
-        short_description: "Brings devices in lockstep with their intended configuration.",
-        description: DESCRIPTION,
+        name: "sync".into(),
+        short_description: "Brings devices in lockstep with their intended configuration.".into(),
+        description: DESCRIPTION.into(),
         provider_type: ProviderType::Configure,
         run_on: Some(ExecuteOn::Device),
         run_on_strict: true,
         run_on_all_if_empty: false,
         run_on_result: None,
-        facts_for: &[],
+        facts_for: Vec::new(),
         lane: Lane::Devices,
         success_message: None,
         // A repeated run finds what the one before it left, by its intent.
         repeatable: true,
         deprecated: None,
+        ui_schema: None,
+        run_input_ui_schema: None,
         json_schema: arguments(),
         run_input_json_schema: json!({
             "$schema": "http://json-schema.org/draft-07/schema#",

@@ -168,19 +168,21 @@ impl Waiting {
 
 fn properties(name: &'static str, run_on: ExecuteOn) -> ProviderProperties {
     ProviderProperties {
-        name,
-        short_description: "Waits, or does nothing.",
-        description: "Waits, or does nothing.",
+        name: name.into(),
+        short_description: "Waits, or does nothing.".into(),
+        description: "Waits, or does nothing.".into(),
         provider_type: ProviderType::Execute,
         run_on: Some(run_on),
         run_on_strict: false,
         run_on_all_if_empty: true,
         run_on_result: None,
-        facts_for: &[],
+        facts_for: Vec::new(),
         lane: Lane::Devices,
         success_message: None,
         repeatable: true,
         deprecated: None,
+        ui_schema: None,
+        run_input_ui_schema: None,
         json_schema: json!({"type": "object"}),
         run_input_json_schema: json!({"type": "object"}),
     }

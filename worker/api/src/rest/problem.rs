@@ -26,7 +26,7 @@ pub(crate) fn store_error(error: StoreError) -> ProblemResponse {
 /// 405 for a path of the API that exists for other methods.
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
     let allowed = match uri.path() {
-        "/v1/events" => "POST",
+        "/v1/events" | "/graphql" => "POST",
         "/v1/tasks/validate" => "GET, HEAD, POST",
         _ => "GET, HEAD",
     };

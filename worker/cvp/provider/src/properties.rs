@@ -21,19 +21,21 @@ pub(crate) fn properties() -> ProviderProperties {
     };
     let text = |title: &str, description: &str| json!({"title": title, "description": description, "type": "string", "maxLength": 255});
     ProviderProperties {
-        name: "cvp_sweep",
-        short_description: "Cancels pending tasks of CloudVision that have nothing left to do.",
-        description: DESCRIPTION,
+        name: "cvp_sweep".into(),
+        short_description: "Cancels pending tasks of CloudVision that have nothing left to do.".into(),
+        description: DESCRIPTION.into(),
         provider_type: ProviderType::Execute,
         run_on: Some(ExecuteOn::Global),
         run_on_strict: true,
         run_on_all_if_empty: true,
         run_on_result: None,
-        facts_for: &[],
+        facts_for: Vec::new(),
         lane: Lane::Cvp,
         success_message: None,
         repeatable: true,
         deprecated: None,
+        ui_schema: None,
+        run_input_ui_schema: None,
         json_schema: json!({
             "$schema": "http://json-schema.org/draft-07/schema#",
             "title": "Sweep of CloudVision",

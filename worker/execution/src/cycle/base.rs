@@ -82,7 +82,7 @@ struct ProcessedBy<'a> {
 
 fn collect_fact(by: &ProcessedBy<'_>, result: &CycleResult, produced: &mut Produced) {
     let kind = result.level.entity_type();
-    let wanted = match by.properties.facts_for {
+    let wanted = match by.properties.facts_for.as_slice() {
         [] => by.run_on.map(EntityType::from) == Some(kind),
         kinds => kinds.iter().any(|wanted| EntityType::from(*wanted) == kind),
     };

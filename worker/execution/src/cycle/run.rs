@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
@@ -158,8 +159,8 @@ fn take_over(unit: &Unit<'_>, run: &mut UnitRun, index: usize, pre_run: bool, is
     }
     if is_last {
         result.state = ElementState::Successful;
-        let success = unit.provider.properties().success_message;
-        result.message = result.message.take().or_else(|| success.map(str::to_owned));
+        let success = unit.provider.properties().success_message.clone();
+        result.message = result.message.take().or_else(|| success.map(Cow::into_owned));
     }
     let (kind, id) = (node.level.entity_type(), node.entity.id);
     let facts = done.facts.into_iter();
@@ -175,7 +176,7 @@ fn fail(unit: &Unit<'_>, run: &mut UnitRun, index: usize, failure: StepFailure) 
     run.parked = failure.parked;
     let result = &mut run.results[index];
     result.state = unit.role.failed(failure.state);
-    result.reason = Some(failure.reason.to_owned());
+    result.reason = Some(failure.reason.into_owned());
     result.message = Some(failure.message);
     result.changed |= failure.changed;
     result.data = failure.data;

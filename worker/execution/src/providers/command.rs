@@ -58,23 +58,25 @@ struct RunArguments {
 impl Default for Command {
     fn default() -> Self {
         Self(ProviderProperties {
-            name: "command",
-            short_description: "Runs show commands on devices and keeps the outputs.",
+            name: "command".into(),
+            short_description: "Runs show commands on devices and keeps the outputs.".into(),
             description: "Runs commands that only read on each device, in order, until one fails. It changes nothing on the device, \
                 and does the same in a dry run.\n\n\
                 Only `show` commands are allowed, written out, without pipes and redirections.\n\n\
                 Result: `outputs`, a list of `command`, `format` and `output`. With `facts_key`, the outputs become a fact of the \
-                device, too: an object of outputs by command.",
+                device, too: an object of outputs by command.".into(),
             provider_type: ProviderType::Facts,
             run_on: Some(ExecuteOn::Device),
             run_on_strict: false,
             run_on_all_if_empty: false,
             run_on_result: None,
-            facts_for: &[],
+            facts_for: Vec::new(),
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
             deprecated: None,
+            ui_schema: None,
+            run_input_ui_schema: None,
             json_schema: json!({
                 "$schema": "http://json-schema.org/draft-07/schema#",
                 "title": "Show commands",

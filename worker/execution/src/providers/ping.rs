@@ -25,21 +25,23 @@ struct Arguments {
 impl Default for Ping {
     fn default() -> Self {
         Self(ProviderProperties {
-            name: "ping",
-            short_description: "Looks whether devices can be reached.",
+            name: "ping".into(),
+            short_description: "Looks whether devices can be reached.".into(),
             description: "Connects to each device with its credentials and asks for its version, so it looks at the address, the \
                 certificate, the login and the API at once. It changes nothing, and does the same in a dry run.\n\n\
-                Result: `round_trip_ms`, and what the device says of itself: `model`, `version`, `serial_number`.",
+                Result: `round_trip_ms`, and what the device says of itself: `model`, `version`, `serial_number`.".into(),
             provider_type: ProviderType::Check,
             run_on: Some(ExecuteOn::Device),
             run_on_strict: false,
             run_on_all_if_empty: false,
             run_on_result: None,
-            facts_for: &[],
+            facts_for: Vec::new(),
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
             deprecated: None,
+            ui_schema: None,
+            run_input_ui_schema: None,
             json_schema: json!({
                 "$schema": "http://json-schema.org/draft-07/schema#",
                 "title": "Ping",

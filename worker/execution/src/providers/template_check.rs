@@ -38,25 +38,28 @@ struct Arguments {
 impl Default for TemplateCheck {
     fn default() -> Self {
         Self(ProviderProperties {
-            name: "template_check",
-            short_description: "Checks what is known about entities, by an expression or a template.",
+            name: "template_check".into(),
+            short_description: "Checks what is known about entities, by an expression or a template.".into(),
             description: concat!(
                 "Looks by an expression, or by a template that renders JSON, whether what is known about an entity is as it should be: \
                  true (ok), false (not ok), or an object with `result` (`ok`, `nok`, `failed`, true or false), `reason` and `metrics`. The \
                  result becomes the check `check_key` of the entity. It speaks to no device and changes nothing outside, so it does the \
                  same in a dry run: the check is written then, too.\n\n",
                 context_help!()
-            ),
+            )
+            .into(),
             provider_type: ProviderType::Check,
             run_on: None,
             run_on_strict: false,
             run_on_all_if_empty: false,
             run_on_result: None,
-            facts_for: &[],
+            facts_for: Vec::new(),
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
             deprecated: None,
+            ui_schema: None,
+            run_input_ui_schema: None,
             json_schema: json!({
                 "$schema": "http://json-schema.org/draft-07/schema#",
                 "title": "Check by a template",

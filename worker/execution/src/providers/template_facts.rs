@@ -29,25 +29,28 @@ struct Arguments {
 impl Default for TemplateFacts {
     fn default() -> Self {
         Self(ProviderProperties {
-            name: "template_facts",
-            short_description: "Makes a fact of what is known about entities, by a template or expressions.",
+            name: "template_facts".into(),
+            short_description: "Makes a fact of what is known about entities, by a template or expressions.".into(),
             description: concat!(
                 "Makes a fact of the facts, checks and attributes of an entity and those above it: the JSON that a template renders, or an \
                  object of the values of expressions. It becomes the fact `facts_key` of the entity; those of the fleet are the facts \
                  that all have in common. It speaks to no device and changes nothing outside, so it does the same in a dry run: the fact \
                  is written then, too.\n\n",
                 context_help!()
-            ),
+            )
+            .into(),
             provider_type: ProviderType::Facts,
             run_on: None,
             run_on_strict: false,
             run_on_all_if_empty: true,
             run_on_result: None,
-            facts_for: &[],
+            facts_for: Vec::new(),
             lane: Lane::Devices,
             success_message: None,
             repeatable: true,
             deprecated: None,
+            ui_schema: None,
+            run_input_ui_schema: None,
             json_schema: json!({
                 "$schema": "http://json-schema.org/draft-07/schema#",
                 "title": "Facts by a template",

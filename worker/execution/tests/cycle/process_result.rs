@@ -114,7 +114,7 @@ async fn data_of_a_facts_provider_become_facts_under_the_key_of_the_task() {
     ];
     for (kind, at, run_on, steps, facts_for, arguments, expected) in table {
         let mut recorder = Recorder::of(kind, run_on, steps);
-        recorder.properties.facts_for = facts_for;
+        recorder.properties.facts_for = facts_for.to_vec();
         let (_, produced) = run(&recorder, at, Main, arguments).await;
         let facts: Vec<(EntityType, u64)> = produced
             .facts

@@ -59,7 +59,7 @@ async fn outputs_are_kept_whole_in_the_format_that_was_asked_for() -> Result<()>
     let failure = command(&scene, json!({"commands": commands, "format": "json"}))
         .await
         .unwrap_err();
-    assert_eq!((failure.reason, failure.state), ("refused", PartialFailed));
+    assert_eq!((&*failure.reason, failure.state), ("refused", PartialFailed));
     assert_eq!(outputs(&failure.data), [("show version", "json")]);
     Ok(())
 }
@@ -88,7 +88,7 @@ async fn a_refused_command_leaves_the_outputs_before_it() -> Result<()> {
         let commands = ["show version", "show nothing", "show hostname"];
         let arguments = json!({"commands": commands, "format": format, "facts_key": "identity"});
         let failure = command(&scene, arguments).await.unwrap_err();
-        assert_eq!((failure.reason, failure.state), ("refused", PartialFailed));
+        assert_eq!((&*failure.reason, failure.state), ("refused", PartialFailed));
         assert!(
             failure.message.starts_with("refuses \"show nothing\""),
             "{}",
@@ -99,7 +99,7 @@ async fn a_refused_command_leaves_the_outputs_before_it() -> Result<()> {
     let failure = command(&scene, json!({"commands": ["show nothing"]}))
         .await
         .unwrap_err();
-    assert_eq!((failure.reason, failure.state), ("refused", Failed));
+    assert_eq!((&*failure.reason, failure.state), ("refused", Failed));
     assert_eq!(failure.data, json!({"outputs": []}));
     Ok(())
 }
@@ -110,7 +110,7 @@ async fn what_is_too_large_is_left_out_and_named() -> Result<()> {
     let commands = ["show version", "show hostname", "show tech-support"];
     let arguments = json!({"commands": commands, "format": "text", "max_output_bytes": 150_000});
     let failure = command(&scene, arguments).await.unwrap_err();
-    assert_eq!((failure.reason, failure.state), ("too-large", PartialFailed));
+    assert_eq!((&*failure.reason, failure.state), ("too-large", PartialFailed));
     assert!(
         failure.message.contains("2 outputs do not fit into 150000 bytes"),
         "{}",
@@ -125,7 +125,7 @@ async fn what_is_too_large_is_left_out_and_named() -> Result<()> {
     scene.fleet.behave(0, Behaviour::Floods(5 << 20));
     let arguments = json!({"commands": ["show hostname"], "format": "text"});
     let failure = command(&scene, arguments).await.unwrap_err();
-    assert_eq!((failure.reason, failure.state), ("too-large", Failed));
+    assert_eq!((&*failure.reason, failure.state), ("too-large", Failed));
 
     // More than the driver reads at all.
     let options = EapiOptions {
@@ -135,7 +135,7 @@ async fn what_is_too_large_is_left_out_and_named() -> Result<()> {
     let scene = Scene::with(&[Behaviour::Floods(100_000)], options).await?;
     let arguments = json!({"commands": ["show version", "show tech-support"]});
     let failure = command(&scene, arguments).await.unwrap_err();
-    assert_eq!((failure.reason, failure.state), ("too-large", PartialFailed));
+    assert_eq!((&*failure.reason, failure.state), ("too-large", PartialFailed));
     assert_eq!(outputs(&failure.data), [("show version", "json")]);
     Ok(())
 }
@@ -152,7 +152,11 @@ async fn each_fault_has_its_reason() -> Result<()> {
         let failure = command(&scene, json!({"commands": ["show version"]}))
             .await
             .unwrap_err();
-        assert_eq!((failure.reason, failure.state), (reason, Failed), "{behaviour:?}");
+        assert_eq!(
+            (&*failure.reason, failure.state),
+            (reason, Failed),
+            "{behaviour:?}"
+        );
     }
     let scene = Scene::new(&[Behaviour::Healthy]).await?;
     scene.fleet.take_down(0).await;

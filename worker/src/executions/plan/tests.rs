@@ -31,19 +31,21 @@ fn fake(run_on: Option<ExecuteOn>, strict: bool, all_if_empty: bool) -> Registry
 
 fn properties(run_on: Option<ExecuteOn>, strict: bool, all_if_empty: bool) -> ProviderProperties {
     ProviderProperties {
-        name: "fake",
-        short_description: "",
-        description: "",
+        name: "fake".into(),
+        short_description: "".into(),
+        description: "".into(),
         provider_type: ProviderType::Check,
         run_on,
         run_on_strict: strict,
         run_on_all_if_empty: all_if_empty,
         run_on_result: None,
-        facts_for: &[],
+        facts_for: Vec::new(),
         lane: Lane::Devices,
         success_message: None,
         repeatable: true,
         deprecated: None,
+        ui_schema: None,
+        run_input_ui_schema: None,
         json_schema: json!({"properties": {"commands": {"type": "array", "items": {"type": "string"}}}}),
         run_input_json_schema: json!({"properties": {"count": {"type": "integer"}}}),
     }
@@ -169,7 +171,7 @@ fn what_is_wrong_with_a_request_is_told_with_its_place() {
 fn pre_and_post_tasks_are_checked_and_planned_in_their_order() {
     let provider = |name: &'static str, lane, schema| {
         let mut fake = properties(Some(ExecuteOn::Group), false, false);
-        fake.name = name;
+        fake.name = name.into();
         fake.lane = lane;
         fake.run_input_json_schema = schema;
         Fake(fake)

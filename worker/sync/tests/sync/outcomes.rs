@@ -12,20 +12,20 @@ use serde_json::{Value, json};
 use crate::device::Confirmation;
 use crate::world::{SECRET, World, commit, text};
 
-pub(crate) fn failed(result: &StepResult) -> (&'static str, &Value) {
+pub(crate) fn failed(result: &StepResult) -> (&str, &Value) {
     let failure = result.as_ref().expect_err("it fails");
     assert_eq!(failure.state, ElementState::Failed, "{failure:?}");
-    (failure.reason, &failure.data)
+    (&failure.reason, &failure.data)
 }
 
-pub(crate) fn skipped(result: &StepResult) -> &'static str {
+pub(crate) fn skipped(result: &StepResult) -> &str {
     let failure = result.as_ref().expect_err("it is skipped");
     assert_eq!(
         (failure.state, failure.parked),
         (ElementState::Filtered, None),
         "{failure:?}"
     );
-    failure.reason
+    &failure.reason
 }
 
 pub(crate) fn changed(result: &StepResult) -> &Value {
@@ -478,13 +478,14 @@ async fn a_configuration_is_rendered_without_contact() {
 fn frozen_until(result: &StepResult) -> (Timestamp, Timestamp) {
     let Err(StepFailure {
         parked: Some(parked),
-        reason: "frozen",
+        reason,
         state: ElementState::Filtered,
         ..
     }) = result
     else {
         panic!("{result:?}")
     };
+    assert_eq!(reason, "frozen");
     (parked.resume_at, parked.expires_at)
 }
 
