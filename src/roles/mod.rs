@@ -34,6 +34,7 @@ pub(crate) use doctor::{
     amqp_options, git_version, new_secret, postgres, schema, seen_fleet, seen_repositories, sources, vhost,
 };
 pub(crate) use http::{http_client, management_client};
+pub(crate) use providers::add as add_providers;
 
 use descriptors::Servers;
 

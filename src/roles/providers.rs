@@ -1,6 +1,7 @@
 //! The providers that this version has.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use lockstep_api::Providers;
 use lockstep_cvp_provider::CvpSweep;
@@ -13,20 +14,37 @@ use serde_json::json;
 use super::cvp;
 use crate::config::CvpClusters;
 
+/// What the program adds to the providers of Lockstep.
+static ADDED: OnceLock<fn(Registry) -> Registry> = OnceLock::new();
+
+/// Adds providers to those of this process. Only the first call counts.
+pub(crate) fn add(providers: fn(Registry) -> Registry) {
+    let _ = ADDED.set(providers);
+}
+
+/// The providers with those that the program adds.
+fn with_added(registry: Registry) -> Registry {
+    match ADDED.get() {
+        Some(add) => add(registry),
+        None => registry,
+    }
+}
+
 /// The providers that tasks may run, on a worker with these clusters and this way to synchronize devices.
 ///
 /// # Errors
 /// If the client of a cluster cannot be built.
 pub(super) fn registry(clusters: &CvpClusters, sync: Sync) -> anyhow::Result<Registry> {
     let sweep = CvpSweep::new(cvp::swept(clusters)?);
-    Ok(Registry::built_in().with(sweep).with(sync))
+    Ok(with_added(Registry::built_in().with(sweep).with(sync)))
 }
 
 /// The same providers in a process that runs none.
 pub(super) fn described() -> Registry {
-    Registry::built_in()
+    let registry = Registry::built_in()
         .with(CvpSweep::described())
-        .with(Sync::described())
+        .with(Sync::described());
+    with_added(registry)
 }
 
 /// The providers as data, for the console.

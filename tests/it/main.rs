@@ -32,6 +32,7 @@ mod examples;
 mod executions_cli;
 
 mod faults;
+mod first_provider;
 mod first_sync;
 mod first_task;
 mod gateway;
