@@ -34,6 +34,7 @@ mod executions_cli;
 mod faults;
 mod first_sync;
 mod first_task;
+mod forms;
 mod gateway;
 mod lists;
 mod local_files;
