@@ -37,8 +37,9 @@ pub const MAX_CHUNK_CLIENTS: usize = 10_000;
 pub const MAX_CHUNK_LINKS: usize = 1000;
 /// The most management domains of one inventory chunk.
 pub const MAX_CHUNK_DOMAINS: usize = 1000;
-/// The most bytes of what an inventory says about a device beside its attributes, as compact JSON.
-pub const MAX_DEVICE_DATA: usize = 64 * 1024;
+/// The most bytes of an object with members of any name, as compact JSON: what an inventory says about a device beside its attributes, a
+/// schema of a task.
+pub const MAX_OBJECT: usize = 64 * 1024;
 /// The largest number of an object that another system numbers: programs with 64-bit floating-point numbers read it exactly.
 pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// The most entity ids, and the most names of entities, in one `lockstep.task.requested`.
@@ -155,9 +156,9 @@ pub(crate) fn optional_object<'de, D: Deserializer<'de>>(
         None => 0,
         Some(object) => serde_json::to_vec(object).map_err(D::Error::custom)?.len(),
     };
-    if bytes > MAX_DEVICE_DATA {
+    if bytes > MAX_OBJECT {
         return Err(D::Error::custom(format!(
-            "has {bytes} bytes; the maximum is {MAX_DEVICE_DATA}"
+            "has {bytes} bytes; the maximum is {MAX_OBJECT}"
         )));
     }
     Ok(object)

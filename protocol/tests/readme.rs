@@ -123,7 +123,7 @@ fn its_limits_equal_those_of_the_code() {
             bounds::MAX_CHUNK_CLIENTS,
             bounds::MAX_CHUNK_LINKS,
             bounds::MAX_CHUNK_DOMAINS,
-            bounds::MAX_DEVICE_DATA,
+            bounds::MAX_OBJECT,
             bounds::MAX_ENTITIES,
         ]
     );

@@ -5,11 +5,14 @@ use std::sync::OnceLock;
 
 use lockstep_api::Providers;
 use lockstep_cvp_provider::CvpSweep;
-use lockstep_execution::{ArgumentsError, CycleStep, Provider, Registry, check_arguments};
+use lockstep_execution::{
+    ArgumentsError, CycleStep, Provider, Registry, RunInput, check_arguments, check_run_input,
+    merge_run_input, merge_run_ui_schema,
+};
 use lockstep_protocol::commands::TaskSaveRequested;
-use lockstep_protocol::rest::{ProviderView, StepView, TaskProblem};
+use lockstep_protocol::rest::{ProviderView, StepView, TaskForm, TaskProblem, TaskView};
 use lockstep_sync::Sync;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cvp;
 use crate::config::CvpClusters;
@@ -55,6 +58,16 @@ impl KnownProviders {
     pub(super) fn new(registry: Registry) -> Self {
         Self(registry)
     }
+
+    fn provider(&self, name: &str) -> Result<&dyn Provider, TaskProblem> {
+        let found = self.0.get(name).map(|provider| &**provider);
+        found.ok_or_else(|| {
+            let known = self.0.iter().map(|provider| &*provider.properties().name);
+            let known: Vec<&str> = known.collect();
+            let reason = format!("{name:?} is not a provider; expected one of {}", known.join(", "));
+            problem("$.provider".to_owned(), reason)
+        })
+    }
 }
 
 impl Providers for KnownProviders {
@@ -63,48 +76,63 @@ impl Providers for KnownProviders {
     }
 
     fn problems(&self, task: &TaskSaveRequested) -> Vec<TaskProblem> {
-        let problem = |place: String, reason: String| TaskProblem { place, reason };
-        let Some(provider) = self.0.get(&task.provider) else {
-            let known: Vec<&str> = self
-                .0
-                .iter()
-                .map(|provider| &*provider.properties().name)
-                .collect();
-            let reason = format!(
-                "{:?} is not a provider; expected one of {}",
-                task.provider,
-                known.join(", ")
-            );
-            return vec![problem("$.provider".to_owned(), reason)];
+        let provider = match self.provider(&task.provider) {
+            Ok(provider) => provider,
+            Err(problem) => return vec![problem],
         };
-        match check_arguments(&provider.properties().json_schema, &task.arguments) {
+        let mut problems = match check_arguments(&provider.properties().json_schema, &task.arguments) {
             Ok(()) => match provider.run_on(&task.arguments) {
                 Ok(_) => Vec::new(),
                 Err(reason) => vec![problem("$.arguments".to_owned(), reason)],
             },
             Err(ArgumentsError::Invalid { errors, .. }) => errors
                 .into_iter()
-                .map(|error| problem(format!("$.arguments{}", json_path(&error.path)), error.reason))
+                .map(|error| problem(format!("$.arguments{}", error.json_path()), error.reason))
                 .collect(),
             Err(error @ ArgumentsError::Schema(_)) => {
                 vec![problem("$.provider".to_owned(), error.to_string())]
             }
-        }
+        };
+        let json_schema = task.run_input_json_schema.clone().map(Value::Object);
+        let ui_schema = task.run_input_ui_schema.clone().map(Value::Object);
+        let own = RunInput {
+            json_schema: json_schema.as_ref(),
+            ui_schema: ui_schema.as_ref(),
+        };
+        let of_run = check_run_input(provider.properties(), own).into_iter();
+        problems.extend(of_run.map(|wrong| {
+            let place = format!("$.{}{}", wrong.field, wrong.error.json_path());
+            problem(place, wrong.error.reason)
+        }));
+        problems
+    }
+
+    fn form(&self, task: TaskView) -> Result<TaskForm, TaskProblem> {
+        let properties = self.provider(&task.provider)?.properties();
+        let own = RunInput {
+            json_schema: task.run_input_json_schema.as_ref(),
+            ui_schema: task.run_input_ui_schema.as_ref(),
+        };
+        let merged = merge_run_input(&properties.run_input_json_schema, own.json_schema);
+        let merged = merged.map_err(|error| {
+            let place = format!("$.run_input_json_schema{}", error.json_path());
+            problem(place, format!("{}; save the task again", error.reason))
+        })?;
+        Ok(TaskForm {
+            json_schema: properties.json_schema.clone(),
+            ui_schema: properties.ui_schema.clone(),
+            run_input_json_schema: merged.into_owned(),
+            run_input_ui_schema: merge_run_ui_schema(properties, own),
+            number: task.number,
+            name: task.name,
+            provider: task.provider,
+            arguments: task.arguments,
+        })
     }
 }
 
-/// The JSON path of a JSON Pointer: `/commands/0` is `.commands[0]`.
-fn json_path(pointer: &str) -> String {
-    let part = |part: &str| {
-        let part = part.replace("~1", "/").replace("~0", "~");
-        let is_index = part.bytes().all(|byte| byte.is_ascii_digit());
-        if is_index {
-            format!("[{part}]")
-        } else {
-            format!(".{part}")
-        }
-    };
-    pointer.split('/').skip(1).map(part).collect()
+fn problem(place: String, reason: String) -> TaskProblem {
+    TaskProblem { place, reason }
 }
 
 fn view(provider: &dyn Provider) -> ProviderView {
@@ -144,7 +172,7 @@ fn step(step: CycleStep) -> StepView {
 mod tests {
     use super::*;
 
-    fn problems(provider: &str, arguments: serde_json::Value) -> Vec<String> {
+    fn problems(provider: &str, arguments: Value) -> Vec<String> {
         let task = TaskSaveRequested {
             name: "t".to_owned(),
             description: None,
@@ -152,6 +180,8 @@ mod tests {
             arguments,
             pre_tasks: Vec::new(),
             post_tasks: Vec::new(),
+            run_input_json_schema: None,
+            run_input_ui_schema: None,
         };
         let problems = KnownProviders::new(described()).problems(&task);
         let text = |problem: TaskProblem| format!("{}: {}", problem.place, problem.reason);
@@ -183,6 +213,70 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_a_task_adds_to_its_runs_is_checked_and_merged_with_its_provider() {
+        let known = KnownProviders::new(described());
+        let own = |timeout: &str| {
+            json!({
+                "type": "object",
+                "properties": {"timeout_seconds": {"type": timeout}, "vlan": {"type": "integer", "x-display": "slider"}},
+            })
+        };
+        let scope = json!({"type": "Control", "scope": "#/properties/vlna"});
+        let task = TaskSaveRequested {
+            name: "t".to_owned(),
+            description: None,
+            provider: "command".to_owned(),
+            arguments: json!({"commands": []}),
+            pre_tasks: Vec::new(),
+            post_tasks: Vec::new(),
+            run_input_json_schema: own("string").as_object().cloned(),
+            run_input_ui_schema: None,
+        };
+        let places = |task: &TaskSaveRequested| -> Vec<String> {
+            let problems = known.problems(task).into_iter();
+            problems.map(|problem| problem.place).collect()
+        };
+        let conflict = "$.run_input_json_schema.properties.timeout_seconds";
+        assert_eq!(places(&task), ["$.arguments.commands", conflict]);
+        let only_ui = TaskSaveRequested {
+            run_input_json_schema: None,
+            run_input_ui_schema: scope.as_object().cloned(),
+            ..task
+        };
+        assert_eq!(
+            places(&only_ui),
+            ["$.arguments.commands", "$.run_input_ui_schema.scope"]
+        );
+
+        let view = |provider: &str, own: Value| -> TaskView {
+            serde_json::from_value(json!({
+                "number": 7, "name": "t", "description": null, "provider": provider, "arguments": {"run_on": "DEVICE"},
+                "saved_at": "2026-02-03T04:05:06Z", "saved_by": null, "run_input_json_schema": own,
+            }))
+            .unwrap()
+        };
+        let vlan =
+            json!({"type": "object", "properties": {"vlan": {"type": "integer", "x-display": "slider"}}});
+        let form = known.form(view("command", vlan)).unwrap();
+        let run = &form.run_input_json_schema;
+        assert_eq!(run["properties"]["vlan"]["x-display"], "slider");
+        assert_eq!(
+            (
+                &run["properties"]["timeout_seconds"]["maximum"],
+                &run["additionalProperties"]
+            ),
+            (&json!(3600), &json!(false))
+        );
+        let elements = &form.run_input_ui_schema.unwrap()["elements"];
+        assert_eq!(elements[0]["scope"], "#/properties/timeout_seconds");
+        assert_eq!(elements[1]["scope"], "#/properties/vlan");
+        assert!(form.ui_schema.is_some() && form.arguments == json!({"run_on": "DEVICE"}));
+        let place = |provider, own| known.form(view(provider, own)).unwrap_err().place;
+        assert_eq!(place("pong", Value::Null), "$.provider");
+        assert_eq!(place("command", own("string")), conflict);
     }
 
     #[test]

@@ -114,6 +114,8 @@ async fn killed_at(ground: Ground, point: &str) -> Result<()> {
         arguments: Value::Null,
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
     });
     let before = [fleet.fleet(), save];
     let sent: Sent = before

@@ -35,6 +35,7 @@ mod faults;
 mod first_provider;
 mod first_sync;
 mod first_task;
+mod forms;
 mod gateway;
 mod lists;
 mod local_files;

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::bounds::{self, MAX_ENTITIES, MAX_ENTITY_NAME, MAX_TASKS};
 
@@ -30,7 +30,7 @@ pub struct TaskRequested {
     /// Report what would change without changing devices; `true` if absent.
     #[serde(default = "crate::commands::sync::yes")]
     pub dry_run: bool,
-    /// Additional arguments of this run, validated with the provider's `run_input_json_schema`.
+    /// Additional arguments of this run, validated with the `run_input_json_schema` of the provider and that of the task.
     #[serde(default)]
     pub arguments: Value,
     /// The limits of this run.
@@ -241,6 +241,20 @@ pub struct TaskSaveRequested {
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "tasks")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Label>", length(max = crate::bounds::MAX_TASKS)))]
     pub post_tasks: Vec<String>,
+    /// The task's own arguments of a run, beside those of the provider: a JSON Schema (draft-07) of an object, of at most 65,536 bytes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_object"
+    )]
+    pub run_input_json_schema: Option<Map<String, Value>>,
+    /// The UI schema of JSON Forms for the arguments of a run, of at most 65,536 bytes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_object"
+    )]
+    pub run_input_ui_schema: Option<Map<String, Value>>,
 }
 
 fn tasks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

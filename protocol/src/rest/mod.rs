@@ -35,4 +35,4 @@ pub use repository::{RepositoryList, RepositoryView};
 pub use schedule::{SchedulePage, ScheduleView};
 pub use selection::{SelectionPage, SkippedDevice};
 pub use sync::{SyncConfigurationView, SyncDevicePage, SyncDeviceView};
-pub use task::{TaskPage, TaskProblem, TaskValidation, TaskView};
+pub use task::{TaskForm, TaskPage, TaskProblem, TaskValidation, TaskView};

@@ -22,10 +22,38 @@ pub struct TaskView {
     /// The names of the tasks that run after it.
     #[serde(default)]
     pub post_tasks: Vec<String>,
+    /// Its own arguments of a run, beside those of the provider: a JSON Schema.
+    #[serde(default)]
+    pub run_input_json_schema: Option<Value>,
+    /// The UI schema of JSON Forms for the arguments of a run.
+    #[serde(default)]
+    pub run_input_ui_schema: Option<Value>,
     /// When it was saved last.
     pub saved_at: Timestamp,
     /// The authenticated sender who saved it last.
     pub saved_by: Option<String>,
+}
+
+/// The answer of `GET /v1/tasks/{number or name}/form`: what a front end needs to change a task and to run it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TaskForm {
+    /// The number of the task.
+    pub number: u64,
+    /// Its name.
+    pub name: String,
+    /// The name of its provider.
+    pub provider: String,
+    /// The arguments of the provider, which the form of the task begins with.
+    pub arguments: Value,
+    /// The JSON Schema of these arguments.
+    pub json_schema: Value,
+    /// The UI schema of JSON Forms for them; null for one that a form makes of the schema.
+    pub ui_schema: Option<Value>,
+    /// The JSON Schema of the arguments of a run: those of the provider and those of the task.
+    pub run_input_json_schema: Value,
+    /// The UI schema of JSON Forms for the arguments of a run; null for one that a form makes of the schema.
+    pub run_input_ui_schema: Option<Value>,
 }
 
 /// The answer of `GET /v1/tasks`.

@@ -2,8 +2,8 @@
 
 use lockstep_protocol::rest::{
     CheckList, CheckView, ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView,
-    FactList, FactView, ProviderList, ProviderView, SchedulePage, StopView, TaskPage, TaskValidation,
-    TaskView,
+    FactList, FactView, ProviderList, ProviderView, SchedulePage, StopView, TaskForm, TaskPage,
+    TaskValidation, TaskView,
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -25,6 +25,14 @@ impl Client {
     /// If it does not exist, or the console rejects the request or cannot be reached.
     pub(in crate::cli) async fn task(&self, task: &str) -> anyhow::Result<TaskView> {
         self.get(&["tasks", task], &[]).await
+    }
+
+    /// The forms of a task and of its runs.
+    ///
+    /// # Errors
+    /// If the task does not exist, or does not fit its provider any more, or the console cannot be reached.
+    pub(in crate::cli) async fn task_form(&self, task: &str) -> anyhow::Result<TaskForm> {
+        self.get(&["tasks", task, "form"], &[]).await
     }
 
     /// Everything that is wrong in a task, which is not saved.

@@ -51,6 +51,8 @@ fn tasks() -> Vec<TaskSaveRequested> {
         arguments,
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
     };
     let described = json!({"run_on": "INTERFACE", "check_key": "described",
         "expression": "interface.configuration.description is defined"});

@@ -117,6 +117,8 @@ async fn request(client: &Client, fleet: &FleetSimulator) -> anyhow::Result<Task
         arguments: json!({"commands": ["show version"]}),
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
     };
     applied(client, task).await?;
     let mut execute_on = Vec::new();

@@ -36,6 +36,14 @@ impl Show {
                 file[list] = names.into();
             }
         }
+        for (field, schema) in [
+            ("run_input_json_schema", task.run_input_json_schema),
+            ("run_input_ui_schema", task.run_input_ui_schema),
+        ] {
+            if let Some(schema) = schema {
+                file[field] = schema;
+            }
+        }
         output::document(&yaml::text(&file));
         Ok(ExitCode::SUCCESS)
     }

@@ -133,7 +133,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 31] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 32] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -159,6 +159,7 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 31] {
         ("/v1/tasks", get(tasks::list)),
         ("/v1/tasks/validate", named_validate.post(tasks::validate)),
         ("/v1/tasks/{task}", get(tasks::show)),
+        ("/v1/tasks/{task}/form", get(tasks::form)),
         ("/v1/schedules", get(schedules::list)),
         ("/v1/executions", get(executions::list)),
         ("/v1/executions/stopped", get(executions::stopped)),

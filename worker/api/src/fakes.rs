@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
 use lockstep_protocol::commands::{ExecuteOn, TaskReference, TaskSaveRequested};
-use lockstep_protocol::rest::{ProviderView, TaskProblem};
+use lockstep_protocol::rest::{ProviderView, TaskForm, TaskProblem, TaskView};
 use lockstep_protocol::{
     DeviceState, DeviceType, EntityType, GroupName, Hostname, MessageKey, RepositoryName, SyncTarget,
 };
@@ -556,6 +556,26 @@ impl Providers for FakeProviders {
         names
             .map(|name| problem(&format!("$.arguments.{name}"), "is not an argument"))
             .collect()
+    }
+
+    /// The form of a run is that of the task, and none for other providers.
+    fn form(&self, task: TaskView) -> Result<TaskForm, TaskProblem> {
+        if task.provider != "ping" {
+            return Err(TaskProblem {
+                place: "$.provider".to_owned(),
+                reason: "no provider has this name".to_owned(),
+            });
+        }
+        Ok(TaskForm {
+            number: task.number,
+            name: task.name,
+            provider: task.provider,
+            arguments: task.arguments,
+            json_schema: json!({"type": "object"}),
+            ui_schema: None,
+            run_input_json_schema: task.run_input_json_schema.unwrap_or_default(),
+            run_input_ui_schema: task.run_input_ui_schema,
+        })
     }
 }
 

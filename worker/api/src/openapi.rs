@@ -13,7 +13,7 @@ use lockstep_protocol::rest::{
     ElementDetail, ElementPage, EntityResultPage, ExecutionPage, ExecutionView, FactList, FleetAges,
     GroupDetail, GroupPage, HistoryPage, MessageView, Problem, ProviderList, ProviderView, RepositoryList,
     SchedulePage, SelectionPage, StopView, SurroundingsView, SyncConfigurationView, SyncDevicePage,
-    SyncDeviceView, TaskPage, TaskValidation, TaskView,
+    SyncDeviceView, TaskForm, TaskPage, TaskValidation, TaskView,
 };
 use lockstep_protocol::{
     DeadLetterState, DeviceState, DeviceType, ExecutionState, GroupName, Hostname, Level,
@@ -300,6 +300,14 @@ impl Document {
             scope,
             &[],
         );
+        self.get::<TaskForm>(
+            "/v1/tasks/{task}/form",
+            "task_form",
+            "The forms of a task and of its runs: JSON Schemas and UI schemas of JSON Forms",
+            scope,
+            &[],
+        );
+        self.paths["/v1/tasks/{task}/form"]["get"]["responses"]["409"] = response_of("409");
         self.get::<SchedulePage>(
             "/v1/schedules",
             "list_schedules",
@@ -583,7 +591,7 @@ impl Document {
 }
 
 /// The problems, by status. Those of every operation come first.
-const PROBLEMS: [(&str, &str); 11] = [
+const PROBLEMS: [(&str, &str); 12] = [
     (
         "400",
         "The parameters or the body are invalid; `place` tells where",
@@ -594,6 +602,7 @@ const PROBLEMS: [(&str, &str); 11] = [
     ("500", "The server failed; its log has the details"),
     ("503", "The store or the broker is unavailable"),
     ("404", "It does not exist"),
+    ("409", "The task does not fit its provider any more"),
     ("408", "The body took too long to arrive"),
     ("413", "The body is too large"),
     ("415", "The format of the body is not supported"),

@@ -1,7 +1,7 @@
 use std::fmt::Debug;
 
 use lockstep_protocol::commands::TaskSaveRequested;
-use lockstep_protocol::rest::{ProviderView, TaskProblem};
+use lockstep_protocol::rest::{ProviderView, TaskForm, TaskProblem, TaskView};
 
 /// The providers of this version, as data: the console runs none.
 pub trait Providers: Debug + Send + Sync + 'static {
@@ -11,4 +11,10 @@ pub trait Providers: Debug + Send + Sync + 'static {
     /// Everything that keeps a worker of this version from saving the task: an unknown provider, or arguments that its schema does not
     /// accept. The places begin with `$`, which is the task.
     fn problems(&self, task: &TaskSaveRequested) -> Vec<TaskProblem>;
+
+    /// The forms of a task and of its runs.
+    ///
+    /// # Errors
+    /// This version does not have its provider, or the provider changed so that the task has to be saved again.
+    fn form(&self, task: TaskView) -> Result<TaskForm, TaskProblem>;
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// The most errors that are told.
-const MAX_ERRORS: usize = 20;
+pub(crate) const MAX_ERRORS: usize = 20;
 
 /// The most characters of a reason: it may show a value of any length.
 const MAX_REASON: usize = 300;
@@ -35,6 +35,19 @@ pub struct ArgumentError {
     pub path: String,
     /// What is wrong there.
     pub reason: String,
+}
+
+impl ArgumentError {
+    /// The path as a JSON path that follows what the arguments are in: `.commands[0]`.
+    pub fn json_path(&self) -> String {
+        let parts = self.path.split('/').skip(1);
+        parts
+            .map(|part| match part.parse::<usize>() {
+                Ok(index) => format!("[{index}]"),
+                Err(_) => format!(".{}", part.replace("~1", "/").replace("~0", "~")),
+            })
+            .collect()
+    }
 }
 
 impl fmt::Display for ArgumentError {
@@ -78,7 +91,8 @@ pub fn check_arguments(schema: &Value, arguments: &Value) -> Result<(), Argument
     Err(ArgumentsError::Invalid { errors, more })
 }
 
-fn told(error: &jsonschema::ValidationError<'_>) -> ArgumentError {
+/// An error with a reason of bounded length.
+pub(crate) fn told(error: &jsonschema::ValidationError<'_>) -> ArgumentError {
     let reason = error.to_string();
     let reason = if reason.chars().count() > MAX_REASON {
         bounded(&error.masked().to_string())

@@ -4,6 +4,7 @@
 mod admission;
 mod arguments;
 pub mod cycle;
+mod form;
 mod progress;
 mod provider;
 mod registry;
@@ -17,6 +18,10 @@ pub use lockstep_device::{DeviceConnection, DeviceError, PooledConnection};
 pub use admission::{Admission, Caps, Limit, Request, Staged, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
 pub use cycle::{CycleResult, CycleStep, Steps};
+pub use form::{
+    RunInput, RunInputError, check_run_input, check_ui_schema, merge_run_input, merge_run_ui_schema,
+    with_defaults,
+};
 pub use progress::{Counts, Event, Halt, Progress, StageProgress, Step, next};
 pub use provider::{
     Devices, ElementAttempt, Entity, EntityData, Parked, Provider, ProviderProperties, ProviderType,

@@ -45,7 +45,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{ArgumentsError, check_arguments};
+    use crate::{ArgumentsError, check_arguments, check_ui_schema};
 
     #[test]
     fn providers_are_found_by_name_and_state_what_forms_need() {
@@ -74,7 +74,14 @@ mod tests {
                 "arguments decide, or the property does"
             );
             assert!(!properties.short_description.contains('\n') && !properties.description.is_empty());
-            for schema in [&properties.json_schema, &properties.run_input_json_schema] {
+            for (schema, ui_schema) in [
+                (&properties.json_schema, &properties.ui_schema),
+                (&properties.run_input_json_schema, &properties.run_input_ui_schema),
+            ] {
+                let wrong = ui_schema
+                    .as_ref()
+                    .map(|ui_schema| check_ui_schema(ui_schema, schema));
+                assert_eq!(wrong.unwrap_or_default(), [], "{}", properties.name);
                 assert_eq!(schema["$schema"], "http://json-schema.org/draft-07/schema#");
                 assert!(schema["title"].is_string(), "{schema}");
                 for (name, property) in schema["properties"].as_object().into_iter().flatten() {

@@ -1,6 +1,5 @@
 //! One running element: its unit is read, its steps run, told to stop, and awaited for the grace time.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use lockstep_execution::cycle::{
@@ -16,7 +15,7 @@ use lockstep_store::{
     CandidateElement, ElementEnd, ElementOwner, EntityResult, ExecutionRow, JsonText, ParkedElement,
     PlannedStage, StoreError, UnitEntities,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::ExecutionContext;
 use super::element_end::{Why, bounded, failed, goes_on_later, over_phases, produced, why};
@@ -174,10 +173,7 @@ impl Element {
         let journaled = !repeatable && self.has_several_steps(tree);
         let above = above(&self.candidate, &read.entities);
         let arguments = or_empty(task.arguments);
-        let run_arguments = match task.role {
-            PhaseRole::Main => or_empty(&request.requested.arguments),
-            PhaseRole::Pre | PhaseRole::Post => Cow::Owned(Value::Object(Map::new())),
-        };
+        let run_arguments = or_empty(task.run_arguments);
         let unit = Unit {
             element: ElementAttempt {
                 element: self.candidate.number,

@@ -18,6 +18,7 @@ pub(super) fn execution(provider: &str, task_arguments: Value, limits: RunLimits
             task: provider.to_owned(),
             provider: provider.to_owned(),
             task_arguments,
+            run_input_json_schema: None,
             requested: TaskRequested {
                 task: provider.into(),
                 execute_on: Vec::new(),

@@ -13,6 +13,7 @@ pub(super) struct TaskOfPhase<'a> {
     pub(super) role: PhaseRole,
     pub(super) provider: &'a str,
     pub(super) arguments: &'a Value,
+    pub(super) run_arguments: &'a Value,
     pub(super) run_on: ExecuteOn,
 }
 
@@ -22,6 +23,7 @@ pub(super) fn tasks(new: &NewExecution) -> impl Iterator<Item = TaskOfPhase<'_>>
         role: PhaseRole::Main,
         provider: &new.provider,
         arguments: &new.task_arguments,
+        run_arguments: &new.requested.arguments,
         run_on: new.run_on,
     };
     let before = new.pre_tasks.iter().map(|task| of_related(PhaseRole::Pre, task));
@@ -37,6 +39,7 @@ fn of_related(role: PhaseRole, task: &PhaseTask) -> TaskOfPhase<'_> {
         role,
         provider: &task.provider,
         arguments: &task.arguments,
+        run_arguments: &task.run_arguments,
         run_on: task.run_on,
     }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lockstep_execution::cycle::{Phase, PhaseRole, StagePlan};
-use lockstep_execution::{ArgumentsError, Provider, Registry, Steps, check_arguments, or_empty};
+use lockstep_execution::{
+    ArgumentError, ArgumentsError, Provider, Registry, RunInput, Steps, check_arguments, check_run_input,
+    merge_run_input, or_empty, with_defaults,
+};
 use lockstep_protocol::Code;
 use lockstep_protocol::commands::{ExecuteOn, TaskRequested};
 use lockstep_protocol::topology::Lane;
@@ -22,6 +25,8 @@ pub(super) struct Plan {
     pub(super) run_on: ExecuteOn,
     /// Which entities these are.
     pub(super) source: ElementSource,
+    /// The arguments of the run, with the defaults of those that are missing.
+    pub(super) arguments: Value,
     /// The tasks that run before it.
     pub(super) pre_tasks: Vec<PhaseTask>,
     /// The tasks that run after it.
@@ -74,7 +79,10 @@ pub(super) fn plan(
     let provider = provider(registry, &task.provider, &of_task)?;
     let run_on = check_task(&**provider, &task.arguments, &of_task)
         .map_err(|rejection| saved(&rejection, task, &of_task))?;
-    check_run(&**provider, &request.arguments, &format!("{root}.arguments"))?;
+    let own = task.run_input_json_schema.as_ref();
+    let place = format!("{root}.arguments");
+    let arguments = run_arguments(&**provider, own, &request.arguments, &place)
+        .map_err(|rejection| with_hint(rejection, &task.name))?;
     let source = source(&**provider, run_on, request, root)?;
     let lane = provider.properties().lane;
     let order = sequence(Related::from(task), tasks).map_err(|error| error.rejection(false, &of_task))?;
@@ -102,6 +110,7 @@ pub(super) fn plan(
     Ok(Plan {
         run_on,
         source,
+        arguments,
         pre_tasks: before.into_iter().map(task_of).collect(),
         post_tasks: after.into_iter().map(task_of).collect(),
         levels: levels(&stages, &steps),
@@ -142,7 +151,7 @@ fn source(
     })
 }
 
-/// Checks a pre- or post-task. It runs on the lane of the task that it belongs to, and without arguments of the run.
+/// Checks a pre- or post-task. It runs on the lane of the task that it belongs to, and with the defaults of its arguments of a run.
 fn related(
     registry: &Registry,
     task: &TaskRow,
@@ -152,7 +161,8 @@ fn related(
     let provider = provider(registry, &task.provider, place)?;
     let run_on = check_task(&**provider, &task.arguments, place)
         .map_err(|rejection| saved(&rejection, task, place))?;
-    check_run(&**provider, &Value::Null, place).map_err(|rejection| {
+    let own = task.run_input_json_schema.as_ref();
+    let run_arguments = run_arguments(&**provider, own, &Value::Null, place).map_err(|rejection| {
         let reason = format!(
             "the pre- or post-task {} needs arguments of the run, which only the task itself gets: {}",
             task.name, rejection.reason
@@ -171,6 +181,7 @@ fn related(
         task: task.name.clone(),
         provider: task.provider.clone(),
         arguments: task.arguments.clone(),
+        run_arguments,
         run_on,
     };
     Ok((phase, provider.steps(&or_empty(&task.arguments))))
@@ -201,10 +212,44 @@ pub(super) fn stages(before: usize, steps: &[Steps]) -> Vec<PlannedStage> {
     stages.collect()
 }
 
-/// Checks the arguments of a run.
-pub(super) fn check_run(provider: &dyn Provider, arguments: &Value, place: &str) -> Result<(), Rejection> {
-    let checked = check_arguments(&provider.properties().run_input_json_schema, arguments);
-    checked.map_err(|error| invalid(&error, place))
+/// The arguments of a run with the defaults of those that are missing, checked with the schema of the provider and that of the task.
+pub(super) fn run_arguments(
+    provider: &dyn Provider,
+    own: Option<&Value>,
+    given: &Value,
+    place: &str,
+) -> Result<Value, Rejection> {
+    let properties = provider.properties();
+    let schema = merge_run_input(&properties.run_input_json_schema, own).map_err(|error| {
+        let reason = format!(
+            "the task's own arguments of a run do not fit provider {} any more, so it has to be saved again: {error}",
+            properties.name
+        );
+        Rejection::new(Code::InvalidArguments, place, reason)
+    })?;
+    let arguments = with_defaults(&schema, given).into_owned();
+    check_arguments(&schema, &arguments).map_err(|error| invalid(&error, place))?;
+    Ok(arguments)
+}
+
+/// Says where to find out about the arguments of a run.
+pub(super) fn with_hint(rejection: Rejection, task: &str) -> Rejection {
+    let reason = format!(
+        "{}; `lockstep tasks form {task:?}` shows what a run takes",
+        rejection.reason
+    );
+    Rejection { reason, ..rejection }
+}
+
+/// Checks what a task adds to the arguments of its runs. The task is at `root` in the message.
+pub(super) fn check_own(provider: &dyn Provider, own: RunInput<'_>, root: &str) -> Result<(), Rejection> {
+    let errors = check_run_input(provider.properties(), own);
+    let Some(first) = errors.first() else {
+        return Ok(());
+    };
+    let place = format!("{root}.{}{}", first.field, first.error.json_path());
+    let reasons: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Err(Rejection::new(Code::InvalidArguments, place, reasons.join("; ")))
 }
 
 /// The place is that of the first error.
@@ -213,23 +258,12 @@ fn invalid(error: &ArgumentsError, place: &str) -> Rejection {
         ArgumentsError::Invalid { errors, .. } => errors.first(),
         ArgumentsError::Schema(_) => None,
     };
-    let path = first.map_or(String::new(), |first| json_path(&first.path));
+    let path = first.map_or(String::new(), ArgumentError::json_path);
     Rejection::new(
         Code::InvalidArguments,
         format!("{place}{path}"),
         error.to_string(),
     )
-}
-
-/// A JSON Pointer such as `/commands/0` as a JSON path: `.commands[0]`.
-fn json_path(pointer: &str) -> String {
-    let parts = pointer.split('/').skip(1);
-    parts
-        .map(|part| match part.parse::<usize>() {
-            Ok(index) => format!("[{index}]"),
-            Err(_) => format!(".{}", part.replace("~1", "/").replace("~0", "~")),
-        })
-        .collect()
 }
 
 #[cfg(test)]

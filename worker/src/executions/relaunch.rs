@@ -7,7 +7,7 @@ use lockstep_store::{ElementSource, NewExecution};
 
 use super::control::unknown;
 use super::phase::{levels, steps, tasks};
-use super::plan::{check_run, provider};
+use super::plan::{provider, run_arguments, with_hint};
 use super::runner::{Command, Decided};
 use super::sync;
 use crate::handlers::Rejection;
@@ -26,16 +26,21 @@ pub(super) async fn relaunch(mut command: Command<'_>, request: &ExecutionRelaun
     }
     let before = &row.request;
     let arguments = merge_arguments(&before.requested.arguments, &request.arguments);
+    let own = command.executions.run_input_json_schema(row.number).await?;
     let registry = &command.context.registry;
     // Which elements it has depends on the steps of all of them.
     let known =
         tasks(before).try_for_each(|task| provider(registry, task.provider, "$.data.execution").map(|_| ()));
     let checked = known
         .and_then(|()| provider(registry, &before.provider, "$.data.execution"))
-        .and_then(|provider| check_run(&**provider, &arguments, "$.data.arguments"));
-    if let Err(rejection) = checked {
-        return Ok(Err(rejection));
-    }
+        .and_then(|provider| {
+            run_arguments(&**provider, own.as_ref(), &arguments, "$.data.arguments")
+                .map_err(|rejection| with_hint(rejection, &before.task))
+        });
+    let arguments = match checked {
+        Ok(arguments) => arguments,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
     let dry_run = request.dry_run.unwrap_or(before.requested.dry_run);
     let source = if before.provider == sync::PROVIDER {
         match sync::again(&mut command, &row, dry_run).await? {
@@ -60,6 +65,7 @@ pub(super) async fn relaunch(mut command: Command<'_>, request: &ExecutionRelaun
             arguments,
             limits,
         },
+        run_input_json_schema: own,
         run_on: before.run_on,
         pre_tasks: before.pre_tasks.clone(),
         post_tasks: before.post_tasks.clone(),

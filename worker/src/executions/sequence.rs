@@ -192,6 +192,8 @@ mod tests {
             arguments: Value::Null,
             pre_tasks: names(before),
             post_tasks: names(after),
+            run_input_json_schema: None,
+            run_input_ui_schema: None,
             saved_at: Timestamp::UNIX_EPOCH,
             saved_by: None,
         }

@@ -93,6 +93,8 @@ impl Command<'_> {
             saved_by: None,
             pre_tasks: Vec::new(),
             post_tasks: Vec::new(),
+            run_input_json_schema: None,
+            run_input_ui_schema: None,
         };
         let requested = TaskRequested {
             task: TaskReference::Name(PROVIDER.to_owned()),

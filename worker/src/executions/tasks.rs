@@ -1,18 +1,29 @@
 //! Saves and deletes tasks.
 
+use lockstep_execution::RunInput;
 use lockstep_protocol::Code;
 use lockstep_protocol::commands::{TaskDeleteRequested, TaskSaveRequested};
 use lockstep_store::NewTask;
+use serde_json::Value;
 
-use super::plan::{check_task, provider};
+use super::plan::{check_own, check_task, provider};
 use super::runner::{Command, Decided, Done};
 use super::sequence::{Related, load, sequence};
 use super::sync;
 use crate::handlers::Rejection;
 
 pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> Decided {
-    let checked = provider(&command.context.registry, &request.provider, "$.data.provider")
-        .and_then(|provider| check_task(&**provider, &request.arguments, "$.data.arguments").map(|_| ()));
+    let json_schema = request.run_input_json_schema.clone().map(Value::Object);
+    let ui_schema = request.run_input_ui_schema.clone().map(Value::Object);
+    let own = RunInput {
+        json_schema: json_schema.as_ref(),
+        ui_schema: ui_schema.as_ref(),
+    };
+    let checked =
+        provider(&command.context.registry, &request.provider, "$.data.provider").and_then(|provider| {
+            check_task(&**provider, &request.arguments, "$.data.arguments")?;
+            check_own(&**provider, own, "$.data")
+        });
     if let Err(rejection) = checked {
         return Ok(Err(rejection));
     }
@@ -41,6 +52,8 @@ pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> D
         arguments: request.arguments.clone(),
         pre_tasks: request.pre_tasks.clone(),
         post_tasks: request.post_tasks.clone(),
+        run_input_json_schema: json_schema,
+        run_input_ui_schema: ui_schema,
         at: command.now,
         by: command.attempt.key.actor.as_deref().map(str::to_owned),
     };

@@ -27,7 +27,7 @@ pub(crate) fn properties() -> ProviderProperties {
         // A repeated run finds what the one before it left, by its intent.
         repeatable: true,
         deprecated: None,
-        ui_schema: None,
+        ui_schema: Some(ui_schema()),
         run_input_ui_schema: None,
         json_schema: arguments(),
         run_input_json_schema: json!({
@@ -65,11 +65,39 @@ fn arguments() -> Value {
             "rollback": text("Rollback", "The execution whose previous configurations are restored.", 64),
             "commit": text("Commit", "For render: a commit of the settings or of the templates, instead of the accepted one.", 64),
             "session": text("Session", "For abort-session: the name of the session.", 255),
-            "targets": {"title": "Targets", "description": "Which devices were asked for."},
+            "targets": {"title": "Targets", "description": "Which devices were asked for; not part of the form.", "readOnly": true},
             "resync": {"title": "Resync", "description": "Whether synchronized devices were asked for, too.", "type": "boolean"},
             "note": text("Note", "Why, for people.", 1000),
         },
         "additionalProperties": false,
+    })
+}
+
+/// What goes with an action is there for this action only. An absent action is the default.
+fn ui_schema() -> Value {
+    let control = |name: &str| json!({"type": "Control", "scope": format!("#/properties/{name}")});
+    let with = |name: &str, action: &str| {
+        let mut control = control(name);
+        let mut condition = json!({"scope": "#", "schema": {"properties": {"action": {"const": action}}}});
+        if action != "synchronize" {
+            condition["schema"]["required"] = json!(["action"]);
+            condition["failWhenUndefined"] = true.into();
+        }
+        control["rule"] = json!({"effect": "SHOW", "condition": condition});
+        control
+    };
+    json!({
+        "type": "VerticalLayout",
+        "elements": [
+            control("action"),
+            with("force", "synchronize"),
+            with("plan", "synchronize"),
+            with("rollback", "synchronize"),
+            with("commit", "render"),
+            with("session", "abort-session"),
+            control("resync"),
+            {"type": "Control", "scope": "#/properties/note", "options": {"multi": true}},
+        ],
     })
 }
 

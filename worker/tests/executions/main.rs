@@ -13,6 +13,7 @@ mod life;
 mod parked;
 mod phases;
 mod provider;
+mod run_inputs;
 mod scene;
 mod store;
 mod syncs;

@@ -490,6 +490,8 @@ pub(crate) fn task(name: &str, provider: &str, arguments: Value) -> TaskSaveRequ
         arguments,
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
     }
 }
 

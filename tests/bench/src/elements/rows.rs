@@ -108,6 +108,7 @@ pub(crate) async fn start(
         task: "bench".to_owned(),
         provider: "bench".to_owned(),
         task_arguments: json!({}),
+        run_input_json_schema: None,
         requested: TaskRequested {
             task: TaskReference::Number(1),
             execute_on: Vec::new(),

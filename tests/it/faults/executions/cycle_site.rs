@@ -37,6 +37,8 @@ fn tasks() -> Vec<TaskSaveRequested> {
         arguments,
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
     };
     let expression = r#"device.facts.version["show version"].version == "4.30.3M""#;
     let right = json!({"run_on": "DEVICE", "check_key": "right", "expression": expression});

@@ -6,7 +6,7 @@ use axum::extract::{Path, Request, State};
 use lockstep_http::{Operator, ProblemResponse, ReadScope};
 use lockstep_protocol::commands::TaskReference;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
-use lockstep_protocol::rest::{TaskPage, TaskProblem, TaskValidation, TaskView};
+use lockstep_protocol::rest::{Problem, TaskForm, TaskPage, TaskProblem, TaskValidation, TaskView};
 use lockstep_protocol::{Command, Kind, Message};
 use serde_json::Value;
 
@@ -16,13 +16,15 @@ use crate::context::Shared;
 use lockstep_store::{StoreError, TaskRow, Tasks};
 
 /// The keys of a task.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
     "name",
     "description",
     "provider",
     "arguments",
     "pre_tasks",
     "post_tasks",
+    "run_input_json_schema",
+    "run_input_ui_schema",
 ];
 
 /// `GET /v1/tasks`: one page of tasks, ordered by name.
@@ -50,15 +52,38 @@ pub(crate) async fn show(
     task: Result<Path<String>, PathRejection>,
 ) -> Result<Json<TaskView>, ProblemResponse> {
     operator.may_read(ReadScope::Tasks)?;
+    Ok(Json(named(&shared, task).await?))
+}
+
+/// `GET /v1/tasks/{task}/form`: the forms of this task and of its runs.
+pub(crate) async fn form(
+    operator: Operator,
+    State(shared): State<Arc<Shared>>,
+    task: Result<Path<String>, PathRejection>,
+) -> Result<Json<TaskForm>, ProblemResponse> {
+    operator.may_read(ReadScope::Tasks)?;
+    let form = shared.context.providers.form(named(&shared, task).await?);
+    form.map(Json).map_err(|TaskProblem { place, reason }| {
+        let problem = Problem::new(
+            409,
+            "task-outdated",
+            "the task does not fit its provider any more",
+        );
+        problem.with_detail(reason).with_place(place).into()
+    })
+}
+
+/// The task that a path names.
+async fn named(
+    shared: &Shared,
+    task: Result<Path<String>, PathRejection>,
+) -> Result<TaskView, ProblemResponse> {
     let text = parameters::segment(task)?;
     let found = find(&*shared.context.tasks, &text).await;
-    found
-        .map_err(problem::store_error)?
-        .map(|row| Json(view(row)))
-        .ok_or_else(|| {
-            let detail = format!("no task has the number or the name {text:?}");
-            ProblemResponse::not_found("unknown-task", "the task does not exist", detail)
-        })
+    found.map_err(problem::store_error)?.map(view).ok_or_else(|| {
+        let detail = format!("no task has the number or the name {text:?}");
+        ProblemResponse::not_found("unknown-task", "the task does not exist", detail)
+    })
 }
 
 async fn find(tasks: &dyn Tasks, text: &str) -> Result<Option<TaskRow>, StoreError> {
@@ -129,6 +154,8 @@ fn view(row: TaskRow) -> TaskView {
         arguments: row.arguments,
         pre_tasks: row.pre_tasks,
         post_tasks: row.post_tasks,
+        run_input_json_schema: row.run_input_json_schema,
+        run_input_ui_schema: row.run_input_ui_schema,
         saved_at: row.saved_at,
         saved_by: row.saved_by,
     }

@@ -1,7 +1,7 @@
 use lockstep_execution::{ProviderProperties, ProviderType};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const DESCRIPTION: &str = "Lists the pending tasks of a CloudVision cluster, reads each of them twice, and cancels those that have nothing left to \
     do. docs/cvp-sweeps.md has the details, and the README of `worker/cvp` each condition. A dry run reads as much, and writes nothing.\n\n\
@@ -34,7 +34,7 @@ pub(crate) fn properties() -> ProviderProperties {
         success_message: None,
         repeatable: true,
         deprecated: None,
-        ui_schema: None,
+        ui_schema: Some(ui_schema()),
         run_input_ui_schema: None,
         json_schema: json!({
             "$schema": "http://json-schema.org/draft-07/schema#",
@@ -78,10 +78,33 @@ pub(crate) fn properties() -> ProviderProperties {
     }
 }
 
+/// A sweep, or another look at devices.
+fn ui_schema() -> Value {
+    let control_unless = |name: &str, given: &[&str]| {
+        let given: Vec<Value> = given.iter().map(|name| json!({"required": [name]})).collect();
+        json!({
+            "type": "Control",
+            "scope": format!("#/properties/{name}"),
+            "rule": {
+                "effect": "HIDE",
+                "condition": {"scope": "#", "schema": {"type": "object", "anyOf": given}, "failWhenUndefined": true},
+            },
+        })
+    };
+    json!({
+        "type": "VerticalLayout",
+        "elements": [
+            {"type": "Control", "scope": "#/properties/cluster"},
+            control_unless("devices", &["look_again"]),
+            control_unless("tasks", &["look_again"]),
+            control_unless("look_again", &["devices", "tasks"]),
+        ],
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use lockstep_execution::check_arguments;
-    use serde_json::Value;
 
     use super::*;
     use crate::arguments::Arguments;

@@ -74,7 +74,21 @@ impl Default for CheckAggregation {
             success_message: None,
             repeatable: true,
             deprecated: None,
-            ui_schema: None,
+            ui_schema: Some(json!({
+                "type": "VerticalLayout",
+                "elements": [
+                    {"type": "HorizontalLayout", "elements": [
+                        {"type": "Control", "scope": "#/properties/run_on"},
+                        {"type": "Control", "scope": "#/properties/check_key"},
+                    ]},
+                    {"type": "Group", "label": "What is counted", "elements": [
+                        {"type": "Control", "scope": "#/properties/of"},
+                        {"type": "Control", "scope": "#/properties/of_check"},
+                        {"type": "Control", "scope": "#/properties/percent"},
+                        {"type": "Control", "scope": "#/properties/missing", "options": {"format": "radio"}},
+                    ]},
+                ],
+            })),
             run_input_ui_schema: None,
             json_schema: json!({
                 "$schema": "http://json-schema.org/draft-07/schema#",

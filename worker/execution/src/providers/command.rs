@@ -75,7 +75,17 @@ impl Default for Command {
             success_message: None,
             repeatable: true,
             deprecated: None,
-            ui_schema: None,
+            ui_schema: Some(json!({
+                "type": "VerticalLayout",
+                "elements": [
+                    {"type": "Control", "scope": "#/properties/commands"},
+                    {"type": "HorizontalLayout", "elements": [
+                        {"type": "Control", "scope": "#/properties/format"},
+                        {"type": "Control", "scope": "#/properties/facts_key"},
+                        {"type": "Control", "scope": "#/properties/max_output_bytes"},
+                    ]},
+                ],
+            })),
             run_input_ui_schema: None,
             json_schema: json!({
                 "$schema": "http://json-schema.org/draft-07/schema#",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::read;
 use super::template::{evaluate, render};
 use super::template_context::{
-    Source, context, context_help, input_schema, run_on, run_on_schema, run_steps,
+    Source, context, context_help, hidden_with, input_schema, run_on, run_on_schema, run_steps,
 };
 use super::verdict::{done, read_verdict};
 use crate::cycle::{CheckResult, Verdict};
@@ -58,7 +58,29 @@ impl Default for TemplateCheck {
             success_message: None,
             repeatable: true,
             deprecated: None,
-            ui_schema: None,
+            ui_schema: Some(json!({
+                "type": "VerticalLayout",
+                "elements": [
+                    {"type": "HorizontalLayout", "elements": [
+                        {"type": "Control", "scope": "#/properties/run_on"},
+                        {"type": "Control", "scope": "#/properties/check_key"},
+                    ]},
+                    {
+                        "type": "Control",
+                        "scope": "#/properties/expression",
+                        "options": {"multi": true},
+                        "rule": hidden_with("template"),
+                    },
+                    {
+                        "type": "Control",
+                        "scope": "#/properties/template",
+                        "options": {"multi": true},
+                        "rule": hidden_with("expression"),
+                    },
+                    {"type": "Control", "scope": "#/properties/reason", "options": {"multi": true}},
+                    {"type": "Control", "scope": "#/properties/metrics"},
+                ],
+            })),
             run_input_ui_schema: None,
             json_schema: json!({
                 "$schema": "http://json-schema.org/draft-07/schema#",

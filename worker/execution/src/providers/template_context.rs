@@ -133,6 +133,14 @@ pub(super) fn run_on_schema(kinds: &[ExecuteOn]) -> Value {
     })
 }
 
+/// The rule of a control that is hidden while another argument is given.
+pub(super) fn hidden_with(argument: &str) -> Value {
+    json!({
+        "effect": "HIDE",
+        "condition": {"scope": "#", "schema": {"type": "object", "required": [argument]}, "failWhenUndefined": true},
+    })
+}
+
 /// The schema of the arguments of a run: any, for the texts of the task.
 pub(super) fn input_schema(title: &str) -> Value {
     json!({

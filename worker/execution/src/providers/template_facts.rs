@@ -10,7 +10,7 @@ use super::read;
 use super::template::{evaluate, render};
 use super::template_check::json_of;
 use super::template_context::{
-    Source, context, context_help, input_schema, run_on, run_on_schema, run_steps,
+    Source, context, context_help, hidden_with, input_schema, run_on, run_on_schema, run_steps,
 };
 use crate::{Provider, ProviderProperties, ProviderType, StepDone, StepFailure, StepResult, StepRun, Steps};
 
@@ -49,7 +49,22 @@ impl Default for TemplateFacts {
             success_message: None,
             repeatable: true,
             deprecated: None,
-            ui_schema: None,
+            ui_schema: Some(json!({
+                "type": "VerticalLayout",
+                "elements": [
+                    {"type": "HorizontalLayout", "elements": [
+                        {"type": "Control", "scope": "#/properties/run_on"},
+                        {"type": "Control", "scope": "#/properties/facts_key"},
+                    ]},
+                    {
+                        "type": "Control",
+                        "scope": "#/properties/template",
+                        "options": {"multi": true},
+                        "rule": hidden_with("expressions"),
+                    },
+                    {"type": "Control", "scope": "#/properties/expressions", "rule": hidden_with("template")},
+                ],
+            })),
             run_input_ui_schema: None,
             json_schema: json!({
                 "$schema": "http://json-schema.org/draft-07/schema#",

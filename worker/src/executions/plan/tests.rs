@@ -62,6 +62,8 @@ fn task(provider: &str, arguments: Value) -> TaskRow {
         saved_by: None,
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
     }
 }
 
@@ -240,4 +242,112 @@ fn pre_and_post_tasks_are_checked_and_planned_in_their_order() {
             assert!(rejection.reason.contains(reason), "{rejection}");
         }
     }
+}
+
+#[test]
+fn a_run_takes_what_the_provider_and_the_task_say() {
+    let registry = fake(Some(ExecuteOn::Device), false, false);
+    let own = json!({
+        "type": "object",
+        "required": ["vlan"],
+        "properties": {"vlan": {"type": "integer"}, "mode": {"enum": ["access", "trunk"], "default": "trunk"}},
+        "additionalProperties": false,
+    });
+    let task = TaskRow {
+        run_input_json_schema: Some(own.clone()),
+        ..task("fake", Value::Null)
+    };
+    let planned = |arguments: Value| {
+        let request = request(ExecuteOn::Device, &[1], arguments);
+        plan(&registry, &task, &BTreeMap::new(), &request, "$.data")
+    };
+    for (given, expected) in [
+        (json!({"vlan": 7}), json!({"vlan": 7, "mode": "trunk"})),
+        (
+            json!({"vlan": 7, "mode": "access", "count": 3}),
+            json!({"vlan": 7, "mode": "access", "count": 3}),
+        ),
+    ] {
+        assert_eq!(planned(given).unwrap().arguments, expected);
+    }
+    for (given, place) in [
+        (Value::Null, "$.data.arguments"),
+        (json!({"vlan": "7"}), "$.data.arguments.vlan"),
+        (json!({"vlan": 7, "count": "many"}), "$.data.arguments.count"),
+        (json!({"vlan": 7, "mode": null}), "$.data.arguments.mode"),
+        (json!({"vlan": 7, "other": 1}), "$.data.arguments"),
+    ] {
+        let rejection = planned(given).unwrap_err();
+        assert_eq!(
+            (rejection.code, &*rejection.place),
+            (Code::InvalidArguments, place)
+        );
+        assert!(
+            rejection
+                .reason
+                .ends_with("`lockstep tasks form \"check\"` shows what a run takes"),
+            "{rejection}"
+        );
+    }
+    // All errors are told; the place is that of the first one.
+    let rejection = planned(json!({"vlan": "7", "mode": 1})).unwrap_err();
+    assert!(
+        rejection.reason.contains("/mode: 1") && rejection.reason.contains("/vlan: \"7\""),
+        "{rejection}"
+    );
+}
+
+#[test]
+fn what_a_task_adds_is_checked_before_it_is_saved() {
+    let registry = fake(Some(ExecuteOn::Device), false, false);
+    let provider = registry.get("fake").unwrap();
+    let checked = |json_schema: &Value, ui_schema: Option<&Value>| {
+        let own = RunInput {
+            json_schema: Some(json_schema),
+            ui_schema,
+        };
+        check_own(&**provider, own, "$.data").map_err(|rejection| rejection.place)
+    };
+    let vlan = json!({"type": "object", "properties": {"vlan": {"type": "integer"}}});
+    let control = |scope: &str| json!({"type": "Control", "scope": scope});
+    assert_eq!(checked(&vlan, Some(&control("#/properties/vlan"))), Ok(()));
+    assert_eq!(
+        checked(&vlan, Some(&control("#/properties/wlan"))),
+        Err("$.data.run_input_ui_schema.scope".to_owned())
+    );
+    let other = json!({"type": "object", "properties": {"count": {"type": "string"}}});
+    assert_eq!(
+        checked(&other, None),
+        Err("$.data.run_input_json_schema.properties.count".to_owned())
+    );
+}
+
+#[test]
+fn pre_and_post_tasks_run_with_the_defaults_of_their_own_arguments() {
+    let registry = fake(Some(ExecuteOn::Device), false, false);
+    let with_own = |name: &str, own: Value| TaskRow {
+        name: name.to_owned(),
+        run_input_json_schema: Some(own),
+        ..task("fake", Value::Null)
+    };
+    let mode = json!({"type": "object", "properties": {"mode": {"default": "trunk"}}});
+    let vlan = json!({"type": "object", "required": ["vlan"]});
+    let rows = [with_own("defaults", mode), with_own("asks", vlan)];
+    let tasks: BTreeMap<String, TaskRow> = rows.map(|row| (row.name.clone(), row)).into();
+    let planned = |before: &str| {
+        let task = TaskRow {
+            pre_tasks: vec![before.to_owned()],
+            ..task("fake", Value::Null)
+        };
+        let request = request(ExecuteOn::Device, &[1], Value::Null);
+        plan(&registry, &task, &tasks, &request, "$.data")
+    };
+    let plan = planned("defaults").unwrap();
+    assert_eq!(plan.pre_tasks[0].run_arguments, json!({"mode": "trunk"}));
+    assert_eq!(plan.arguments, Value::Null);
+    let rejection = planned("asks").unwrap_err();
+    assert!(
+        rejection.reason.contains("needs arguments of the run"),
+        "{rejection}"
+    );
 }

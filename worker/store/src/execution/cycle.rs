@@ -251,6 +251,9 @@ pub struct PhaseTask {
     pub provider: String,
     /// The arguments that it had.
     pub arguments: Value,
+    /// The arguments of its run: the defaults of its own.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub run_arguments: Value,
     /// The kind of entity that it runs on.
     pub run_on: ExecuteOn,
 }

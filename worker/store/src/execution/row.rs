@@ -86,6 +86,9 @@ pub struct NewExecution {
     /// What was requested: entities, arguments of the run, limits. The entities are left out of rows that are read, except by
     /// [`Executions::execution`](super::Executions::execution): there may be many, and the elements name them.
     pub requested: TaskRequested,
+    /// The task's own arguments of a run, as they were: a JSON Schema. It is left out of rows that are read: see
+    /// [`ExecutionTransaction::run_input_json_schema`](super::ExecutionTransaction::run_input_json_schema).
+    pub run_input_json_schema: Option<Value>,
     /// The kind of entity that its elements are.
     pub run_on: ExecuteOn,
     /// The tasks that run before it, in their order.

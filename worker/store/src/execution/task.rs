@@ -46,6 +46,10 @@ pub struct TaskRow {
     pub pre_tasks: Vec<String>,
     /// The names of the tasks that run after it.
     pub post_tasks: Vec<String>,
+    /// Its own arguments of a run, beside those of the provider: a JSON Schema.
+    pub run_input_json_schema: Option<Value>,
+    /// The UI schema of JSON Forms for the arguments of a run.
+    pub run_input_ui_schema: Option<Value>,
     /// When it was saved last.
     pub saved_at: Timestamp,
     /// Who saved it last, as authenticated.
@@ -67,6 +71,10 @@ pub struct NewTask {
     pub pre_tasks: Vec<String>,
     /// The names of the tasks that run after it.
     pub post_tasks: Vec<String>,
+    /// Its own arguments of a run, beside those of the provider: a JSON Schema.
+    pub run_input_json_schema: Option<Value>,
+    /// The UI schema of JSON Forms for the arguments of a run.
+    pub run_input_ui_schema: Option<Value>,
     /// When it is saved.
     pub at: Timestamp,
     /// Who saves it, as authenticated.

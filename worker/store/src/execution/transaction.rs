@@ -95,6 +95,9 @@ pub trait ExecutionTransaction: Send {
     /// Locks an execution and returns it.
     async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError>;
 
+    /// The schema of the task's own arguments of a run, as it was when the execution with this number was requested.
+    async fn run_input_json_schema(&mut self, number: u64) -> Result<Option<serde_json::Value>, StoreError>;
+
     /// Locks executions by their numbers and returns them, ordered by number: against all that change them, not against claims.
     async fn lock_numbers(&mut self, numbers: &BTreeSet<u64>) -> Result<Vec<ExecutionRow>, StoreError>;
 

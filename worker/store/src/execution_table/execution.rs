@@ -67,12 +67,15 @@ const UPDATE: &str = "\
 
 const INSERT: &str = "\
     INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, relaunch_of, source, message_id, kind, \
-        actor, reply_to, correlation_id, at, deadline_at, state, in_canary, pre_tasks, post_tasks, plan, lane) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'PENDING', $17, $18, $19, $20, $21) RETURNING number";
+        actor, reply_to, correlation_id, at, deadline_at, state, in_canary, pre_tasks, post_tasks, plan, lane, \
+        run_input_json_schema) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'PENDING', $17, $18, $19, $20, $21, $22) RETURNING number";
 
 const INSERT_SELECTION: &str = "INSERT INTO execution_selection (execution, execute_on) VALUES ($1, $2)";
 
 pub(super) const SELECTION: &str = "SELECT execute_on FROM execution_selection WHERE execution = $1";
+
+const RUN_INPUT: &str = "SELECT run_input_json_schema FROM execution WHERE number = $1";
 
 const COUNT_ELEMENTS: &str = "\
     UPDATE execution SET elements = $2, stage_elements = $3, skipped = $4 WHERE number = $1";
@@ -118,6 +121,7 @@ pub(super) async fn insert(
         list_text(&new.post_tasks),
         list_text(&new.plan),
         new.lane.as_str().into(),
+        new.run_input_json_schema.as_ref().map(ToString::to_string).into(),
     ];
     let rows = session.query(WRITE, INSERT, parameters).await?;
     let number = rows.first().ok_or_else(|| StoreError::Corrupt {
@@ -187,6 +191,16 @@ pub(super) async fn was_cancelled(session: &dyn SqlSession, id: Uuid) -> Result<
 pub(super) async fn lock(session: &dyn SqlSession, id: Uuid) -> Result<Option<ExecutionRow>, StoreError> {
     let rows = session.query(READ, LOCK, vec![id.to_string().into()]).await?;
     rows.first().map(read).transpose()
+}
+
+pub(super) async fn run_input_json_schema(
+    session: &dyn SqlSession,
+    number: u64,
+) -> Result<Option<serde_json::Value>, StoreError> {
+    const WHAT: &str = "execution.run_input_json_schema";
+    let rows = session.query(READ, RUN_INPUT, vec![number.into()]).await?;
+    let text = rows.first().map(|row| row.optional_text(WHAT, 0)).transpose()?;
+    text.flatten().map(|text| column::json(WHAT, &text)).transpose()
 }
 
 pub(super) async fn lock_numbers(
@@ -327,6 +341,7 @@ pub(super) fn read(row: &Row) -> Result<ExecutionRow, StoreError> {
                 "execution.task_arguments",
                 &row.text("execution.task_arguments", 5)?,
             )?,
+            run_input_json_schema: None,
             requested: column::json("execution.requested", &row.text("execution.requested", 6)?)?,
             run_on: column::word("execution.run_on", &row.text("execution.run_on", 7)?)?,
             pre_tasks: column::json("execution.pre_tasks", &row.text("execution.pre_tasks", 28)?)?,
@@ -387,6 +402,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     INSERT,
     INSERT_SELECTION,
     SELECTION,
+    RUN_INPUT,
     COUNT_ELEMENTS,
     CANCEL_UNKNOWN,
     WAS_CANCELLED,

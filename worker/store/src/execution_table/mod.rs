@@ -131,6 +131,10 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
         execution::was_cancelled(&self.0, id).await
     }
 
+    async fn run_input_json_schema(&mut self, number: u64) -> Result<Option<serde_json::Value>, StoreError> {
+        execution::run_input_json_schema(&self.0, number).await
+    }
+
     async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError> {
         execution::lock(&self.0, id).await
     }

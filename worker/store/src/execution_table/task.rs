@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use lockstep_protocol::commands::TaskReference;
+use serde_json::Value as Json;
 
 use super::{READ, WRITE, execute, json_text, list_text, schedule};
 use crate::error_class::ErrorClass;
@@ -9,7 +10,8 @@ use crate::{NewTask, SavedRow, ScheduleRow, StoreError, TaskRow, Tasks, column};
 macro_rules! select {
     ($condition:literal) => {
         concat!(
-            "SELECT number, name, description, provider, arguments, saved_at, saved_by, pre_tasks, post_tasks FROM task WHERE ",
+            "SELECT number, name, description, provider, arguments, saved_at, saved_by, pre_tasks, post_tasks, run_input_json_schema, \
+             run_input_ui_schema FROM task WHERE ",
             $condition
         )
     };
@@ -21,12 +23,14 @@ const BY_NAME: &str = select!("name = $1");
 const LOCK: &str = select!("name = $1 FOR UPDATE");
 
 const INSERT: &str = "\
-    INSERT INTO task (name, description, provider, arguments, saved_at, saved_by, pre_tasks, post_tasks) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+    INSERT INTO task (name, description, provider, arguments, saved_at, saved_by, pre_tasks, post_tasks, run_input_json_schema, \
+        run_input_ui_schema) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
     ON CONFLICT (name) DO NOTHING RETURNING number";
 
 const UPDATE: &str = "\
-    UPDATE task SET description = $2, provider = $3, arguments = $4, saved_at = $5, saved_by = $6, pre_tasks = $7, post_tasks = $8 \
+    UPDATE task SET description = $2, provider = $3, arguments = $4, saved_at = $5, saved_by = $6, pre_tasks = $7, post_tasks = $8, \
+        run_input_json_schema = $9, run_input_ui_schema = $10 \
     WHERE name = $1";
 
 const DELETE: &str = "DELETE FROM task WHERE name = $1";
@@ -88,7 +92,9 @@ pub(super) async fn save(session: &dyn SqlSession, task: &NewTask) -> Result<Sav
         || found.provider != task.provider
         || found.arguments != task.arguments
         || found.pre_tasks != task.pre_tasks
-        || found.post_tasks != task.post_tasks;
+        || found.post_tasks != task.post_tasks
+        || found.run_input_json_schema != task.run_input_json_schema
+        || found.run_input_ui_schema != task.run_input_ui_schema;
     if changed {
         execute(session, UPDATE, parameters(task)).await?;
     }
@@ -113,10 +119,16 @@ fn parameters(task: &NewTask) -> Vec<Value> {
         task.by.as_deref().into(),
         list_text(&task.pre_tasks),
         list_text(&task.post_tasks),
+        task.run_input_json_schema.as_ref().map(Json::to_string).into(),
+        task.run_input_ui_schema.as_ref().map(Json::to_string).into(),
     ]
 }
 
 fn read(row: &Row) -> Result<TaskRow, StoreError> {
+    let schema = |what, index| -> Result<Option<Json>, StoreError> {
+        let text = row.optional_text(what, index)?;
+        text.map(|text| column::json(what, &text)).transpose()
+    };
     Ok(TaskRow {
         number: row.number("task.number", 0)?,
         name: row.text("task.name", 1)?,
@@ -127,6 +139,8 @@ fn read(row: &Row) -> Result<TaskRow, StoreError> {
         saved_by: row.optional_text("task.saved_by", 6)?,
         pre_tasks: column::json("task.pre_tasks", &row.text("task.pre_tasks", 7)?)?,
         post_tasks: column::json("task.post_tasks", &row.text("task.post_tasks", 8)?)?,
+        run_input_json_schema: schema("task.run_input_json_schema", 9)?,
+        run_input_ui_schema: schema("task.run_input_ui_schema", 10)?,
     })
 }
 

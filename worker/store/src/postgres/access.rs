@@ -179,6 +179,8 @@ pub const OBJECTS: &[ObjectRights] = &[
                 "saved_by",
                 "pre_tasks",
                 "post_tasks",
+                "run_input_json_schema",
+                "run_input_ui_schema",
             ]),
             Delete,
         ],

@@ -10,7 +10,9 @@ use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
-use crate::contract::{Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, create_all};
+use crate::contract::{
+    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, create_all,
+};
 
 contract!(crate::sqlite::open);
 
@@ -81,6 +83,7 @@ impl Probe for File {
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
+            (11, UNDO_TASK_FORMS),
             (9, UNDO_SYNC),
             (
                 8,

@@ -37,6 +37,7 @@ pub(super) fn execution(number: u64, task: &str, state: ExecutionState) -> Execu
             task: task.to_owned(),
             provider: "ping".to_owned(),
             task_arguments: json!({"count": 1}),
+            run_input_json_schema: None,
             requested: serde_json::from_value(requested).unwrap(),
             run_on: ExecuteOn::Device,
             pre_tasks: Vec::new(),

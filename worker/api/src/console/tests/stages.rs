@@ -18,6 +18,7 @@ fn filled() -> Scene {
         task: "reachable".to_owned(),
         provider: "ping".to_owned(),
         arguments: json!({}),
+        run_arguments: Value::Null,
         run_on: ExecuteOn::Device,
     }];
     cycle.request.plan = vec![

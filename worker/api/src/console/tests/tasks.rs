@@ -21,6 +21,8 @@ fn task(number: u64, name: &str) -> TaskRow {
         arguments: json!({"count": 1}),
         pre_tasks: vec!["reachable".to_owned()],
         post_tasks: vec!["report".to_owned()],
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
         saved_at: at(),
         saved_by: Some("anna".to_owned()),
     }
@@ -65,6 +67,40 @@ async fn tasks_are_paged_by_name_and_found_by_number_or_name() {
         (&shown["pre_tasks"], &shown["post_tasks"]),
         (&json!(["reachable"]), &json!(["report"]))
     );
+}
+
+#[tokio::test]
+async fn the_form_of_a_task_is_one_answer() {
+    let scene = scene();
+    let mut asks = task(3, "asks");
+    asks.run_input_json_schema = Some(json!({"properties": {"vlan": {"x-display": "slider"}}}));
+    asks.run_input_ui_schema = Some(json!({"type": "Control", "scope": "#/properties/vlan"}));
+    let mut outdated = task(4, "outdated");
+    outdated.provider = "telnet".to_owned();
+    *scene.store.tasks.lock().unwrap() = vec![asks.clone(), outdated];
+    for path in ["/v1/tasks/asks/form", "/v1/tasks/3/form"] {
+        let form = scene.get(path).await.body;
+        assert_eq!(
+            form,
+            json!({
+                "number": 3, "name": "asks", "provider": "ping", "arguments": {"count": 1},
+                "json_schema": {"type": "object"}, "ui_schema": null,
+                "run_input_json_schema": asks.run_input_json_schema, "run_input_ui_schema": asks.run_input_ui_schema,
+            })
+        );
+    }
+    let shown = scene.get("/v1/tasks/asks").await.body;
+    assert_eq!(
+        shown["run_input_json_schema"],
+        asks.run_input_json_schema.unwrap()
+    );
+    for (path, expected) in [
+        ("/v1/tasks/outdated/form", (409, "task-outdated")),
+        ("/v1/tasks/gone/form", (404, "unknown-task")),
+    ] {
+        let answer = scene.get(path).await;
+        assert_eq!(answer.problem(), expected);
+    }
 }
 
 async fn validated(scene: &Scene, body: &str) -> Vec<(String, String)> {

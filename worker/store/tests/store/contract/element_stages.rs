@@ -263,6 +263,7 @@ pub(crate) async fn a_lost_element_has_the_provider_of_its_phase(place: &Place) 
         task: format!("{provider} all"),
         provider: provider.to_owned(),
         arguments: json!({"x": 1}),
+        run_arguments: json!({"n": 1}),
         run_on: ExecuteOn::Device,
     };
     let planned = |phase| lockstep_store::PlannedStage {
@@ -272,6 +273,7 @@ pub(crate) async fn a_lost_element_has_the_provider_of_its_phase(place: &Place) 
     let new = NewExecution {
         pre_tasks: vec![task("before")],
         post_tasks: vec![task("after"), task("last")],
+        run_input_json_schema: Some(json!({"type": "object"})),
         plan: [0, 1, 2, 3].map(planned).into(),
         ..new_execution("first", ExecuteOn::Device)
     };
@@ -279,6 +281,19 @@ pub(crate) async fn a_lost_element_has_the_provider_of_its_phase(place: &Place) 
     let stored = locked(place, "first", |_| {}).await?;
     ensure!(stored.request.plan == new.plan && stored.request.pre_tasks == new.pre_tasks);
     ensure!(stored.request.post_tasks == new.post_tasks);
+    // The schema is read only where it is needed.
+    let number = started.number;
+    let own = change!(place.store, |executions| executions
+        .run_input_json_schema(number)
+        .await?);
+    ensure!(
+        stored.request.run_input_json_schema.is_none() && own == new.run_input_json_schema,
+        "{own:?}"
+    );
+    let none = change!(place.store, |executions| executions
+        .run_input_json_schema(number + 1)
+        .await?);
+    ensure!(none.is_none());
     let number = elements(place, started.number).await?[0].number;
     let me = owner("worker");
     for (stage, provider) in [(0, "before"), (1, "ping"), (2, "after"), (3, "last")] {

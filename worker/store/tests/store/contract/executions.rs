@@ -135,6 +135,7 @@ pub(crate) fn new_execution(name: &str, run_on: ExecuteOn) -> NewExecution {
             arguments: json!({"size": 1400}),
             limits: RunLimits::default(),
         },
+        run_input_json_schema: None,
         run_on,
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),

@@ -506,6 +506,14 @@ pub(crate) const UNDO_EXECUTIONS: &[&str] = &[
     "DROP TABLE fact",
 ];
 
+/// What undoes version 11 of the schema, on both databases.
+pub(crate) const UNDO_TASK_FORMS: &[&str] = &[
+    "ALTER TABLE task DROP COLUMN run_input_json_schema",
+    "ALTER TABLE task DROP COLUMN run_input_ui_schema",
+    "ALTER TABLE execution DROP COLUMN run_input_json_schema",
+    "UPDATE schema_compatibility SET oldest = 9",
+];
+
 /// What undoes version 9 of the schema, on both databases.
 pub(crate) const UNDO_SYNC: &[&str] = &[
     "DROP TABLE sync_key",

@@ -15,6 +15,8 @@ fn task(name: &str) -> NewTask {
         arguments: json!({"count": 3, "nul": "a\u{0}b", "large": 1e300}),
         pre_tasks: vec!["check it".to_owned()],
         post_tasks: vec!["look again".to_owned(), "say so".to_owned()],
+        run_input_json_schema: Some(json!({"type": "object", "x-display": "a\u{0}b"})),
+        run_input_ui_schema: Some(json!({"type": "VerticalLayout"})),
         at: at(),
         by: Some("anna".to_owned()),
     }
@@ -88,6 +90,31 @@ pub(crate) async fn a_task_is_found_by_number_and_name_and_replaced(place: &Plac
         let found = found.context("the task")?;
         let lists = (found.pre_tasks, found.post_tasks);
         ensure!(lists == (task.pre_tasks, task.post_tasks), "{lists:?}");
+    }
+
+    // So are its arguments of a run, and their form.
+    for (json_schema, ui_schema) in [
+        (None, first.run_input_ui_schema.clone()),
+        (None, None),
+        (
+            first.run_input_json_schema.clone(),
+            first.run_input_ui_schema.clone(),
+        ),
+    ] {
+        let task = NewTask {
+            run_input_json_schema: json_schema,
+            run_input_ui_schema: ui_schema,
+            ..first.clone()
+        };
+        let again = change!(place.store, |executions| executions.save_task(&task).await?);
+        ensure!(again.changed && !again.created, "{again:?}");
+        let found = place.store.task(&TaskReference::from("ping all")).await?;
+        let found = found.context("the task")?;
+        let schemas = (found.run_input_json_schema, found.run_input_ui_schema);
+        ensure!(
+            schemas == (task.run_input_json_schema, task.run_input_ui_schema),
+            "{schemas:?}"
+        );
     }
 
     // The same again is no change, and the other time and sender are not written.
