@@ -230,8 +230,8 @@ mod tests {
             (Principal::Anonymous, [true, false, true, false, false]),
         ];
         for (principal, expected) in table {
-            let found =
-                [EVENT, COMMAND, PUSH, INTERNAL, RESULT].map(|kind| authorize_type(principal, kind, &forge).is_ok());
+            let found = [EVENT, COMMAND, PUSH, INTERNAL, RESULT]
+                .map(|kind| authorize_type(principal, kind, &forge).is_ok());
             assert_eq!(found, expected, "{principal:?}");
         }
     }
@@ -248,7 +248,11 @@ mod tests {
         for (text, expected) in table {
             let source = source(text);
             let allowed = |kind| authorize(Principal::Forge, kind, &source, &owners()).is_ok();
-            assert_eq!([EVENT, COMMAND, PUSH, INTERNAL, RESULT].map(allowed), expected, "{text}");
+            assert_eq!(
+                [EVENT, COMMAND, PUSH, INTERNAL, RESULT].map(allowed),
+                expected,
+                "{text}"
+            );
         }
     }
 

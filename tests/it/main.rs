@@ -35,6 +35,8 @@ mod faults;
 mod first_sync;
 mod first_task;
 mod gateway;
+#[cfg(feature = "simulators")]
+mod inventories;
 mod lists;
 mod local_files;
 mod log_lines;

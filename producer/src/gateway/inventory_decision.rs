@@ -43,7 +43,9 @@ pub(super) fn decide(
         Mapped::Ignored(why) => return Ok(WebhookDecision::Ignore(why)),
     };
     let source = source(configured.system, &configured.rules.source).map_err(|error| {
-        WebhookRejection::Sender(format!("the name of the source cannot be part of a message source: it {error}"))
+        WebhookRejection::Sender(format!(
+            "the name of the source cannot be part of a message source: it {error}"
+        ))
     })?;
     let cause = cause(source, &change, body);
     Ok(WebhookDecision::Publish(messages(&cause, &change, events)))

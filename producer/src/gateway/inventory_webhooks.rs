@@ -39,7 +39,8 @@ async fn receive(
 ) -> Result<Received, ProblemResponse> {
     let name = path.map(|Path(name)| name).unwrap_or_default();
     let source = shared.context.sources.find(system, &name).ok_or_else(|| {
-        let detail = format!("sources.{name} is not configured, or it is not {system}; check the URL of the webhook");
+        let detail =
+            format!("sources.{name} is not configured, or it is not {system}; check the URL of the webhook");
         ProblemResponse::not_found("unknown-source", "no source with this name is configured", detail)
     })?;
     let (parts, body) = request.into_parts();
@@ -56,5 +57,7 @@ async fn receive(
     let copy = headers.clone();
     let decide = move |body: &[u8]| inventory_decision::decide(&source, &copy, body, now);
     let decision = super::webhooks::decided(buffered, decide).await?;
-    shared.answer(system.as_str(), &name, decision.map_err(refused)?, &headers, now).await
+    shared
+        .answer(system.as_str(), &name, decision.map_err(refused)?, &headers, now)
+        .await
 }

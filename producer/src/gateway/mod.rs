@@ -207,7 +207,10 @@ impl Gateway {
         let publish_routes = [
             ("/webhooks/{forge}/{repository}", post(webhooks::receive)),
             ("/webhooks/netbox/{source}", post(inventory_webhooks::of_netbox)),
-            ("/webhooks/nautobot/{source}", post(inventory_webhooks::of_nautobot)),
+            (
+                "/webhooks/nautobot/{source}",
+                post(inventory_webhooks::of_nautobot),
+            ),
             ("/v1/events", post(events::publish)),
         ];
         let publish_routes = routes(SERVER, publish_routes)

@@ -10,7 +10,11 @@ use super::rejection::WebhookRejection;
 
 const SIGNATURE: &str = "x-hook-signature";
 
-pub(super) fn authenticate(headers: Headers<'_>, body: &[u8], secrets: &Secrets) -> Result<(), WebhookRejection> {
+pub(super) fn authenticate(
+    headers: Headers<'_>,
+    body: &[u8],
+    secrets: &Secrets,
+) -> Result<(), WebhookRejection> {
     if secrets.signed_hex_sha512(headers.authentication(SIGNATURE)?, body) {
         return Ok(());
     }
@@ -25,6 +29,10 @@ pub(super) fn read(body: &[u8]) -> Result<Reported, WebhookRejection> {
 
 /// The place and the reason of an error in a payload.
 pub(super) fn invalid(error: &PayloadError) -> WebhookRejection {
-    let code = if error.syntax { Code::InvalidJson } else { Code::InvalidData };
+    let code = if error.syntax {
+        Code::InvalidJson
+    } else {
+        Code::InvalidData
+    };
     WebhookRejection::payload(code, error.place.clone(), &error.reason)
 }

@@ -68,7 +68,9 @@ pub(super) async fn receive(
     let decide = move |body: &[u8]| webhook_decision::decide(forge, &of, &copy, body, now);
     let decision = decided(buffered, decide).await?;
     let name = repository.name.as_str();
-    shared.answer(forge.as_str(), name, decision.map_err(refused)?, &headers, now).await
+    shared
+        .answer(forge.as_str(), name, decision.map_err(refused)?, &headers, now)
+        .await
 }
 
 fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Repository>), ProblemResponse> {

@@ -16,8 +16,14 @@ const CONNECTED: &str = "connected";
 
 pub(crate) fn events(change: &ObjectChange) -> Result<Vec<Event>, String> {
     let [a, b] = match change.system {
-        System::NetBox => [netbox_end(&change.object, "a_terminations")?, netbox_end(&change.object, "b_terminations")?],
-        System::Nautobot => [nautobot_end(&change.object, "termination_a")?, nautobot_end(&change.object, "termination_b")?],
+        System::NetBox => [
+            netbox_end(&change.object, "a_terminations")?,
+            netbox_end(&change.object, "b_terminations")?,
+        ],
+        System::Nautobot => [
+            nautobot_end(&change.object, "termination_a")?,
+            nautobot_end(&change.object, "termination_b")?,
+        ],
     };
     let status = field::choice(&change.object, "status").unwrap_or(CONNECTED);
     let action = match change.action {
@@ -44,18 +50,34 @@ fn is_connected(status: &str) -> bool {
 
 /// Whether the cable was connected before; if that is not known, it was.
 fn was_connected(change: &ObjectChange) -> bool {
-    let before = change.before.as_ref().and_then(|before| field::choice(before, "status"));
+    let before = change
+        .before
+        .as_ref()
+        .and_then(|before| field::choice(before, "status"));
     before.is_none_or(is_connected)
 }
 
 fn ends_changed(change: &ObjectChange) -> bool {
-    let fields = ["a_terminations", "b_terminations", "termination_a_id", "termination_b_id"];
-    !field::changed(change.before.as_ref(), change.after.as_ref(), &fields.map(str::to_owned)).is_empty()
+    let fields = [
+        "a_terminations",
+        "b_terminations",
+        "termination_a_id",
+        "termination_b_id",
+    ];
+    !field::changed(
+        change.before.as_ref(),
+        change.after.as_ref(),
+        &fields.map(str::to_owned),
+    )
+    .is_empty()
 }
 
 /// NetBox: lists of `{"object_type": "dcim.interface", "object_id": 1, "object": {…}}`.
 fn netbox_end(cable: &Value, list: &str) -> Result<LinknetEnd, String> {
-    let ends = cable.get(list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let ends = cable
+        .get(list)
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     let [end] = ends else {
         return Err(format!("the cable has {} {list}; a link has one", ends.len()));
     };
@@ -67,7 +89,9 @@ fn netbox_end(cable: &Value, list: &str) -> Result<LinknetEnd, String> {
 fn nautobot_end(cable: &Value, end: &str) -> Result<LinknetEnd, String> {
     check_type(field::text(cable, &format!("{end}_type")))?;
     let end = field::object(cable, end).unwrap_or(&Value::Null);
-    linknet_end(end).map_err(|reason| format!("{reason}; the poll of the change log reads the devices at the ends of cables"))
+    linknet_end(end).map_err(|reason| {
+        format!("{reason}; the poll of the change log reads the devices at the ends of cables")
+    })
 }
 
 fn check_type(found: Option<&str>) -> Result<(), String> {

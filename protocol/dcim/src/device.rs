@@ -44,7 +44,9 @@ pub(crate) fn events(change: &ObjectChange, rules: &MappingRules) -> Result<Vec<
         return Ok(vec![Event::Removed(DeviceRemoved { hostname: name })]);
     }
     // Of names that were none for Lockstep, the device has another one now.
-    let renamed = change.name_before().and_then(|name| name.parse::<Hostname>().ok());
+    let renamed = change
+        .name_before()
+        .and_then(|name| name.parse::<Hostname>().ok());
     let renamed = renamed.filter(|before| change.action == Action::Updated && *before != name);
     let mut events = Vec::new();
     if renamed.is_none() || attributes_changed(change) {
@@ -86,7 +88,8 @@ fn imported(name: &Hostname, device_type: DeviceType, change: &ObjectChange, rul
     let object = &change.object;
     let groups = groups(object, rules);
     let hardware = object.get("device_type").unwrap_or(&Value::Null);
-    let manufacturer = field::object(hardware, "manufacturer").or_else(|| field::object(object, "manufacturer"));
+    let manufacturer =
+        field::object(hardware, "manufacturer").or_else(|| field::object(object, "manufacturer"));
     let device = ImportedDevice {
         hostname: name.clone(),
         device_type,
@@ -172,7 +175,9 @@ fn groups(object: &Value, rules: &MappingRules) -> Vec<ImportedGroup> {
 
 fn tags(object: &Value) -> impl Iterator<Item = &str> {
     let tags = object.get("tags").and_then(Value::as_array);
-    tags.into_iter().flatten().filter_map(|tag| field::text(tag, "slug").or_else(|| field::text(tag, "name")))
+    tags.into_iter()
+        .flatten()
+        .filter_map(|tag| field::text(tag, "slug").or_else(|| field::text(tag, "name")))
 }
 
 /// What templates may need, below the name of the system.
@@ -184,13 +189,26 @@ fn data(change: &ObjectChange) -> Map<String, Value> {
         kept.extend(field::choice(object, name).map(|value| (name.to_owned(), value.into())));
     }
     kept.extend(role(object).map(|role| ("role".to_owned(), role.into())));
-    for name in ["site", "location", "tenant", "rack", "platform", "virtual_chassis"] {
+    for name in [
+        "site",
+        "location",
+        "tenant",
+        "rack",
+        "platform",
+        "virtual_chassis",
+    ] {
         kept.extend(field::slug(object, name).map(|slug| (name.to_owned(), slug.into())));
     }
     for name in ["asset_tag", "description", "comments"] {
         kept.extend(field::text(object, name).map(|text| (name.to_owned(), text.into())));
     }
-    for name in ["position", "vc_position", "custom_fields", "local_context_data", "config_context"] {
+    for name in [
+        "position",
+        "vc_position",
+        "custom_fields",
+        "local_context_data",
+        "config_context",
+    ] {
         let value = object.get(name).filter(|value| !value.is_null());
         kept.extend(value.map(|value| (name.to_owned(), value.clone())));
     }
@@ -219,4 +237,3 @@ fn bounded(key: &str, mut kept: Map<String, Value>) -> Map<String, Value> {
         }
     }
 }
-

@@ -36,7 +36,9 @@ pub(crate) fn id(object: &Value) -> Option<String> {
 pub(crate) fn id_text(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => Some(number.to_string()),
-        Value::String(text) if (1..=64).contains(&text.len()) && text.bytes().all(is_part_of_id) => Some(text.clone()),
+        Value::String(text) if (1..=64).contains(&text.len()) && text.bytes().all(is_part_of_id) => {
+            Some(text.clone())
+        }
         _ => None,
     }
 }
@@ -47,7 +49,11 @@ fn is_part_of_id(byte: u8) -> bool {
 }
 
 /// The fields whose values differ between two snapshots of an object. All of `fields` if there is no snapshot before or after.
-pub(crate) fn changed<'a>(before: Option<&Value>, after: Option<&Value>, fields: &'a [String]) -> Vec<&'a str> {
+pub(crate) fn changed<'a>(
+    before: Option<&Value>,
+    after: Option<&Value>,
+    fields: &'a [String],
+) -> Vec<&'a str> {
     let names = fields.iter().map(String::as_str);
     match (before, after) {
         (Some(before), Some(after)) => names.filter(|name| before.get(name) != after.get(name)).collect(),

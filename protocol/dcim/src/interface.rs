@@ -14,7 +14,11 @@ const MAX_CONFIGURATION: usize = 64 * 1024;
 
 pub(crate) fn events(change: &ObjectChange, rules: &MappingRules) -> Result<Vec<Event>, String> {
     if change.action == Action::Updated {
-        let changed = field::changed(change.before.as_ref(), change.after.as_ref(), &rules.interface_fields);
+        let changed = field::changed(
+            change.before.as_ref(),
+            change.after.as_ref(),
+            &rules.interface_fields,
+        );
         if changed.is_empty() {
             return Err("no field that is part of the configuration of the interface changed".to_owned());
         }
@@ -70,12 +74,19 @@ fn short(name: &str, value: &Value) -> Option<Value> {
             (!items.is_empty()).then(|| items.into())
         }
         Value::Object(fields) if name == "custom_fields" => {
-            let set: Map<String, Value> = fields.clone().into_iter().filter(|(_, value)| !value.is_null()).collect();
+            let set: Map<String, Value> = fields
+                .clone()
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .collect();
             (!set.is_empty()).then(|| set.into())
         }
         Value::Object(fields) => {
             let short = ["vid", "value", "slug", "name", "id"];
-            short.into_iter().find_map(|key| fields.get(key).filter(|value| !value.is_null())).cloned()
+            short
+                .into_iter()
+                .find_map(|key| fields.get(key).filter(|value| !value.is_null()))
+                .cloned()
         }
         plain => Some(plain.clone()),
     }

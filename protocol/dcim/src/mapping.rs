@@ -80,5 +80,6 @@ pub fn map(change: &ObjectChange, rules: &MappingRules) -> Mapped {
 /// The name of a device as a hostname, or why it cannot be one.
 pub(crate) fn hostname(name: Option<&str>, object_id: &str) -> Result<Hostname, String> {
     let name = name.ok_or_else(|| format!("the device {object_id} has no name"))?;
-    name.parse().map_err(|error| format!("{error}; rename the device"))
+    name.parse()
+        .map_err(|error| format!("{error}; rename the device"))
 }

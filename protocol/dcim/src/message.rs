@@ -22,7 +22,14 @@ const LONGEST_USER: usize = 100;
 /// The actor of the messages about a change: the system, and the user who made the change, such as `webhook:netbox:anna`.
 pub fn actor(change: &ObjectChange) -> String {
     let system = change.system;
-    let user: String = change.by.as_deref().unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST_USER).collect();
+    let user: String = change
+        .by
+        .as_deref()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_USER)
+        .collect();
     match user.as_str() {
         "" => format!("{WEBHOOK_ACTOR}{system}"),
         user => format!("{WEBHOOK_ACTOR}{system}:{user}"),
@@ -67,7 +74,10 @@ pub fn messages(cause: &Identity, change: &ObjectChange, events: Vec<Event>) -> 
         subject: event.hostname().map(ToString::to_string),
         time: Some(before(change.at, last - index)),
         traceparent: None,
-        causationid: change.request_id.as_deref().and_then(|id| request(&cause.source, id)),
+        causationid: change
+            .request_id
+            .as_deref()
+            .and_then(|id| request(&cause.source, id)),
         actor: Some(actor(change)),
         message: event.into(),
     };

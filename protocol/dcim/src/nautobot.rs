@@ -75,7 +75,8 @@ pub fn webhook(body: &[u8]) -> Result<Reported, PayloadError> {
 pub fn entry(value: &Value) -> Result<(String, ObjectChange), PayloadError> {
     let entry: Entry = payload::of_value(value)?;
     let text = field::choice(value, "action").unwrap_or_default();
-    let action = Action::named(text).ok_or_else(|| PayloadError::data("$.action", not_a_change(&entry.action.to_string())))?;
+    let action = Action::named(text)
+        .ok_or_else(|| PayloadError::data("$.action", not_a_change(&entry.action.to_string())))?;
     let id = |value: &Value, place: &str| {
         field::id_text(value).ok_or_else(|| PayloadError::data(place, "not the id of an object"))
     };

@@ -13,7 +13,11 @@ macro_rules! payload {
 }
 
 fn rules() -> MappingRules {
-    let types = [("access-switch", "ACCESS"), ("access switch", "ACCESS"), ("leaf", "DIST")];
+    let types = [
+        ("access-switch", "ACCESS"),
+        ("access switch", "ACCESS"),
+        ("leaf", "DIST"),
+    ];
     let device_type = |(role, name): (&str, &str)| (role.to_owned(), name.parse::<DeviceType>().unwrap());
     MappingRules {
         device_types: types.into_iter().map(device_type).collect(),
@@ -52,7 +56,9 @@ fn mapped(change: &ObjectChange, rules: &MappingRules) -> Result<Vec<(Kind, Valu
             let cause = cause(source(change.system, "main").unwrap(), change, b"");
             let sent = messages(&cause, change, events);
             // What is published can be decoded: it is within all bounds.
-            let decoded = sent.iter().map(|message| Envelope::decode(&message.encode()).unwrap().envelope);
+            let decoded = sent
+                .iter()
+                .map(|message| Envelope::decode(&message.encode()).unwrap().envelope);
             let data = |message: Envelope| (message.message.kind(), message.message.to_data());
             Ok(decoded.map(data).collect())
         }
@@ -117,13 +123,21 @@ fn a_new_device_is_imported_with_its_groups_and_data() {
             }},
         }])
     );
-    let locations: Vec<&Value> = data["groups"].as_array().unwrap().iter().filter(|group| group["location"] == true).collect();
+    let locations: Vec<&Value> = data["groups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|group| group["location"] == true)
+        .collect();
     assert_eq!(locations.len(), 2, "site and location");
 }
 
 #[test]
 fn a_device_of_nautobot_is_found_by_the_names_of_its_references() {
-    let (kind, data) = one(&change(System::Nautobot, payload!("nautobot-2-device-created")), &rules());
+    let (kind, data) = one(
+        &change(System::Nautobot, payload!("nautobot-2-device-created")),
+        &rules(),
+    );
     let device = &data["devices"][0];
     assert_eq!(kind, Kind::InventoryImported);
     assert_eq!(device["device_type"], "ACCESS");
@@ -131,7 +145,10 @@ fn a_device_of_nautobot_is_found_by_the_names_of_its_references() {
     assert_eq!(device["platform"], "Arista EOS");
     assert_eq!(device["management_ip"], "192.0.2.12");
     assert_eq!(device["groups"], json!(["location_Campus A"]));
-    assert_eq!(device["data"]["nautobot"]["custom_fields"], json!({"site_code": "A"}));
+    assert_eq!(
+        device["data"]["nautobot"]["custom_fields"],
+        json!({"site_code": "A"})
+    );
 }
 
 #[test]
@@ -139,7 +156,10 @@ fn a_role_without_a_device_type_is_ignored_and_the_reason_names_the_key() {
     let mut rules = rules();
     rules.device_types.remove("access-switch");
     let reason = mapped(&change(System::NetBox, DEVICE_CREATED), &rules).unwrap_err();
-    assert!(reason.contains("\"access-switch\"") && reason.contains("sources.main.device_types"), "{reason}");
+    assert!(
+        reason.contains("\"access-switch\"") && reason.contains("sources.main.device_types"),
+        "{reason}"
+    );
     rules.default_type = Some(DeviceType::UNKNOWN);
     let (_, data) = one(&change(System::NetBox, DEVICE_CREATED), &rules);
     assert_eq!(data["devices"][0]["device_type"], "UNKNOWN");
@@ -152,9 +172,17 @@ fn a_device_with_another_name_is_renamed_and_imported_only_if_more_changed() {
         (System::Nautobot, &payload!("nautobot-2-device-renamed")[..]),
     ] {
         let (kind, data) = one(&change(system, body), &rules());
-        assert_eq!((kind, data), (Kind::DeviceRenamed, json!({"hostname": "sw1", "new_hostname": "sw1-new"})));
+        assert_eq!(
+            (kind, data),
+            (
+                Kind::DeviceRenamed,
+                json!({"hostname": "sw1", "new_hostname": "sw1-new"})
+            )
+        );
     }
-    let more = edited(DEVICE_RENAMED, |body| body["snapshots"]["prechange"]["serial"] = json!("OLD"));
+    let more = edited(DEVICE_RENAMED, |body| {
+        body["snapshots"]["prechange"]["serial"] = json!("OLD")
+    });
     let all = mapped(&more, &rules()).unwrap();
     let kinds: Vec<Kind> = all.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds, [Kind::InventoryImported, Kind::DeviceRenamed]);
@@ -163,7 +191,10 @@ fn a_device_with_another_name_is_renamed_and_imported_only_if_more_changed() {
 
 #[test]
 fn names_that_are_no_hostnames_are_ignored() {
-    for (name, expected) in [(json!(null), "has no name"), (json!("core 1"), "is not a hostname")] {
+    for (name, expected) in [
+        (json!(null), "has no name"),
+        (json!("core 1"), "is not a hostname"),
+    ] {
         let change = edited(DEVICE_CREATED, |body| {
             body["data"]["name"] = name.clone();
             body["snapshots"]["postchange"]["name"] = name.clone();
@@ -172,7 +203,9 @@ fn names_that_are_no_hostnames_are_ignored() {
         assert!(reason.contains(expected), "{reason}");
     }
     // The device of another name before is new to Lockstep.
-    let named = edited(DEVICE_RENAMED, |body| body["snapshots"]["prechange"]["name"] = json!(null));
+    let named = edited(DEVICE_RENAMED, |body| {
+        body["snapshots"]["prechange"]["name"] = json!(null)
+    });
     assert_eq!(one(&named, &rules()).0, Kind::InventoryImported);
 }
 
@@ -181,16 +214,38 @@ fn a_state_changes_only_where_devices_follow_their_status() {
     let status = change(System::NetBox, DEVICE_STATUS);
     let (kind, data) = one(&status, &rules());
     assert_eq!(kind, Kind::InventoryImported);
-    assert_eq!(data["devices"][0]["state"], Value::Null, "a device that exists keeps its state");
+    assert_eq!(
+        data["devices"][0]["state"],
+        Value::Null,
+        "a device that exists keeps its state"
+    );
     assert_eq!(data["devices"][0]["initial_state"], "PRE_CONFIGURED");
     let mut following = rules();
     following.follow_status = true;
-    assert_eq!(mapped(&status, &following).unwrap().len(), 1, "the status has no state");
-    following.states.insert("decommissioning".to_owned(), DeviceState::Unmanaged);
+    assert_eq!(
+        mapped(&status, &following).unwrap().len(),
+        1,
+        "the status has no state"
+    );
+    following
+        .states
+        .insert("decommissioning".to_owned(), DeviceState::Unmanaged);
     let all = mapped(&status, &following).unwrap();
-    assert_eq!(all[1], (Kind::DeviceStateChanged, json!({"hostname": "arista-leaf-01", "state": "UNMANAGED"})));
-    let same = edited(DEVICE_STATUS, |body| body["snapshots"]["prechange"]["status"] = json!("decommissioning"));
-    assert_eq!(mapped(&same, &following).unwrap().len(), 1, "the status did not change");
+    assert_eq!(
+        all[1],
+        (
+            Kind::DeviceStateChanged,
+            json!({"hostname": "arista-leaf-01", "state": "UNMANAGED"})
+        )
+    );
+    let same = edited(DEVICE_STATUS, |body| {
+        body["snapshots"]["prechange"]["status"] = json!("decommissioning")
+    });
+    assert_eq!(
+        mapped(&same, &following).unwrap().len(),
+        1,
+        "the status did not change"
+    );
 }
 
 #[test]
@@ -229,7 +284,10 @@ fn an_interface_is_updated_if_a_field_of_its_configuration_changed() {
         "kind": "configuration",
     });
     assert_eq!((kind, data), (Kind::InterfaceUpdated, expected));
-    let (_, data) = one(&change(System::Nautobot, payload!("nautobot-2-interface-updated")), &rules());
+    let (_, data) = one(
+        &change(System::Nautobot, payload!("nautobot-2-interface-updated")),
+        &rules(),
+    );
     assert_eq!(data["interfaces"][0]["configuration"]["untagged_vlan"], 100);
     assert_eq!(data["interfaces"][0]["configuration"]["status"], "Active");
 
@@ -240,14 +298,26 @@ fn an_interface_is_updated_if_a_field_of_its_configuration_changed() {
     let reason = mapped(&edited(INTERFACE_UPDATED, unchanged), &rules()).unwrap_err();
     assert!(reason.contains("no field"), "{reason}");
     let without = edited(INTERFACE_UPDATED, |body| body["snapshots"] = Value::Null);
-    assert_eq!(one(&without, &rules()).0, Kind::InterfaceUpdated, "what is not known has changed");
+    assert_eq!(
+        one(&without, &rules()).0,
+        Kind::InterfaceUpdated,
+        "what is not known has changed"
+    );
 }
 
 #[test]
 fn a_deleted_or_renamed_interface_has_no_configuration() {
-    let (kind, data) = one(&change(System::NetBox, payload!("netbox-4.6-interface-deleted")), &rules());
-    assert_eq!((kind, &data["interfaces"]), (Kind::InterfaceUpdated, &json!([{"name": "Ethernet1"}])));
-    let renamed = edited(INTERFACE_UPDATED, |body| body["snapshots"]["prechange"]["name"] = json!("Et1"));
+    let (kind, data) = one(
+        &change(System::NetBox, payload!("netbox-4.6-interface-deleted")),
+        &rules(),
+    );
+    assert_eq!(
+        (kind, &data["interfaces"]),
+        (Kind::InterfaceUpdated, &json!([{"name": "Ethernet1"}]))
+    );
+    let renamed = edited(INTERFACE_UPDATED, |body| {
+        body["snapshots"]["prechange"]["name"] = json!("Et1")
+    });
     let (_, data) = one(&renamed, &rules());
     assert_eq!(data["interfaces"][1], json!({"name": "Et1"}));
 }
@@ -266,9 +336,18 @@ fn a_cable_between_two_interfaces_is_a_link_while_it_is_connected() {
         (with("created", None, "connected"), Ok("added")),
         (with("created", None, "planned"), Err("planned")),
         (with("updated", Some("planned"), "connected"), Ok("added")),
-        (with("updated", Some("connected"), "connected"), Err("neither the status nor an end")),
-        (with("updated", Some("connected"), "decommissioning"), Ok("removed")),
-        (with("updated", Some("planned"), "decommissioning"), Err("decommissioning")),
+        (
+            with("updated", Some("connected"), "connected"),
+            Err("neither the status nor an end"),
+        ),
+        (
+            with("updated", Some("connected"), "decommissioning"),
+            Ok("removed"),
+        ),
+        (
+            with("updated", Some("planned"), "decommissioning"),
+            Err("decommissioning"),
+        ),
         (with("deleted", Some("connected"), "connected"), Ok("removed")),
     ];
     for (change, expected) in table {
@@ -288,12 +367,20 @@ fn a_cable_between_two_interfaces_is_a_link_while_it_is_connected() {
     let console = edited(CABLE_CREATED, |body| {
         body["data"]["a_terminations"][0]["object_type"] = "dcim.consoleport".into();
     });
-    assert!(mapped(&console, &rules()).unwrap_err().contains("dcim.consoleport"));
+    assert!(
+        mapped(&console, &rules())
+            .unwrap_err()
+            .contains("dcim.consoleport")
+    );
     let splitter = edited(CABLE_CREATED, |body| {
         let end = body["data"]["a_terminations"][0].clone();
         body["data"]["a_terminations"] = json!([end, end]);
     });
-    assert!(mapped(&splitter, &rules()).unwrap_err().contains("has 2 a_terminations"));
+    assert!(
+        mapped(&splitter, &rules())
+            .unwrap_err()
+            .contains("has 2 a_terminations")
+    );
     let nautobot = change(System::Nautobot, payload!("nautobot-2-cable-created"));
     let reason = mapped(&nautobot, &rules()).unwrap_err();
     assert!(reason.contains("the poll"), "{reason}");
@@ -302,17 +389,32 @@ fn a_cable_between_two_interfaces_is_a_link_while_it_is_connected() {
 #[test]
 fn an_address_at_an_interface_is_part_of_its_configuration() {
     let body = payload!("netbox-3.5-ip-address-updated");
-    assert!(mapped(&change(System::NetBox, body), &rules()).unwrap_err().contains("at no interface"));
+    assert!(
+        mapped(&change(System::NetBox, body), &rules())
+            .unwrap_err()
+            .contains("at no interface")
+    );
     let at_interface = |field: &'static str| {
         edited(body, |body| {
             body["data"]["assigned_object_type"] = "dcim.interface".into();
-            body["data"]["assigned_object"] = json!({"id": 501, "name": "Ethernet1", "device": {"id": 12, "name": "sw1"}});
+            body["data"]["assigned_object"] =
+                json!({"id": 501, "name": "Ethernet1", "device": {"id": 12, "name": "sw1"}});
             body["snapshots"]["prechange"][field] = "before".into();
         })
     };
     let (kind, data) = one(&at_interface("address"), &rules());
-    assert_eq!((kind, &data["hostname"], &data["interfaces"]), (Kind::InterfaceUpdated, &json!("sw1"), &json!([{"name": "Ethernet1"}])));
-    assert!(mapped(&at_interface("dns_name"), &rules()).is_err(), "a name is no configuration");
+    assert_eq!(
+        (kind, &data["hostname"], &data["interfaces"]),
+        (
+            Kind::InterfaceUpdated,
+            &json!("sw1"),
+            &json!([{"name": "Ethernet1"}])
+        )
+    );
+    assert!(
+        mapped(&at_interface("dns_name"), &rules()).is_err(),
+        "a name is no configuration"
+    );
 }
 
 #[test]
@@ -334,12 +436,27 @@ fn errors_have_the_place() {
         let error = netbox::webhook(body.to_string().as_bytes()).unwrap_err();
         (error.syntax, error.place)
     };
-    assert_eq!(place(|body| body["timestamp"] = "soon".into()), (false, "$.timestamp".to_owned()));
-    assert_eq!(place(|body| body["data"] = json!({"id": []})), (false, "$.data.id".to_owned()));
-    assert_eq!(place(|body| body["object_type"] = Value::Null), (false, "$".to_owned()));
-    assert_eq!(place(|body| body["snapshots"] = json!(7)), (false, "$.snapshots".to_owned()));
+    assert_eq!(
+        place(|body| body["timestamp"] = "soon".into()),
+        (false, "$.timestamp".to_owned())
+    );
+    assert_eq!(
+        place(|body| body["data"] = json!({"id": []})),
+        (false, "$.data.id".to_owned())
+    );
+    assert_eq!(
+        place(|body| body["object_type"] = Value::Null),
+        (false, "$".to_owned())
+    );
+    assert_eq!(
+        place(|body| body["snapshots"] = json!(7)),
+        (false, "$.snapshots".to_owned())
+    );
     for cut in (0..DEVICE_CREATED.len()).step_by(97) {
-        assert!(netbox::webhook(&DEVICE_CREATED[..cut]).unwrap_err().syntax, "cut at {cut}");
+        assert!(
+            netbox::webhook(&DEVICE_CREATED[..cut]).unwrap_err().syntax,
+            "cut at {cut}"
+        );
     }
 }
 
@@ -358,7 +475,10 @@ fn the_change_log_leads_to_the_messages_of_the_webhook() {
     assert_eq!(id, "4711");
     assert_eq!(mapped(&logged, &rules()), mapped(&webhook, &rules()));
     let source = || source(System::NetBox, "main").unwrap();
-    let (one, other) = (cause(source(), &webhook, b"one"), cause(source(), &logged, b"other"));
+    let (one, other) = (
+        cause(source(), &webhook, b"one"),
+        cause(source(), &logged, b"other"),
+    );
     assert_eq!(message_id(&one, 0), message_id(&other, 0));
     assert_eq!(actor(&webhook), "webhook:netbox:anna");
     assert_eq!(actor(&logged), "webhook:netbox:anna");
@@ -380,7 +500,9 @@ fn the_change_log_leads_to_the_messages_of_the_webhook() {
 #[test]
 fn changes_of_other_requests_objects_and_sources_have_other_ids() {
     let first = change(System::NetBox, INTERFACE_UPDATED);
-    let of = |name: &str, change: &ObjectChange, body: &[u8]| cause(source(System::NetBox, name).unwrap(), change, body);
+    let of = |name: &str, change: &ObjectChange, body: &[u8]| {
+        cause(source(System::NetBox, name).unwrap(), change, body)
+    };
     let id = of("main", &first, b"");
     let changed = |edit: fn(&mut ObjectChange)| {
         let mut change = first.clone();
@@ -388,9 +510,26 @@ fn changes_of_other_requests_objects_and_sources_have_other_ids() {
         change
     };
     assert_ne!(id, of("other", &first, b""));
-    assert_ne!(id, of("main", &changed(|change| change.request_id = Some("other".to_owned())), b""));
-    assert_ne!(id, of("main", &changed(|change| change.object_id = "502".to_owned()), b""));
-    assert_ne!(id, of("main", &changed(|change| change.model = Model::Device), b""));
+    assert_ne!(
+        id,
+        of(
+            "main",
+            &changed(|change| change.request_id = Some("other".to_owned())),
+            b""
+        )
+    );
+    assert_ne!(
+        id,
+        of(
+            "main",
+            &changed(|change| change.object_id = "502".to_owned()),
+            b""
+        )
+    );
+    assert_ne!(
+        id,
+        of("main", &changed(|change| change.model = Model::Device), b"")
+    );
     let without = changed(|change| change.request_id = None);
     assert_ne!(of("main", &without, b"one"), of("main", &without, b"other"));
     assert_eq!(of("main", &without, b"one"), of("main", &without, b"one"));
@@ -414,7 +553,14 @@ fn the_steps_of_a_request_are_one_change_of_each_object() {
     ]);
     let found: Vec<(Action, &str, Option<&str>, Option<&str>)> = combined
         .iter()
-        .map(|change| (change.action, change.object_id.as_str(), change.name_before(), change.name()))
+        .map(|change| {
+            (
+                change.action,
+                change.object_id.as_str(),
+                change.name_before(),
+                change.name(),
+            )
+        })
         .collect();
     assert_eq!(
         found,
@@ -428,7 +574,9 @@ fn the_steps_of_a_request_are_one_change_of_each_object() {
 
 #[test]
 fn events_of_one_change_follow_one_another_in_time() {
-    let more = edited(DEVICE_RENAMED, |body| body["snapshots"]["prechange"]["serial"] = json!("OLD"));
+    let more = edited(DEVICE_RENAMED, |body| {
+        body["snapshots"]["prechange"]["serial"] = json!("OLD")
+    });
     let Mapped::Events(events) = map(&more, &rules()) else {
         panic!("the device was renamed");
     };
@@ -436,5 +584,8 @@ fn events_of_one_change_follow_one_another_in_time() {
     let sent = messages(&cause, &more, events);
     assert!(sent[0].time < sent[1].time);
     assert_eq!(sent[1].time, Some(more.at));
-    assert_eq!(sent[0].causationid.as_deref(), Some("/webhooks/netbox/main 05c732a7-58f6-43ec-bbd9-26ce3e83da92"));
+    assert_eq!(
+        sent[0].causationid.as_deref(),
+        Some("/webhooks/netbox/main 05c732a7-58f6-43ec-bbd9-26ce3e83da92")
+    );
 }

@@ -74,7 +74,11 @@ impl ChangeLogClient {
     }
 
     /// The same; `None` if there is no such object.
-    pub(crate) async fn find(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, ClientError> {
+    pub(crate) async fn find(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Option<Value>, ClientError> {
         match self.get(path, query).await {
             Ok(value) => Ok(Some(value)),
             Err(ClientError::NotFound { .. }) => Ok(None),
@@ -82,13 +86,27 @@ impl ChangeLogClient {
         }
     }
 
-    async fn read(&self, url: Url, query: &[(&str, String)], path: &str, shown: &str) -> Result<Value, ClientError> {
+    async fn read(
+        &self,
+        url: Url,
+        query: &[(&str, String)],
+        path: &str,
+        shown: &str,
+    ) -> Result<Value, ClientError> {
         let unreachable = |source: reqwest::Error| ClientError::Unreachable {
             url: shown.to_owned(),
             source: source.without_url(),
         };
-        let request = self.http.get(url).query(query).header(AUTHORIZATION, self.authorization());
-        let mut answer = request.header(ACCEPT, "application/json").send().await.map_err(unreachable)?;
+        let request = self
+            .http
+            .get(url)
+            .query(query)
+            .header(AUTHORIZATION, self.authorization());
+        let mut answer = request
+            .header(ACCEPT, "application/json")
+            .send()
+            .await
+            .map_err(unreachable)?;
         check(answer.status(), path, shown)?;
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
@@ -115,9 +133,14 @@ impl ChangeLogClient {
 
     fn authorization(&self) -> HeaderValue {
         let token = self.options.token.expose_secret();
-        let scheme = if token.starts_with(BEARER) { "Bearer" } else { "Token" };
+        let scheme = if token.starts_with(BEARER) {
+            "Bearer"
+        } else {
+            "Token"
+        };
         // A token that no header can contain is refused by the server.
-        let mut value = HeaderValue::from_str(&format!("{scheme} {token}")).unwrap_or(HeaderValue::from_static(""));
+        let mut value =
+            HeaderValue::from_str(&format!("{scheme} {token}")).unwrap_or(HeaderValue::from_static(""));
         value.set_sensitive(true);
         value
     }

@@ -47,7 +47,11 @@ impl ChangeLogClient {
             Model::Other(_) => return Ok(Completed::Change(Box::new(change))),
         };
         let query = [("exclude", "config_context".to_owned())];
-        let query = if change.model == Model::Device { &query[..] } else { &[] };
+        let query = if change.model == Model::Device {
+            &query[..]
+        } else {
+            &[]
+        };
         let Some(object) = self.find(&format!("{path}/{}", change.object_id), query).await? else {
             return Ok(Completed::gone("the object"));
         };
@@ -56,12 +60,19 @@ impl ChangeLogClient {
     }
 
     /// Builds a deleted object from its fields, with what they refer to.
-    async fn restore(&self, mut change: ObjectChange, cable_ends: &[Value]) -> Result<Completed, ClientError> {
+    async fn restore(
+        &self,
+        mut change: ObjectChange,
+        cable_ends: &[Value],
+    ) -> Result<Completed, ClientError> {
         let before = change.before.clone().unwrap_or_default();
         let object = match &change.model {
             Model::Device => {
                 let role = before.get("role").or_else(|| before.get("device_role"));
-                let role = self.referenced("dcim/device-roles", role).await?.unwrap_or_default();
+                let role = self
+                    .referenced("dcim/device-roles", role)
+                    .await?
+                    .unwrap_or_default();
                 json!({"id": change.object_id, "name": before.get("name"), "role": role})
             }
             Model::Interface => {
@@ -74,7 +85,10 @@ impl ChangeLogClient {
                 let mut ends = [Vec::new(), Vec::new()];
                 for end in cable_ends {
                     let of = |field: &str| end.get(field);
-                    let Some(interface) = self.interface(of("termination_type"), of("termination_id")).await? else {
+                    let Some(interface) = self
+                        .interface(of("termination_type"), of("termination_id"))
+                        .await?
+                    else {
                         return Ok(Completed::gone("an interface at the cable"));
                     };
                     let side = usize::from(end.get("cable_end").and_then(Value::as_str) == Some("B"));
@@ -85,7 +99,9 @@ impl ChangeLogClient {
             }
             Model::IpAddress => {
                 let of = |field: &str| before.get(field);
-                let interface = self.interface(of("assigned_object_type"), of("assigned_object_id")).await?;
+                let interface = self
+                    .interface(of("assigned_object_type"), of("assigned_object_id"))
+                    .await?;
                 let object_type = interface.is_some().then_some(INTERFACE);
                 json!({"id": change.object_id, "assigned_object_type": object_type, "assigned_object": interface})
             }
@@ -104,10 +120,17 @@ impl ChangeLogClient {
     }
 
     /// The interface that a generic reference points at, if it is one: the change log has the number of the type.
-    async fn interface(&self, of_type: Option<&Value>, id: Option<&Value>) -> Result<Option<Value>, ClientError> {
+    async fn interface(
+        &self,
+        of_type: Option<&Value>,
+        id: Option<&Value>,
+    ) -> Result<Option<Value>, ClientError> {
         // By version: 4.4, 4.0, 3.
         const TYPES: [&str; 3] = ["core/object-types", "extras/object-types", "extras/content-types"];
-        let query = [("app_label", "dcim".to_owned()), ("model", "interface".to_owned())];
+        let query = [
+            ("app_label", "dcim".to_owned()),
+            ("model", "interface".to_owned()),
+        ];
         for path in TYPES {
             let Some(types) = self.find(path, &query).await? else {
                 continue;
@@ -128,9 +151,14 @@ impl ChangeLogClient {
         if change.model == Model::Cable {
             // The log names the interfaces at the ends, but not their devices.
             for end in ["termination_a", "termination_b"] {
-                let id = change.object.get(format!("{end}_id")).and_then(Value::as_str).map(str::to_owned);
+                let id = change
+                    .object
+                    .get(format!("{end}_id"))
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
                 let id = id.filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
-                let is_interface = change.object.get(format!("{end}_type")).and_then(Value::as_str) == Some(INTERFACE);
+                let is_interface =
+                    change.object.get(format!("{end}_type")).and_then(Value::as_str) == Some(INTERFACE);
                 let Some(id) = id.filter(|_| is_interface) else {
                     continue;
                 };

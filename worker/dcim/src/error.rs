@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use lockstep_dcim::PayloadError;
-
 /// Why a change log could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -39,7 +37,9 @@ pub enum ClientError {
         url: String,
     },
     /// The answer is a redirect. Following it could send the token to somebody else.
-    #[error("{url} redirects (status {status}); set url to the address at which it answers, with https:// if it has TLS")]
+    #[error(
+        "{url} redirects (status {status}); set url to the address at which it answers, with https:// if it has TLS"
+    )]
     Redirected {
         /// What was asked for.
         url: String,
@@ -63,7 +63,9 @@ pub enum ClientError {
         most: usize,
     },
     /// The answer is not what the API of the system answers.
-    #[error("the answer of {url} is not that of the API: {reason}; check url, and that it is the right system")]
+    #[error(
+        "the answer of {url} is not that of the API: {reason}; check url, and that it is the right system"
+    )]
     Unreadable {
         /// What was asked for.
         url: String,
@@ -76,13 +78,4 @@ pub enum ClientError {
         /// What was asked for.
         url: String,
     },
-}
-
-impl ClientError {
-    pub(crate) fn payload(url: &str, error: &PayloadError) -> Self {
-        Self::Unreadable {
-            url: url.to_owned(),
-            reason: error.to_string(),
-        }
-    }
 }

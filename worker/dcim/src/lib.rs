@@ -7,6 +7,7 @@ mod client;
 mod complete;
 mod error;
 mod log;
+mod objects;
 
 pub use client::{ChangeLogClient, ClientOptions};
 pub use complete::Completed;

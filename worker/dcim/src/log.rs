@@ -43,7 +43,9 @@ impl ChangeLogClient {
         };
         let query = [order, ("limit", "1".to_owned())];
         let (path, page) = self.log(&query).await?;
-        let newest = results(&path, &page)?.first().and_then(|entry| entry.get("time")?.as_str());
+        let newest = results(&path, &page)?
+            .first()
+            .and_then(|entry| entry.get("time")?.as_str());
         match newest {
             None => Ok(None),
             Some(text) => text.parse().map(Some).map_err(|_| ClientError::Unreadable {
@@ -77,18 +79,17 @@ impl ChangeLogClient {
             let (path, answer) = self.log(&query).await?;
             let entries = results(&path, &answer)?;
             let before = seen.len();
+            let known = unreadable.as_ref().map(|(count, _)| *count);
             for entry in entries {
                 let read = match self.options.system {
                     System::NetBox => netbox::entry(entry),
                     System::Nautobot => nautobot::entry(entry),
                 };
                 match read {
-                    Ok((id, change)) if seen.insert(id) => changes.push(change),
-                    Ok(_) => {}
+                    Ok((id, change)) => changes.extend(seen.insert(id).then_some(change)),
                     Err(error) => {
-                        seen.insert(format!("unreadable {page} {}", seen.len()));
-                        let reason = unreadable.take().map_or(error.to_string(), |(_, reason)| reason);
-                        unreadable = Some((seen.len(), reason));
+                        let (count, reason) = unreadable.take().unwrap_or_else(|| (0, error.to_string()));
+                        unreadable = Some((count + 1, reason));
                     }
                 }
             }
@@ -97,7 +98,7 @@ impl ChangeLogClient {
             if !more {
                 break;
             }
-            if seen.len() == before {
+            if seen.len() == before && unreadable.as_ref().map(|(count, _)| *count) == known {
                 return Err(ClientError::Endless { url: path });
             }
         }
@@ -146,13 +147,18 @@ impl ChangeLogClient {
 
 /// The end of a cable of NetBox that was deleted: an object of its own, with the id of the cable.
 fn cable_end(change: &ObjectChange) -> Option<(Option<String>, Value)> {
-    let deleted = change.action == lockstep_dcim::Action::Deleted && change.model.as_str().ends_with("cabletermination");
-    deleted.then(|| Some((change.request_id.clone(), change.before.clone()?))).flatten()
+    let deleted = change.action == lockstep_dcim::Action::Deleted
+        && change.model.as_str().ends_with("cabletermination");
+    deleted
+        .then(|| Some((change.request_id.clone(), change.before.clone()?)))
+        .flatten()
 }
 
-fn results<'a>(path: &str, page: &'a Value) -> Result<&'a Vec<Value>, ClientError> {
-    page.get("results").and_then(Value::as_array).ok_or_else(|| ClientError::Unreadable {
-        url: path.to_owned(),
-        reason: "it has no list of results".to_owned(),
-    })
+pub(super) fn results<'a>(path: &str, page: &'a Value) -> Result<&'a Vec<Value>, ClientError> {
+    page.get("results")
+        .and_then(Value::as_array)
+        .ok_or_else(|| ClientError::Unreadable {
+            url: path.to_owned(),
+            reason: "it has no list of results".to_owned(),
+        })
 }

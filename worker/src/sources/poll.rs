@@ -10,7 +10,7 @@ use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::topology::{Destination, Lane};
 use lockstep_protocol::{Envelope, Identity, MessageKey, Source};
 use lockstep_store::{Inbox, InventorySources, Schema, SourceCursor};
-use lockstep_telemetry::work;
+use lockstep_telemetry::sources;
 use tokio::time::Instant;
 
 use super::poll_error::PollError;
@@ -77,7 +77,7 @@ impl SourcePoll {
         grace: Duration,
         every: Duration,
     ) -> Self {
-        work::begin_source_polls(&rules.source);
+        sources::begin_source(&rules.source);
         Self {
             context,
             client,
@@ -109,9 +109,17 @@ impl SourcePoll {
         while leadership.continues().await? {
             let read = self.client.changes(from, until.max(from)).await?;
             if let Some((entries, reason)) = read.unreadable {
-                tracing::warn!(source = self.name(), entries, reason, "entries of the change log are not readable and were left out");
+                tracing::warn!(
+                    source = self.name(),
+                    entries,
+                    reason,
+                    "entries of the change log are not readable and were left out"
+                );
             }
-            let unread = read.changes.into_iter().filter(|logged| logged.change.at > cursor.begins);
+            let unread = read
+                .changes
+                .into_iter()
+                .filter(|logged| logged.change.at > cursor.begins);
             for logged in unread {
                 if !leadership.continues().await? {
                     return Ok(counts);
@@ -201,11 +209,11 @@ impl SourcePoll {
         Ok(published.map_err(|_| PollError::NotConfirmed)??)
     }
 
-    async fn succeeded(&self, counts: PollCounts) {
+    fn succeeded(&self, counts: PollCounts) {
         self.with_state(|state| (state.failures, state.not_before) = (0, None));
-        work::source_polled(self.name(), true);
+        sources::polled(self.name(), true);
         if counts.published > 0 {
-            work::source_changes_missed(self.name(), counts.published);
+            sources::missed(self.name(), counts.published);
             tracing::info!(
                 source = self.name(),
                 published = counts.published,
@@ -218,18 +226,35 @@ impl SourcePoll {
 
     async fn failed(&self, error: PollError) {
         let failures = self.with_state(|state| {
-            let pause = self.every.saturating_mul(1 << state.failures.min(10)).min(LONGEST_PAUSE);
+            let pause = self
+                .every
+                .saturating_mul(1 << state.failures.min(10))
+                .min(LONGEST_PAUSE);
             state.not_before = Some(Instant::now() + pause);
             state.failures = state.failures.saturating_add(1);
             state.failures
         });
-        work::source_polled(self.name(), false);
-        tracing::warn!(source = self.name(), failures, error = chain(&error), "cannot poll the change log");
+        sources::polled(self.name(), false);
+        tracing::warn!(
+            source = self.name(),
+            failures,
+            error = chain(&error),
+            "cannot poll the change log"
+        );
         let PollError::Source(error) = error else {
             return;
         };
-        if let Err(error) = self.context.sources.source_failed(self.name(), &chain(&error)).await {
-            tracing::warn!(source = self.name(), error = chain(&error), "cannot keep why the poll failed");
+        if let Err(error) = self
+            .context
+            .sources
+            .source_failed(self.name(), &chain(&error))
+            .await
+        {
+            tracing::warn!(
+                source = self.name(),
+                error = chain(&error),
+                "cannot keep why the poll failed"
+            );
         }
     }
 }
@@ -237,11 +262,15 @@ impl SourcePoll {
 #[async_trait]
 impl PeriodicTask for SourcePoll {
     async fn run(&self, leadership: &Leadership<'_>) {
-        if self.with_state(|state| state.not_before.is_some_and(|not_before| Instant::now() < not_before)) {
+        if self.with_state(|state| {
+            state
+                .not_before
+                .is_some_and(|not_before| Instant::now() < not_before)
+        }) {
             return;
         }
         match self.poll(leadership).await {
-            Ok(counts) => self.succeeded(counts).await,
+            Ok(counts) => self.succeeded(counts),
             Err(error) => self.failed(error).await,
         }
     }

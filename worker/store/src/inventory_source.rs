@@ -121,7 +121,9 @@ fn read(row: &Row) -> Result<InventorySourceRow, StoreError> {
     let error = reason.zip(since).zip(at);
     Ok(InventorySourceRow {
         name: row.text("inventory_source.name", 0)?,
-        cursor: begins.zip(read_until).map(|(begins, read_until)| SourceCursor { begins, read_until }),
+        cursor: begins
+            .zip(read_until)
+            .map(|(begins, read_until)| SourceCursor { begins, read_until }),
         succeeded_at: row.optional_time("inventory_source.succeeded_at", 3)?,
         error: error.map(|((reason, since), at)| SourceError { reason, since, at }),
     })

@@ -61,8 +61,8 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
-    Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Origin, RenderFacts, Repositories,
-    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Origin, RenderFacts,
+    Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
