@@ -11,7 +11,7 @@ pub const WEBHOOK_ACTOR: &str = "webhook:";
 pub enum Principal<'a> {
     /// A worker: the message came through an exchange that only workers publish to.
     Worker,
-    /// A git forge: the gateway verified the signature of its webhook.
+    /// A git forge, NetBox or Nautobot: the gateway verified the signature of its webhook.
     Forge,
     /// The holder of a token of the console or the gateway.
     Token {
@@ -111,11 +111,31 @@ pub fn authorize(
     source: &Source,
     owners: &SourceOwners,
 ) -> Result<(), Denial> {
-    authorize_type(principal, kind)?;
+    authorize_type(principal, kind, source)?;
     authorize_source(principal, source, owners)
 }
 
-fn authorize_type(principal: Principal<'_>, kind: Kind) -> Result<(), Denial> {
+/// The types that the webhooks of inventories lead to.
+const OF_INVENTORIES: &[Kind] = &[
+    Kind::InventoryImported,
+    Kind::DeviceRenamed,
+    Kind::DeviceRemoved,
+    Kind::DeviceStateChanged,
+    Kind::InterfaceUpdated,
+    Kind::LinknetChanged,
+];
+
+/// The types that webhooks with this source lead to: those of inventories, or those of forges.
+fn of_webhooks(source: &Source) -> &'static [Kind] {
+    let path = source.as_str().strip_prefix(Source::WEBHOOKS).unwrap_or_default();
+    let system = path.split('/').next().unwrap_or_default();
+    match system {
+        "netbox" | "nautobot" => OF_INVENTORIES,
+        _ => &[Kind::RepositoryChanged],
+    }
+}
+
+fn authorize_type(principal: Principal<'_>, kind: Kind, source: &Source) -> Result<(), Denial> {
     match (principal, kind.class()) {
         (Principal::Worker, _)
         | (Principal::User { .. }, Class::Event | Class::Command)
@@ -123,8 +143,8 @@ fn authorize_type(principal: Principal<'_>, kind: Kind) -> Result<(), Denial> {
         (_, class @ (Class::Internal | Class::Result)) => Err(Denial::kind(format!(
             "{kind} is a type of {class}s, which only workers publish"
         ))),
-        (Principal::Forge, _) if kind == Kind::RepositoryChanged => Ok(()),
-        (Principal::Forge, _) => Err(Denial::kind(format!("a webhook is never a {kind}"))),
+        (Principal::Forge, _) if of_webhooks(source).contains(&kind) => Ok(()),
+        (Principal::Forge, _) => Err(Denial::kind(format!("a webhook of {source} is never a {kind}"))),
         (Principal::Token { types, .. }, _) if types.iter().any(|types| types.allows(kind.as_str())) => {
             Ok(())
         }
@@ -186,6 +206,7 @@ mod tests {
             types: &events,
         };
         let user = Principal::User { name: "u" };
+        let forge = source("/webhooks/github/settings");
         let table = [
             // principal, event, command, push, internal message, result
             (Principal::Worker, [true, true, true, true, true]),
@@ -209,9 +230,29 @@ mod tests {
             (Principal::Anonymous, [true, false, true, false, false]),
         ];
         for (principal, expected) in table {
-            let found =
-                [EVENT, COMMAND, PUSH, INTERNAL, RESULT].map(|kind| authorize_type(principal, kind).is_ok());
+            let found = [EVENT, COMMAND, PUSH, INTERNAL, RESULT]
+                .map(|kind| authorize_type(principal, kind, &forge).is_ok());
             assert_eq!(found, expected, "{principal:?}");
+        }
+    }
+
+    #[test]
+    fn webhooks_of_inventories_and_of_forges_lead_to_different_types() {
+        let table = [
+            // source, event, command, push, internal message, result
+            ("/webhooks/github/settings", [false, false, true, false, false]),
+            ("/webhooks/netbox/main", [true, false, false, false, false]),
+            ("/webhooks/nautobot/main", [true, false, false, false, false]),
+            ("/webhooks/netboxes/main", [false, false, true, false, false]),
+        ];
+        for (text, expected) in table {
+            let source = source(text);
+            let allowed = |kind| authorize(Principal::Forge, kind, &source, &owners()).is_ok();
+            assert_eq!(
+                [EVENT, COMMAND, PUSH, INTERNAL, RESULT].map(allowed),
+                expected,
+                "{text}"
+            );
         }
     }
 

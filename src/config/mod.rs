@@ -12,6 +12,7 @@ mod render;
 mod repositories;
 mod sections;
 mod source;
+mod sources;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub(crate) use sections::{
     TelemetryConfig, WorkerConfig,
 };
 use source::Settings;
+pub(crate) use sources::{SourceConfig, SourcePollConfig, SourcesConfig};
 pub(crate) use sync::{Approval, SyncConfig};
 pub(crate) use token::TokenConfig;
 
@@ -61,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) retention: RetentionConfig,
     pub(crate) sync: SyncConfig,
     pub(crate) cvp: CvpClusters,
+    pub(crate) sources: SourcesConfig,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
     /// The effective value of every key, with secrets masked.
@@ -181,6 +184,7 @@ impl Config {
             retention: RetentionConfig::of(reader),
             sync: SyncConfig::of(reader),
             cvp: cvp::clusters(reader),
+            sources: sources::sources(reader),
             log: LogConfig::of(reader),
             telemetry: TelemetryConfig::of(reader),
             data_dir,

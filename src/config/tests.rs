@@ -1,5 +1,6 @@
 mod devices;
 mod render;
+mod sources;
 mod sync;
 
 use std::collections::BTreeMap;
@@ -196,6 +197,11 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "render.secrets",
         "repositories.settings",
         "repositories.templates",
+        "sources",
+        "sources.NAME",
+        "sources.main.device_types",
+        "sources.main.platforms",
+        "sources.main.states",
     ];
     for (key, read) in &reader.keys {
         let (Some(bounds), name) = (&read.bounds, general(key)) else {

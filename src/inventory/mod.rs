@@ -4,6 +4,7 @@ mod chunk;
 mod cnaas;
 mod cvp;
 mod entry;
+mod netbox;
 mod nornir;
 mod surroundings;
 mod yaml;
@@ -19,6 +20,7 @@ use lockstep_protocol::events::{ImportedDevice, ImportedInterface, ImportedLink,
 pub(crate) use chunk::chunks;
 pub(crate) use cnaas::read as read_cnaas;
 pub(crate) use cvp::{CvpTypes, read as read_cvp};
+pub(crate) use netbox::{DcimObjects, read as read_dcim};
 pub(crate) use nornir::read as read_nornir;
 pub(crate) use yaml::read as read_yaml;
 

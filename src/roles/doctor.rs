@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_bus::amqp::AmqpOptions;
 use lockstep_git::{Git, GitError};
 use lockstep_store::postgres::PostgresStore;
-use lockstep_store::{Fleet, Repositories, Schema};
+use lockstep_store::{Fleet, InventorySources, Repositories, Schema};
 use lockstep_worker::repositories::Source;
 use secrecy::SecretString;
 
@@ -48,6 +48,14 @@ pub(crate) fn postgres(config: &Config) -> anyhow::Result<Option<Arc<PostgresSto
 /// As [`schema`].
 pub(crate) fn seen_repositories(config: &Config) -> anyhow::Result<Arc<dyn Repositories>> {
     Ok(store::open(config)?.repositories)
+}
+
+/// The store, for how far change logs were read.
+///
+/// # Errors
+/// As [`schema`].
+pub(crate) fn polled_sources(config: &Config) -> anyhow::Result<Arc<dyn InventorySources>> {
+    Ok(store::open(config)?.inventory_sources)
 }
 
 /// The configured repositories.

@@ -27,6 +27,7 @@ pub(super) fn build(
     let context = GatewayContext {
         bus: bus.clone(),
         repositories: repositories(config),
+        sources: super::inventories::of_gateway(config),
         tokens,
         proxies: config.gateway.trusted_proxies.iter().copied().collect(),
         now: || SystemClock.now(),

@@ -9,6 +9,7 @@ mod doctor;
 mod executions;
 mod gateway;
 mod http;
+mod inventories;
 mod metrics;
 mod providers;
 mod reconcile;
@@ -31,10 +32,12 @@ use secrecy::SecretString;
 pub(crate) use cvp::{CVP_AUTHOR, cvp_client};
 pub(crate) use devices::{ConfiguredCredentials, device_authorities};
 pub(crate) use doctor::{
-    amqp_options, git_version, new_secret, postgres, schema, seen_fleet, seen_repositories, sources, vhost,
+    amqp_options, git_version, new_secret, polled_sources, postgres, schema, seen_fleet, seen_repositories,
+    sources, vhost,
 };
 pub(crate) use http::{http_client, management_client};
 pub(crate) use providers::add as add_providers;
+pub(crate) use inventories::client as source_client;
 
 use descriptors::Servers;
 

@@ -1,5 +1,6 @@
 //! Builds the periodic tasks, each of which one process of all runs: reconcile, follow-ups and retention.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,17 +56,22 @@ fn repairs(repair: impl Repair) -> Reconcile {
 pub(super) fn spawn_task(
     lifecycle: &mut Lifecycle,
     store: &Store,
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     every: Duration,
     task: impl PeriodicTask,
 ) {
+    let name = name.into();
+    let task_name = match &name {
+        Cow::Borrowed(name) => *name,
+        Cow::Owned(_) => "poll of a source",
+    };
     let runner = PeriodicTaskRunner {
         leases: store.leases.clone(),
         name,
         every,
     };
     let stop = lifecycle.stop.clone();
-    lifecycle.spawn(name, async move {
+    lifecycle.spawn(task_name, async move {
         runner.run(&task, stop).await;
         Ok(())
     });

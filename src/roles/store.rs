@@ -6,8 +6,9 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, Leases, Migrated, RenderFacts,
-    Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, InventorySources, Leases, Migrated,
+    RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks,
+    UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -24,6 +25,7 @@ pub(super) struct Store {
     pub(super) inbox: Arc<dyn Inbox>,
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) repositories: Arc<dyn Repositories>,
+    pub(super) inventory_sources: Arc<dyn InventorySources>,
     pub(super) dead_letters: Arc<dyn DeadLetters>,
     pub(super) tasks: Arc<dyn Tasks>,
     pub(super) executions: Arc<dyn Executions>,
@@ -91,6 +93,7 @@ impl Store {
             + Inbox
             + Fleet
             + Repositories
+            + InventorySources
             + DeadLetters
             + Tasks
             + Executions
@@ -112,6 +115,7 @@ impl Store {
             inbox: store.clone(),
             fleet: store.clone(),
             repositories: store.clone(),
+            inventory_sources: store.clone(),
             dead_letters: store.clone(),
             tasks: store.clone(),
             executions: store.clone(),

@@ -19,7 +19,7 @@ use lockstep_worker::runtime::{
 use tokio_util::sync::CancellationToken;
 
 use super::store::Store;
-use super::{executions, http, reconcile, repositories};
+use super::{executions, http, inventories, reconcile, repositories};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
 
@@ -111,6 +111,7 @@ pub(super) fn spawn(
             Ok(())
         });
     }
+    inventories::spawn_polls(lifecycle, config, bus, store)?;
     reconcile::spawn(lifecycle, config, bus, store, &clock);
     // The own user is trusted, because a console in the same process publishes with it.
     let trusted = config

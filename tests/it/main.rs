@@ -37,6 +37,8 @@ mod first_sync;
 mod first_task;
 mod forms;
 mod gateway;
+#[cfg(feature = "simulators")]
+mod inventories;
 mod lists;
 mod local_files;
 mod log_lines;

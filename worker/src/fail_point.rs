@@ -29,6 +29,8 @@ pub enum FailPoint {
     ElementRan,
     /// The ends of elements are committed, and nothing is published about them.
     AfterFinish,
+    /// Changes of an inventory are published, and its place in the change log is not kept.
+    SourceRead,
 }
 
 impl FailPoint {
@@ -46,6 +48,7 @@ impl FailPoint {
         Self::AfterClaim,
         Self::ElementRan,
         Self::AfterFinish,
+        Self::SourceRead,
     ];
 
     /// The name of the point in `LOCKSTEP_FAIL_POINT`.
@@ -63,6 +66,7 @@ impl FailPoint {
             Self::AfterClaim => "after-claim",
             Self::ElementRan => "element-ran",
             Self::AfterFinish => "after-finish",
+            Self::SourceRead => "source-read",
         }
     }
 }

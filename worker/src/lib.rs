@@ -7,6 +7,7 @@
 //! - [`rendering`] renders intended configurations from commits of the repositories.
 //! - [`executions`] run tasks on the elements of executions, on all workers.
 //! - [`sync`] writes what runs of syncs found out about flags.
+//! - [`sources`] polls the change logs of NetBox and Nautobot.
 //! - [`reconcile`] publishes lost messages again; [`retention`] deletes expired records.
 //!
 //! It builds on crates that do not depend on lanes and handlers: `lockstep-store` (inbox, fleet, leases,
@@ -21,4 +22,5 @@ pub mod rendering;
 pub mod repositories;
 pub mod retention;
 pub mod runtime;
+pub mod sources;
 pub mod sync;

@@ -3,12 +3,15 @@
 //! - `POST /webhooks/{github,gitlab,gitea,forgejo,bitbucket}/{repository}` accepts the webhooks of forges. The path selects
 //!   repository and secret; the payload has no influence on that. Each branch of a push becomes one
 //!   `lockstep.repository.changed`. Other authenticated webhooks are ignored: the response is 202 with the reason.
+//! - `POST /webhooks/{netbox,nautobot}/{source}` accepts the webhooks of inventories. Each changed object becomes the events that the
+//!   rules of the source map it to, or is ignored.
 //! - `POST /v1/events` accepts events, not commands, by the CloudEvents HTTP binding, with a bearer token.
 //! - `GET /healthz`, `/readyz`, `/metrics` and `/openapi.json` need no token.
 //!
 //! The response 202 means that the broker confirmed the messages. The id of a message is derived from forge, repository and
 //! the digest of the body, and its content from the body, so that a body that is sent again is the same message and has its
-//! effect once.
+//! effect once. Those of inventories derive from the change that they report, and the poll of the change log
+//! makes the same ones.
 //!
 //! Webhooks are interpreted by pure functions, in one file for each forge; `webhook_decision` combines them.
 
@@ -23,11 +26,16 @@ mod github;
 mod gitlab;
 mod headers;
 mod health;
+mod inventory_decision;
+mod inventory_webhooks;
+mod nautobot;
+mod netbox;
 mod openapi;
 mod payload;
 mod rejection;
 mod repositories;
 mod secrets;
+mod sources;
 mod webhook_decision;
 mod webhooks;
 
@@ -40,6 +48,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use lockstep_bus::{Bus, Outgoing};
+use lockstep_dcim::System;
 use lockstep_http::{
     BodyLimiter, ConcurrencyLimiter, KnowsTokens, LogLimiter, ProblemResponse, ServeLimits, Tokens,
     TrustedProxies, admit, confirmed, routes, unknown_path, with_metrics,
@@ -54,6 +63,7 @@ pub use forge::Forge;
 pub use openapi::document as openapi;
 pub use repositories::Repositories;
 pub use secrets::Secrets;
+pub use sources::{InventorySource, InventorySources};
 
 use crate::pipeline::Pipeline;
 
@@ -70,6 +80,8 @@ pub struct GatewayContext {
     pub bus: Arc<dyn Bus>,
     /// The repositories whose webhooks are accepted, with their secrets.
     pub repositories: Repositories,
+    /// The instances of NetBox and Nautobot whose webhooks are accepted.
+    pub sources: InventorySources,
     /// The tokens for `/v1/events`.
     pub tokens: Tokens,
     /// The proxies in front of the gateway.
@@ -187,11 +199,18 @@ impl Gateway {
             refusals: LogLimiter::default(),
             stop,
         });
-        lockstep_telemetry::http::begin_webhooks(Forge::ALL.map(Forge::as_str));
+        let systems = System::ALL.map(System::as_str);
+        let forges = Forge::ALL.map(Forge::as_str);
+        lockstep_telemetry::http::begin_webhooks(forges.into_iter().chain(systems));
         let time_limiter = ConcurrencyLimiter::of_duration(SERVER, limits.request_timeout);
         let probe_limiter = ConcurrencyLimiter::new(SERVER, PROBE_LIMIT, limits.request_timeout);
         let publish_routes = [
             ("/webhooks/{forge}/{repository}", post(webhooks::receive)),
+            ("/webhooks/netbox/{source}", post(inventory_webhooks::of_netbox)),
+            (
+                "/webhooks/nautobot/{source}",
+                post(inventory_webhooks::of_nautobot),
+            ),
             ("/v1/events", post(events::publish)),
         ];
         let publish_routes = routes(SERVER, publish_routes)

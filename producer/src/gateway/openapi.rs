@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use lockstep_dcim::System;
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 use serde_json::{Value, json};
 use utoipa::openapi::path::{
@@ -34,6 +35,14 @@ pub fn document() -> Value {
         .path(
             "/webhooks/{forge}/{repository}",
             PathItem::new(HttpMethod::Post, webhook()),
+        )
+        .path(
+            "/webhooks/netbox/{source}",
+            PathItem::new(HttpMethod::Post, inventory_webhook(System::NetBox)),
+        )
+        .path(
+            "/webhooks/nautobot/{source}",
+            PathItem::new(HttpMethod::Post, inventory_webhook(System::Nautobot)),
         )
         .path("/v1/events", PathItem::new(HttpMethod::Post, events()))
         .path("/healthz", PathItem::new(HttpMethod::Get, alive()))
@@ -74,12 +83,42 @@ fn webhook() -> Operation {
         ))
         .required(Some(Required::True))
         .content("application/json", body.build());
-    OperationBuilder::new()
+    let operation = OperationBuilder::new()
         .operation_id(Some("receive_webhook"))
         .summary(Some("Receives a webhook of a forge"))
         .parameter(in_path("forge", forge.build()))
         .parameter(in_path("repository", repository))
-        .request_body(Some(body.build()))
+        .request_body(Some(body.build()));
+    with_responses(operation)
+        .response("401", problem("Not signed with a secret of this repository"))
+        .response("404", problem("The forge or the repository is unknown"))
+        .build()
+}
+
+fn inventory_webhook(system: System) -> Operation {
+    let source = text("The name of the source in the configuration. It selects the secret.");
+    let body = ContentBuilder::new().schema(Some(Object::with_type(Type::Object)));
+    let body = RequestBodyBuilder::new()
+        .description(Some(
+            "The default payload of the system, with its HMAC-SHA512 in X-Hook-Signature. A change of a device, an interface, a cable or an \
+             IP address becomes events; other webhooks are ignored.",
+        ))
+        .required(Some(Required::True))
+        .content("application/json", body.build());
+    let operation = OperationBuilder::new()
+        .operation_id(Some(format!("receive_webhook_of_{system}")))
+        .summary(Some(format!("Receives a webhook of {system}")))
+        .parameter(in_path("source", source))
+        .request_body(Some(body.build()));
+    with_responses(operation)
+        .response("401", problem("Not signed with a secret of this source"))
+        .response("404", problem("The source is unknown, or another system"))
+        .build()
+}
+
+/// The responses to webhooks of all senders.
+fn with_responses(operation: OperationBuilder) -> OperationBuilder {
+    operation
         .response(
             "202",
             response("Published or ignored", Ref::from_schema_name("Received")),
@@ -88,8 +127,6 @@ fn webhook() -> Operation {
             "400",
             problem("The headers or the payload are invalid; `place` tells where"),
         )
-        .response("401", problem("Not signed with a secret of this repository"))
-        .response("404", problem("The forge or the repository is unknown"))
         .response("408", problem("The body took too long to arrive"))
         .response("413", problem("The body is too large"))
         .response("415", problem("The content type is not application/json"))
@@ -98,7 +135,6 @@ fn webhook() -> Operation {
             "503",
             temporary_problem("The broker is unavailable, or its queue is full"),
         )
-        .build()
 }
 
 fn events() -> Operation {

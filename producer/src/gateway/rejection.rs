@@ -62,7 +62,7 @@ impl From<WebhookRejection> for ProblemResponse {
             WebhookRejection::Unauthenticated { .. } => Problem::new(
                 401,
                 "unauthorized",
-                "the webhook is not signed with a secret of this repository",
+                "the webhook is not signed with a secret of this repository or source",
             )
             .into(),
             WebhookRejection::Sender(detail) => Self::bad_request(

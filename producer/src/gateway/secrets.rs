@@ -5,7 +5,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 use subtle::{Choice, ConstantTimeEq};
 
 /// The prefix of Standard Webhooks signing keys.
@@ -17,7 +17,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The webhook secrets of a repository. During a rotation there are two: the new and the old one. Without any, every webhook is
+/// The webhook secrets of a repository or a source. During a rotation there are two: the new and the old one. Without any, every webhook is
 /// refused. Each comparison checks all secrets in constant time.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<SecretString>);
@@ -55,6 +55,21 @@ impl Secrets {
             .iter()
             .map(|secret| code(secret.expose_secret().as_bytes(), &[body]));
         any(codes.map(|code| code.ct_eq(&sent))).into()
+    }
+
+    /// Whether this is the HMAC-SHA512 of the body with one of the secrets, in hexadecimal digits.
+    pub(super) fn signed_hex_sha512(&self, signature: &str, body: &[u8]) -> bool {
+        let mut sent = [0; 64];
+        if hex::decode_to_slice(signature, &mut sent).is_err() {
+            return false;
+        }
+        let codes = self.0.iter().map(|secret| {
+            let key = secret.expose_secret().as_bytes();
+            let mut mac = Hmac::<Sha512>::new_from_slice(key).expect("HMAC accepts keys of any length");
+            mac.update(body);
+            mac.finalize().into_bytes()
+        });
+        any(codes.map(|code| code.as_slice().ct_eq(&sent))).into()
     }
 
     /// Whether one of these Standard Webhooks signatures (`v1,BASE64`, separated by blanks) is valid for one of the keys.

@@ -25,6 +25,12 @@ pub(super) enum WebhookDecision {
 
 /// Checks the headers that decide whether the body is read at all.
 pub(super) fn check_headers(forge: Forge, headers: &HeaderMap) -> Result<(), WebhookRejection> {
+    check_media_type(headers)?;
+    forge.check(Headers(headers))
+}
+
+/// Checks that the body is declared as JSON.
+pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), WebhookRejection> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = content_type
         .unwrap_or_default()
@@ -37,7 +43,7 @@ pub(super) fn check_headers(forge: Forge, headers: &HeaderMap) -> Result<(), Web
             "the content type is {media_type:?}; {detail}"
         )));
     }
-    forge.check(Headers(headers))
+    Ok(())
 }
 
 /// Decides about a webhook that was sent to the path of this repository.

@@ -25,7 +25,7 @@ const LARGE: usize = 256 * 1024;
 /// The response to an authenticated webhook, always 202.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Received {
+pub(super) enum Received {
     /// The broker confirmed these messages; the console shows their outcomes.
     Messages(Vec<Accepted>),
     /// The webhook was ignored, for this reason.
@@ -57,30 +57,20 @@ pub(super) async fn receive(
     let headers = parts.headers;
     let refused = |rejection: WebhookRejection| {
         let peer = parts.extensions.get::<Peer>();
-        shared.refused(forge, &repository, peer, &rejection);
+        shared.refused(forge.as_str(), repository.name.as_str(), peer, &rejection);
         ProblemResponse::from(rejection)
     };
     webhook_decision::check_headers(forge, &headers).map_err(refused)?;
     let buffered = shared.webhook_bodies.read(body, shared.limits.body_bytes).await?;
     let _place = shared.place()?;
     let now = (shared.context.now)();
-    let trace = trace_of(&headers);
-    let decision = decide(forge, &repository, headers, buffered, now).await?;
-    let messages = match decision.map_err(refused)? {
-        WebhookDecision::Publish(messages) => messages,
-        WebhookDecision::Ignore(why) => {
-            tracing::debug!(%forge, repository = %repository.name, why, "ignored a webhook");
-            return Ok(Received::Ignored(why));
-        }
-    };
-    let accepted = messages.iter().map(|message| Accepted {
-        identity: message.identity.clone(),
-    });
-    let accepted: Vec<Accepted> = accepted.collect();
-    let outgoing = messages.into_iter().map(|message| outgoing(message, &trace, now));
-    shared.publish(outgoing.collect()).await?;
-    tracing::info!(%forge, repository = %repository.name, messages = accepted.len(), "published a webhook");
-    Ok(Received::Messages(accepted))
+    let (of, copy) = (Arc::clone(&repository), headers.clone());
+    let decide = move |body: &[u8]| webhook_decision::decide(forge, &of, &copy, body, now);
+    let decision = decided(buffered, decide).await?;
+    let name = repository.name.as_str();
+    shared
+        .answer(forge.as_str(), name, decision.map_err(refused)?, &headers, now)
+        .await
 }
 
 fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Repository>), ProblemResponse> {
@@ -101,19 +91,18 @@ fn find(shared: &Shared, forge: &str, repository: &str) -> Result<(Forge, Arc<Re
 }
 
 /// Decides about a webhook; large bodies on a blocking thread.
-async fn decide(
-    forge: Forge,
-    repository: &Arc<Repository>,
-    headers: HeaderMap,
+pub(super) async fn decided<D>(
     buffered: BufferedBody,
-    now: Timestamp,
-) -> Result<Result<WebhookDecision, WebhookRejection>, ProblemResponse> {
-    let repository = Arc::clone(repository);
+    decide: D,
+) -> Result<Result<WebhookDecision, WebhookRejection>, ProblemResponse>
+where
+    D: FnOnce(&[u8]) -> Result<WebhookDecision, WebhookRejection> + Send + 'static,
+{
     let large = buffered.bytes.len() >= LARGE;
     let decide = move || {
         // Moved as a whole, so that its memory stays counted until the work ends, even if the request is cancelled.
         let buffered = buffered;
-        webhook_decision::decide(forge, &repository, &headers, &buffered.bytes, now)
+        decide(&buffered.bytes)
     };
     if !large {
         return Ok(decide());
@@ -128,20 +117,48 @@ async fn decide(
 }
 
 impl Shared {
-    /// Counts and logs a refused webhook. Anybody can cause the line, so their number is limited.
-    fn refused(
+    /// Publishes the messages of a webhook, unless it is ignored, and waits for the broker's confirm. `sender` is a forge or another
+    /// system, `name` its repository or source.
+    pub(super) async fn answer(
         &self,
-        forge: Forge,
-        repository: &Repository,
+        sender: &'static str,
+        name: &str,
+        decision: WebhookDecision,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Received, ProblemResponse> {
+        let messages = match decision {
+            WebhookDecision::Publish(messages) => messages,
+            WebhookDecision::Ignore(why) => {
+                tracing::debug!(sender, name, why, "ignored a webhook");
+                return Ok(Received::Ignored(why));
+            }
+        };
+        let accepted = messages.iter().map(|message| Accepted {
+            identity: message.identity.clone(),
+        });
+        let accepted: Vec<Accepted> = accepted.collect();
+        let trace = trace_of(headers);
+        let outgoing = messages.into_iter().map(|message| outgoing(message, &trace, now));
+        self.publish(outgoing.collect()).await?;
+        tracing::info!(sender, name, messages = accepted.len(), "published a webhook");
+        Ok(Received::Messages(accepted))
+    }
+
+    /// Counts and logs a refused webhook. Anybody can cause the line, so their number is limited.
+    pub(super) fn refused(
+        &self,
+        sender: &'static str,
+        name: &str,
         peer: Option<&Peer>,
         rejection: &WebhookRejection,
     ) {
-        lockstep_telemetry::http::webhook_refused(forge.as_str(), rejection.reason());
+        lockstep_telemetry::http::webhook_refused(sender, rejection.reason());
         let Some(omitted) = self.refusals.line() else {
             return;
         };
         let peer = peer.map(|peer| tracing::field::display(peer.0));
-        tracing::warn!(peer, %forge, repository = %repository.name, omitted, %rejection, "refused a webhook");
+        tracing::warn!(peer, sender, name, omitted, %rejection, "refused a webhook");
     }
 }
 

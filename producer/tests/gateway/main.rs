@@ -3,6 +3,7 @@
 mod attacks;
 mod buses;
 mod events;
+mod inventories;
 mod limits;
 mod scene;
 mod sockets;

@@ -1,6 +1,7 @@
 //! A gateway on a fake bus, and functions to send requests to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -11,8 +12,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use lockstep_bus::Bus;
 use lockstep_bus::fake::FakeBus;
+use lockstep_dcim::{MappingRules, System};
 use lockstep_http::{Token, Tokens, TrustedProxies};
-use lockstep_producer::gateway::{Gateway, GatewayContext, GatewayLimits, Repositories, Secrets};
+use lockstep_producer::gateway::{
+    Gateway, GatewayContext, GatewayLimits, InventorySource, InventorySources, Repositories, Secrets,
+};
+use lockstep_protocol::DeviceType;
 use lockstep_telemetry::{Exposition, Sample, Sampler, Scrape};
 use serde_json::Value;
 use sha2::Sha256;
@@ -62,10 +67,32 @@ pub(crate) fn context(bus: Arc<dyn Bus>) -> GatewayContext {
     GatewayContext {
         bus,
         repositories,
+        sources: sources(),
         tokens,
         proxies: TrustedProxies::default(),
         now,
     }
+}
+
+/// A NetBox and a Nautobot whose access switches are known, and one without a secret.
+fn sources() -> InventorySources {
+    let source = |name: &str, system: System, secret: &str| InventorySource {
+        system,
+        secrets: [secret.into()].into_iter().collect(),
+        rules: MappingRules {
+            default_type: Some(DeviceType::ACCESS),
+            ..MappingRules::of_source(name)
+        },
+        max_age: Duration::from_mins(5),
+    };
+    [
+        source("main", System::NetBox, SECRET),
+        source("lab", System::NetBox, "the secret of the lab"),
+        source("open", System::NetBox, ""),
+        source("campus", System::Nautobot, SECRET),
+    ]
+    .into_iter()
+    .collect()
 }
 
 pub(crate) struct Scene {

@@ -117,6 +117,10 @@ pub struct ImportedDevice {
     /// The lifecycle state; MANAGED if absent for a new device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<DeviceState>,
+    /// The lifecycle state of a new device, for senders that do not know whether it is one. A device that exists keeps its state. `state`
+    /// takes precedence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_state: Option<DeviceState>,
     /// The reason for the state.
     #[serde(
         default,

@@ -38,6 +38,10 @@ families! {
         "Deliveries of dead-lettered messages, by code";
     REPAIRS: Counter "lockstep_reconcile_repairs_total" ["what"]
         "Repairs by the reconcile pass";
+    SOURCE_POLLS: Counter "lockstep_source_polls_total" ["source", "outcome"]
+        "Polls of the change logs of NetBox and Nautobot";
+    SOURCE_CHANGES_MISSED: Counter "lockstep_source_changes_missed_total" ["source"]
+        "Changes in NetBox and Nautobot that a poll found and no webhook had brought";
     ELEMENTS_RUNNING: Gauge "lockstep_elements_running" []
         "Elements of executions that run in this worker";
     ELEMENTS_WAITING: Gauge "lockstep_elements_waiting" ["for"]

@@ -8,6 +8,7 @@ mod family;
 pub mod http;
 mod sample;
 mod scrape;
+pub mod sources;
 mod span;
 pub mod store;
 pub mod sync;

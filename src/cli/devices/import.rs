@@ -42,7 +42,8 @@ const WAIT: Duration = Duration::from_mins(2);
   lockstep devices import devices.json --from cnaas --mark-synchronized
   lockstep devices import devices.json linknets.json mgmtdomains.json --from cnaas
   lockstep devices import --from cvp --cluster oslo --default-type ACCESS
-  lockstep devices import types.yml --from cvp")]
+  lockstep devices import types.yml --from cvp
+  lockstep devices import --from source --source main")]
 pub(super) struct Import {
     /// File to import; for Nornir also the folder with hosts.yaml, for CloudVision the types of devices, such as `sw1: ACCESS` or
     /// `core-*: CORE`; for CNaaS NMS several files, such as devices, linknets and mgmtdomains
@@ -57,6 +58,9 @@ pub(super) struct Import {
     /// `CloudVision` cluster in the configuration [default: that of `CVP_HOSTNAME`, else the only one]
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    /// NetBox or Nautobot in the configuration, `[sources.NAME]` [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     /// Mark devices that exist as synchronized if the file says so, which closes their causes; otherwise existing devices keep their
     /// sync flags
     #[arg(long)]
@@ -73,6 +77,8 @@ enum Format {
     Cnaas,
     /// The devices of a `CloudVision` cluster, which are requested from it
     Cvp,
+    /// The devices, interfaces and cables of a NetBox or Nautobot, which are requested from it
+    Source,
 }
 
 impl Format {
@@ -83,6 +89,7 @@ impl Format {
             Self::Nornir => "a hosts.yaml with hosts such as `sw1: {data: {device_type: ACCESS}}`",
             Self::Cnaas => "the devices that CNaaS NMS has",
             Self::Cvp => "devices that CloudVision has provisioned",
+            Self::Source => "devices whose role has a device type",
         }
     }
 }
@@ -226,6 +233,7 @@ impl Import {
         if inventory.is_empty() {
             let source = match (&self.files[..], self.from) {
                 ([file, ..], Format::Yaml | Format::Nornir | Format::Cnaas) => file.display().to_string(),
+                (_, Format::Source) => "the source".to_owned(),
                 _ => "the cluster".to_owned(),
             };
             anyhow::bail!("{source} holds no devices; expected {}", self.from.expected());
@@ -252,17 +260,23 @@ impl Import {
 
     async fn read(&self, global: &Global) -> anyhow::Result<Inventory> {
         let usage = |problem: &str| anyhow::Error::from(UsageError(problem.to_owned()));
-        if self.default_type.is_some() && matches!(self.from, Format::Yaml | Format::Cnaas) {
+        if self.default_type.is_some() && matches!(self.from, Format::Yaml | Format::Cnaas | Format::Source) {
             return Err(usage("--default-type needs --from nornir or --from cvp"));
         }
         if self.cluster.is_some() && self.from != Format::Cvp {
             return Err(usage("--cluster needs --from cvp"));
         }
+        if self.source.is_some() && self.from != Format::Source {
+            return Err(usage("--source needs --from source"));
+        }
+        if !self.files.is_empty() && self.from == Format::Source {
+            return Err(usage("--from source takes no FILE; name the source by --source"));
+        }
         if self.files.len() > 1 && self.from != Format::Cnaas {
             return Err(usage("name one FILE; only --from cnaas takes several"));
         }
         let file = || {
-            let missing = "name the FILE to import; only --from cvp needs none";
+            let missing = "name the FILE to import; only --from cvp and --from source need none";
             self.files.first().ok_or_else(|| usage(missing))
         };
         match self.from {
@@ -286,7 +300,42 @@ impl Import {
                 )?)
             }
             Format::Cvp => self.read_cvp(global).await,
+            Format::Source => self.read_source(global).await,
         }
+    }
+
+    /// Asks NetBox or Nautobot for its devices, interfaces and cables.
+    async fn read_source(&self, global: &Global) -> anyhow::Result<Inventory> {
+        let sources = global.configuration(Overrides::default())?.sources;
+        let known = || sources.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let named = match (&self.source, sources.len()) {
+            (Some(name), _) => sources.get_key_value(name),
+            (None, 1) => sources.first_key_value(),
+            (None, _) => None,
+        };
+        let (name, source) = named.ok_or_else(|| {
+            UsageError(format!(
+                "name one of the sources of the configuration by --source: {}",
+                known()
+            ))
+        })?;
+        let poll = source
+            .poll
+            .as_ref()
+            .with_context(|| format!("sources.{name} has no url and token; set them"))?;
+        let client = roles::source_client(name, source, poll)?;
+        let progress = output::Progress::new();
+        let (system, rules) = (source.system, &source.rules);
+        let told = |what: &'static str| {
+            let progress = &progress;
+            move |count: usize| progress.show(&format!("read {count} {what}"))
+        };
+        let objects = inventory::DcimObjects {
+            devices: client.objects("dcim/devices", told("devices")).await?,
+            interfaces: client.objects("dcim/interfaces", told("interfaces")).await?,
+            cables: client.objects("dcim/cables", told("cables")).await?,
+        };
+        Ok(inventory::read_dcim(system, rules, objects))
     }
 
     /// Asks CloudVision for its devices. Those that exist keep their types unless the file names them.

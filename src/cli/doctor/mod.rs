@@ -15,6 +15,7 @@ mod operation;
 mod repositories;
 mod rights;
 mod setup;
+mod sources;
 mod store;
 
 use std::process::ExitCode;
@@ -154,6 +155,7 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
     }
     if role == As::Worker {
         repositories::examine(config, &mut findings).await;
+        sources::examine(config, &mut findings).await;
         cvp::examine(config, &mut findings).await;
         devices::examine(&config.devices, &mut findings);
         fleet::examine(config, &mut findings).await;

@@ -15,7 +15,7 @@ use lockstep_bus::Bus;
 use lockstep_bus::amqp::{AmqpBus, AmqpOptions};
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_http::{Tokens, TrustedProxies};
-use lockstep_producer::gateway::{Gateway, GatewayContext, Repositories, Secrets};
+use lockstep_producer::gateway::{Gateway, GatewayContext, InventorySources, Repositories, Secrets};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::topology::{self, Lane};
 use lockstep_protocol::{Kind, RepositoryName};
@@ -154,6 +154,7 @@ async fn push(scene: &Scene, count: u32) -> anyhow::Result<f64> {
     let gateway = Gateway::new(GatewayContext {
         bus: bus.clone(),
         repositories,
+        sources: InventorySources::default(),
         tokens: Tokens::default(),
         proxies: TrustedProxies::default(),
         now: || SystemClock.now(),

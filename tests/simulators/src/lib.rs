@@ -6,5 +6,6 @@ mod hold;
 
 pub mod cvp;
 pub mod fleet;
+pub mod netbox;
 
 pub use authority::CertificateError;

@@ -254,7 +254,10 @@ fn outdated_name(hostname: &Hostname, version: &Version, facts: &Facts, index: u
 }
 
 fn create(device: &ImportedDevice, version: &Version) -> Vec<DeviceEffect> {
-    let state = device.state.unwrap_or(DeviceState::Managed);
+    let state = device
+        .state
+        .or(device.initial_state)
+        .unwrap_or(DeviceState::Managed);
     let hostname = device.hostname.clone();
     let mut effects = vec![DeviceEffect::Create {
         hostname: hostname.clone(),

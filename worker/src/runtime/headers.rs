@@ -3,7 +3,7 @@
 /// The number of the attempt, from 1.
 pub(super) const ATTEMPT: &str = "lockstep-attempt";
 /// The authenticated actor of the original message.
-pub(super) const ACTOR: &str = "lockstep-actor";
+pub(crate) const ACTOR: &str = "lockstep-actor";
 /// The lane in which a message was dead-lettered.
 pub(super) const LANE: &str = "lockstep-lane";
 /// The code of the dead letter, for programs.

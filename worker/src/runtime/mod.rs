@@ -35,7 +35,7 @@ mod decide;
 mod delivery_metrics;
 mod error_chain;
 mod follow_up;
-mod headers;
+pub(crate) mod headers;
 mod intake;
 mod lane;
 mod lease;

@@ -1,5 +1,6 @@
 //! Periodic tasks of which one process of all runs each: leader election by a lease.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +55,7 @@ pub struct PeriodicTaskRunner {
     /// Keeps the lease.
     pub leases: Arc<dyn Leases>,
     /// The name of the task and of its lease.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The pause between two runs.
     pub every: Duration,
 }
@@ -83,7 +84,7 @@ impl PeriodicTaskRunner {
     async fn run_once(&self, held: &mut Option<HeldLeases>, task: &dyn PeriodicTask) {
         if let Err(error) = self.lead(held).await {
             tracing::warn!(
-                lease = self.name,
+                lease = &*self.name,
                 error = chain(&error),
                 "the store is unavailable; the next run tries again"
             );
@@ -102,13 +103,13 @@ impl PeriodicTaskRunner {
             }
             *held = None;
         }
-        let names = [self.name.to_owned()];
+        let names = [self.name.clone().into_owned()];
         let [shortest, longest] = LEASE_TIME;
         let time = (self.every * 3).clamp(shortest, longest);
         *held = HeldLeases::acquire(self.leases.clone(), names, time, Duration::ZERO).await?;
         if let Some(lease) = held.as_ref().and_then(|held| held.leases().first()) {
             tracing::info!(
-                lease = self.name,
+                lease = &*self.name,
                 fence = lease.fence,
                 "this process is the leader of the periodic task"
             );
@@ -240,7 +241,7 @@ pub(crate) mod tests {
         });
         let runner = PeriodicTaskRunner {
             leases: leases.clone(),
-            name: "test",
+            name: "test".into(),
             every: Duration::from_mins(1),
         };
         let (counting, stop) = (counted.clone(), stop.clone());

@@ -6,7 +6,7 @@
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
 //! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `device_name_table`, `execution_table`,
-//! `follow_up_table`, `group_table`, `sync_table` and `repository_failure`.
+//! `follow_up_table`, `group_table`, `inventory_source`, `sync_table` and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
@@ -33,6 +33,7 @@ mod group_rule;
 mod group_table;
 mod history;
 mod inbox;
+mod inventory_source;
 mod keys;
 mod lease;
 mod link;
@@ -100,6 +101,7 @@ pub use history::{
     HistoryChange, HistoryEntry, HistoryEvent, HistoryPosition, HistoryRow, HistoryWhat, InvalidPosition,
 };
 pub use inbox::{Completion, InboxRow, InboxState};
+pub use inventory_source::{InventorySourceRow, InventorySources, SourceCursor, SourceError};
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
 pub use link::{Link, LinkAddresses, LinkChange, LinkEnd, LinkRow};

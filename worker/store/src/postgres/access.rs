@@ -139,6 +139,22 @@ pub const OBJECTS: &[ObjectRights] = &[
         &[Select],
     ),
     rights(
+        "inventory_source",
+        &[
+            Select,
+            Insert,
+            UpdateOf(&[
+                "begins",
+                "read_until",
+                "succeeded_at",
+                "error",
+                "error_since",
+                "error_at",
+            ]),
+        ],
+        &[Select],
+    ),
+    rights(
         "delivery_attempt",
         &[Select, Insert, UpdateOf(&["attempts", "at"]), Delete],
         &[],

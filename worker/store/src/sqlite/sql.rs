@@ -195,6 +195,7 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V7__causes.sql"),
         include_str!("../migrations/sqlite/V8__rules.sql"),
         include_str!("../migrations/sqlite/V9__sync.sql"),
+        include_str!("../migrations/sqlite/V14__inventory_sources.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }

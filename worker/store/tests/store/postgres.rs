@@ -96,6 +96,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (14, &["DROP TABLE inventory_source"]),
             (11, UNDO_TASK_FORMS),
             (9, UNDO_SYNC),
             (8, UNDO_RULES),

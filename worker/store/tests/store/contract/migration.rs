@@ -102,6 +102,7 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "DROP TABLE lease",
         "DROP TABLE repository",
         "DROP TABLE repository_failure",
+        "DROP TABLE inventory_source",
         "DROP TABLE group_rule_device",
         "DROP TABLE group_rules",
         "DROP TABLE former_hostname",

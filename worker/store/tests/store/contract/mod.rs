@@ -24,6 +24,7 @@ pub(crate) mod follow_ups;
 pub(crate) mod groups;
 pub(crate) mod history;
 pub(crate) mod inbox;
+pub(crate) mod inventory_sources;
 pub(crate) mod isolation;
 pub(crate) mod leased;
 pub(crate) mod leases;
@@ -60,8 +61,8 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
-    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, RenderFacts, Repositories,
-    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Origin, RenderFacts,
+    Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -216,6 +217,10 @@ macro_rules! contract {
                 an_expired_lease_cannot_be_used_by_its_holder,
                 a_renewal_counts_from_now,
                 one_of_sixteen_acquires_it,
+            }
+            inventory_sources {
+                a_place_in_a_change_log_never_moves_back,
+                an_error_of_a_source_is_kept_until_a_poll_succeeds,
             }
             repositories {
                 a_change_commits_all_of_it_together,
@@ -421,6 +426,7 @@ pub(crate) trait Store:
     + Schema
     + Leases
     + Repositories
+    + InventorySources
     + DeadLetters
     + FollowUps
     + DeliveryAttempts
@@ -442,6 +448,7 @@ impl<
         + Schema
         + Leases
         + Repositories
+        + InventorySources
         + DeadLetters
         + FollowUps
         + DeliveryAttempts
