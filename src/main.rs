@@ -18,6 +18,10 @@ use anyhow::Context;
 use rustix::fs::Mode;
 
 fn main() -> ExitCode {
+    // A worker starts itself once more for each run of an external provider.
+    if let Some(code) = lockstep_external::supervise_if_asked() {
+        return code;
+    }
     stack::ensure();
     // Installs the only TLS provider. It fails only if one is installed already, and nothing ran before this.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -7,6 +7,7 @@ mod duration;
 mod executions;
 mod gateway;
 mod problem;
+mod providers;
 mod reader;
 mod render;
 mod repositories;
@@ -29,6 +30,7 @@ pub(crate) use duration::read as read_duration;
 pub(crate) use executions::ExecutionsConfig;
 pub(crate) use gateway::GatewayConfig;
 pub(crate) use problem::ConfigProblems;
+pub(crate) use providers::{ExternalConfig, ExternalProviders};
 pub(crate) use reader::LateSecret;
 use reader::Reader;
 pub(crate) use render::RenderConfig;
@@ -61,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) retention: RetentionConfig,
     pub(crate) sync: SyncConfig,
     pub(crate) cvp: CvpClusters,
+    pub(crate) providers: ExternalProviders,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
     /// The effective value of every key, with secrets masked.
@@ -181,6 +184,7 @@ impl Config {
             retention: RetentionConfig::of(reader),
             sync: SyncConfig::of(reader),
             cvp: cvp::clusters(reader),
+            providers: providers::external(reader),
             log: LogConfig::of(reader),
             telemetry: TelemetryConfig::of(reader),
             data_dir,

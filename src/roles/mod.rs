@@ -7,6 +7,7 @@ pub(crate) mod descriptors;
 mod devices;
 mod doctor;
 mod executions;
+mod external;
 mod gateway;
 mod http;
 mod metrics;
@@ -33,6 +34,7 @@ pub(crate) use devices::{ConfiguredCredentials, device_authorities};
 pub(crate) use doctor::{
     amqp_options, git_version, new_secret, postgres, schema, seen_fleet, seen_repositories, sources, vhost,
 };
+pub(crate) use external::{ExternalCheck, check_external};
 pub(crate) use http::{http_client, management_client};
 
 use descriptors::Servers;
@@ -96,7 +98,7 @@ pub(crate) async fn up(
     let scrape = metrics::with_fleet(&mut lifecycle, &bus, &store);
     let console = console::build(config, &bus, &store, scrape.clone(), connections.console, [local]);
     let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape)?;
-    worker::spawn(&mut lifecycle, config, &bus, &store, ended)?;
+    worker::spawn(&mut lifecycle, config, &bus, &store, ended).await?;
     console::spawn(&mut lifecycle, console, listener);
     let gateway_address = GatewayAddress {
         url: http::url_of(gateway_listener.local_addr()?),
@@ -137,7 +139,7 @@ pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
     if !declared(config, &lifecycle, &bus).await? {
         return Ok(());
     }
-    worker::spawn(&mut lifecycle, config, &bus, &store, ended)?;
+    worker::spawn(&mut lifecycle, config, &bus, &store, ended).await?;
     let result = lifecycle.run().await;
     bus.close().await;
     result

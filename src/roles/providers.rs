@@ -1,32 +1,68 @@
 //! The providers that this version has.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use lockstep_api::Providers;
 use lockstep_cvp_provider::CvpSweep;
+use lockstep_device::CredentialSource;
 use lockstep_execution::{ArgumentsError, CycleStep, Provider, Registry, check_arguments};
+use lockstep_external::External;
 use lockstep_protocol::commands::TaskSaveRequested;
 use lockstep_protocol::rest::{ProviderView, StepView, TaskProblem};
 use lockstep_sync::Sync;
 use serde_json::json;
 
 use super::cvp;
-use crate::config::CvpClusters;
+use super::devices::ConfiguredCredentials;
+use super::external::{ExternalCheck, description};
+use crate::config::Config;
 
-/// The providers that tasks may run, on a worker with these clusters and this way to synchronize devices.
+/// The providers that tasks may run, on a worker with this way to synchronize devices. Programs that were checked are run; other ones that
+/// have a description are only known.
 ///
 /// # Errors
 /// If the client of a cluster cannot be built.
-pub(super) fn registry(clusters: &CvpClusters, sync: Sync) -> anyhow::Result<Registry> {
-    let sweep = CvpSweep::new(cvp::swept(clusters)?);
-    Ok(Registry::built_in().with(sweep).with(sync))
+pub(super) fn registry(
+    config: &Config,
+    sync: Sync,
+    external: Vec<ExternalCheck>,
+) -> anyhow::Result<Registry> {
+    let sweep = CvpSweep::new(cvp::swept(&config.cvp)?);
+    let registry = Registry::built_in().with(sweep).with(sync);
+    let credentials = ConfiguredCredentials::of(&config.devices.credentials);
+    let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
+    Ok(external.into_iter().fold(registry, |registry, check| {
+        let Ok(description) = &check.description else {
+            return registry;
+        };
+        match check.program {
+            Some(Ok(program)) => {
+                let credentials = check.credentials.then(|| credentials.clone());
+                registry.with(External::new(description, program, credentials))
+            }
+            Some(Err(_)) | None => registry.with_described(External::described(description)),
+        }
+    }))
 }
 
-/// The same providers in a process that runs none.
-pub(super) fn described() -> Registry {
-    Registry::built_in()
+/// The same providers in a process that runs none. Descriptions that cannot be used are left out, with a warning in the log.
+pub(super) fn described(config: &Config) -> Registry {
+    let registry = Registry::built_in()
         .with(CvpSweep::described())
-        .with(Sync::described())
+        .with(Sync::described());
+    config
+        .providers
+        .iter()
+        .fold(registry, |registry, (name, provider)| {
+            match description(name, provider) {
+                Ok(description) => registry.with_described(External::described(&description)),
+                Err(reason) => {
+                    tracing::error!(provider = name, reason, "an external provider is not known here");
+                    registry
+                }
+            }
+        })
 }
 
 /// The providers as data, for the console.
@@ -135,7 +171,7 @@ mod tests {
             pre_tasks: Vec::new(),
             post_tasks: Vec::new(),
         };
-        let problems = KnownProviders::new(described()).problems(&task);
+        let problems = KnownProviders::new(described(&Config::of_text(""))).problems(&task);
         let text = |problem: TaskProblem| format!("{}: {}", problem.place, problem.reason);
         problems.into_iter().map(text).collect()
     }
@@ -169,7 +205,7 @@ mod tests {
 
     #[test]
     fn providers_are_listed_by_name_with_their_properties() {
-        let list = KnownProviders::new(described()).list();
+        let list = KnownProviders::new(described(&Config::of_text(""))).list();
         let names: Vec<&str> = list.iter().map(|provider| provider.name.as_str()).collect();
         assert!(names.is_sorted(), "{names:?}");
         for provider in list {
@@ -182,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_steps_of_a_provider_are_those_without_arguments() {
-        let list = KnownProviders::new(described()).list();
+        let list = KnownProviders::new(described(&Config::of_text(""))).list();
         let steps = |name: &str| {
             let provider = list.iter().find(|provider| provider.name == name).unwrap();
             let steps = provider
