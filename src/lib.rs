@@ -30,6 +30,10 @@ pub use lockstep_protocol as protocol;
 /// Runs the command line. `providers` adds to the providers that come with Lockstep, in every role: the console describes them, and workers
 /// run them, so all processes of a site have to be the same program. Call it once, before anything else.
 pub fn run(providers: fn(Registry) -> Registry) -> ExitCode {
+    // A worker starts itself once more for each run of an external provider.
+    if let Some(code) = lockstep_external::supervise_if_asked() {
+        return code;
+    }
     stack::ensure();
     roles::add_providers(providers);
     // Installs the only TLS provider. It fails only if one is installed already, and nothing ran before this.

@@ -33,6 +33,9 @@ enum What {
         #[arg(value_enum, default_value = "gateway")]
         server: Server,
     },
+    /// Print the JSON Schema of external providers: their description, and what they and workers say to each other
+    #[command(after_help = "Example:\n  lockstep schema provider > provider.schema.json")]
+    Provider,
     /// Print the broker's users, permissions, exchanges, queues and policies as a RabbitMQ definitions file
     ///
     /// The file has no passwords: its users cannot log in until an administrator sets one. `lockstep doctor --setup-broker` makes the
@@ -66,6 +69,7 @@ impl Schema {
                 Server::Gateway => gateway::openapi(),
                 Server::Console => lockstep_api::openapi::document(),
             }),
+            What::Provider => output::json(&lockstep_external::schema()),
             What::Broker { vhost, user_prefix } => {
                 output::json(&schema::broker_definitions(&vhost, &user_prefix));
             }

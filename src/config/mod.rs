@@ -7,6 +7,7 @@ mod duration;
 mod executions;
 mod gateway;
 mod problem;
+mod providers;
 mod reader;
 mod render;
 mod repositories;
@@ -30,6 +31,7 @@ pub(crate) use duration::read as read_duration;
 pub(crate) use executions::ExecutionsConfig;
 pub(crate) use gateway::GatewayConfig;
 pub(crate) use problem::ConfigProblems;
+pub(crate) use providers::{ExternalConfig, ExternalProviders};
 pub(crate) use reader::LateSecret;
 use reader::Reader;
 pub(crate) use render::RenderConfig;
@@ -63,6 +65,7 @@ pub(crate) struct Config {
     pub(crate) retention: RetentionConfig,
     pub(crate) sync: SyncConfig,
     pub(crate) cvp: CvpClusters,
+    pub(crate) providers: ExternalProviders,
     pub(crate) sources: SourcesConfig,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
@@ -184,6 +187,7 @@ impl Config {
             retention: RetentionConfig::of(reader),
             sync: SyncConfig::of(reader),
             cvp: cvp::clusters(reader),
+            providers: providers::external(reader),
             sources: sources::sources(reader),
             log: LogConfig::of(reader),
             telemetry: TelemetryConfig::of(reader),

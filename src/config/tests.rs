@@ -1,4 +1,5 @@
 mod devices;
+mod providers;
 mod render;
 mod sources;
 mod sync;
@@ -194,6 +195,10 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "executions.at_once_per_provider",
         "freeze",
         "freeze.NAME",
+        "providers",
+        "providers.NAME",
+        "providers.uptime.environment",
+        "providers.uptime.environment_files",
         "render.secrets",
         "repositories.settings",
         "repositories.templates",
@@ -420,7 +425,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
         ":2: broker.urll: unknown key; expected one of ca_file, declare, sources, trusted_users, url, url_file",
-        ":13: gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, freeze, gateway, log, reconcile, render, repositories, retention, store, sync, telemetry, worker",
+        ":13: gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, freeze, gateway, log, providers, reconcile, render, repositories, retention, store, sync, telemetry, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {

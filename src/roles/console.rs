@@ -43,7 +43,7 @@ pub(super) fn build(
         tasks: store.tasks.clone(),
         executions: store.executions.clone(),
         cycle: store.cycle.clone(),
-        providers: Arc::new(KnownProviders::new(described())),
+        providers: Arc::new(KnownProviders::new(described(config))),
         syncs: store.sync_plans.clone(),
         sync_rules: Arc::new(super::sync_rules::SiteSyncRules(config.devices.types.clone())),
         schema: store.schema.clone(),

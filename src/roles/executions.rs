@@ -9,6 +9,7 @@ use lockstep_worker::executions::{ExecutionContext, ExecutionOptions};
 use lockstep_worker::repositories::Source;
 
 use super::devices;
+use super::external::ExternalCheck;
 use super::providers::registry;
 use super::store::{Store, process_name};
 use super::sync;
@@ -24,6 +25,7 @@ pub(super) fn context(
     store: &Store,
     sources: &[Source],
     clock: &Arc<dyn Clock>,
+    external: Vec<ExternalCheck>,
 ) -> anyhow::Result<ExecutionContext> {
     let executions = &config.executions;
     Ok(ExecutionContext {
@@ -32,7 +34,7 @@ pub(super) fn context(
         executions: store.executions.clone(),
         cycle: store.cycle.clone(),
         follow_ups: store.follow_ups.clone(),
-        registry: registry(&config.cvp, sync::provider(config, store, sources, clock))?,
+        registry: registry(config, sync::provider(config, store, sources, clock), external)?,
         types: Arc::new(config.devices.types.clone()),
         devices: devices::devices(&config.devices)?,
         clock: clock.clone(),

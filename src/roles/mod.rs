@@ -7,6 +7,7 @@ pub(crate) mod descriptors;
 mod devices;
 mod doctor;
 mod executions;
+mod external;
 mod gateway;
 mod http;
 mod inventories;
@@ -35,6 +36,7 @@ pub(crate) use doctor::{
     amqp_options, git_version, new_secret, polled_sources, postgres, schema, seen_fleet, seen_repositories,
     sources, vhost,
 };
+pub(crate) use external::{ExternalCheck, check_external};
 pub(crate) use http::{http_client, management_client};
 pub(crate) use providers::add as add_providers;
 pub(crate) use inventories::client as source_client;
@@ -100,7 +102,7 @@ pub(crate) async fn up(
     let scrape = metrics::with_fleet(&mut lifecycle, &bus, &store);
     let console = console::build(config, &bus, &store, scrape.clone(), connections.console, [local]);
     let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape)?;
-    worker::spawn(&mut lifecycle, config, &bus, &store, ended)?;
+    worker::spawn(&mut lifecycle, config, &bus, &store, ended).await?;
     console::spawn(&mut lifecycle, console, listener);
     let gateway_address = GatewayAddress {
         url: http::url_of(gateway_listener.local_addr()?),
@@ -141,7 +143,7 @@ pub(crate) async fn worker(config: &Config) -> anyhow::Result<()> {
     if !declared(config, &lifecycle, &bus).await? {
         return Ok(());
     }
-    worker::spawn(&mut lifecycle, config, &bus, &store, ended)?;
+    worker::spawn(&mut lifecycle, config, &bus, &store, ended).await?;
     let result = lifecycle.run().await;
     bus.close().await;
     result

@@ -1,21 +1,25 @@
 //! The providers that this version has.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use lockstep_api::Providers;
 use lockstep_cvp_provider::CvpSweep;
+use lockstep_device::CredentialSource;
 use lockstep_execution::{
     ArgumentsError, CycleStep, Provider, Registry, RunInput, check_arguments, check_run_input,
     merge_run_input, merge_run_ui_schema,
 };
+use lockstep_external::External;
 use lockstep_protocol::commands::TaskSaveRequested;
 use lockstep_protocol::rest::{ProviderView, StepView, TaskForm, TaskProblem, TaskView};
 use lockstep_sync::Sync;
 use serde_json::{Value, json};
 
 use super::cvp;
-use crate::config::CvpClusters;
+use super::devices::ConfiguredCredentials;
+use super::external::{ExternalCheck, description};
+use crate::config::Config;
 
 /// What the program adds to the providers of Lockstep.
 static ADDED: OnceLock<fn(Registry) -> Registry> = OnceLock::new();
@@ -33,21 +37,52 @@ fn with_added(registry: Registry) -> Registry {
     }
 }
 
-/// The providers that tasks may run, on a worker with these clusters and this way to synchronize devices.
+/// The providers that tasks may run, on a worker with this way to synchronize devices. Programs that were checked are run; other ones that
+/// have a description are only known.
 ///
 /// # Errors
 /// If the client of a cluster cannot be built.
-pub(super) fn registry(clusters: &CvpClusters, sync: Sync) -> anyhow::Result<Registry> {
-    let sweep = CvpSweep::new(cvp::swept(clusters)?);
-    Ok(with_added(Registry::built_in().with(sweep).with(sync)))
+pub(super) fn registry(
+    config: &Config,
+    sync: Sync,
+    external: Vec<ExternalCheck>,
+) -> anyhow::Result<Registry> {
+    let sweep = CvpSweep::new(cvp::swept(&config.cvp)?);
+    let registry = with_added(Registry::built_in().with(sweep).with(sync));
+    let credentials = ConfiguredCredentials::of(&config.devices.credentials);
+    let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
+    Ok(external.into_iter().fold(registry, |registry, check| {
+        let Ok(description) = &check.description else {
+            return registry;
+        };
+        match check.program {
+            Some(Ok(program)) => {
+                let credentials = check.credentials.then(|| credentials.clone());
+                registry.with(External::new(description, program, credentials))
+            }
+            Some(Err(_)) | None => registry.with_described(External::described(description)),
+        }
+    }))
 }
 
-/// The same providers in a process that runs none.
-pub(super) fn described() -> Registry {
+/// The same providers in a process that runs none. Descriptions that cannot be used are left out, with a warning in the log.
+pub(super) fn described(config: &Config) -> Registry {
     let registry = Registry::built_in()
         .with(CvpSweep::described())
         .with(Sync::described());
-    with_added(registry)
+    let registry = with_added(registry);
+    config
+        .providers
+        .iter()
+        .fold(registry, |registry, (name, provider)| {
+            match description(name, provider) {
+                Ok(description) => registry.with_described(External::described(&description)),
+                Err(reason) => {
+                    tracing::error!(provider = name, reason, "an external provider is not known here");
+                    registry
+                }
+            }
+        })
 }
 
 /// The providers as data, for the console.
@@ -183,7 +218,7 @@ mod tests {
             run_input_json_schema: None,
             run_input_ui_schema: None,
         };
-        let problems = KnownProviders::new(described()).problems(&task);
+        let problems = KnownProviders::new(described(&Config::of_text(""))).problems(&task);
         let text = |problem: TaskProblem| format!("{}: {}", problem.place, problem.reason);
         problems.into_iter().map(text).collect()
     }
@@ -217,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_a_task_adds_to_its_runs_is_checked_and_merged_with_its_provider() {
-        let known = KnownProviders::new(described());
+        let known = KnownProviders::new(described(&Config::of_text("")));
         let own = |timeout: &str| {
             json!({
                 "type": "object",
@@ -281,7 +316,7 @@ mod tests {
 
     #[test]
     fn providers_are_listed_by_name_with_their_properties() {
-        let list = KnownProviders::new(described()).list();
+        let list = KnownProviders::new(described(&Config::of_text(""))).list();
         let names: Vec<&str> = list.iter().map(|provider| provider.name.as_str()).collect();
         assert!(names.is_sorted(), "{names:?}");
         for provider in list {
@@ -294,7 +329,7 @@ mod tests {
 
     #[test]
     fn the_steps_of_a_provider_are_those_without_arguments() {
-        let list = KnownProviders::new(described()).list();
+        let list = KnownProviders::new(described(&Config::of_text(""))).list();
         let steps = |name: &str| {
             let provider = list.iter().find(|provider| provider.name == name).unwrap();
             let steps = provider

@@ -19,7 +19,7 @@ use lockstep_worker::runtime::{
 use tokio_util::sync::CancellationToken;
 
 use super::store::Store;
-use super::{executions, http, inventories, reconcile, repositories};
+use super::{executions, external, http, inventories, reconcile, repositories};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
 
@@ -61,7 +61,7 @@ pub(super) fn listen(
 ///
 /// # Errors
 /// If the configuration of a repository is not valid, or the certificates for devices cannot be read.
-pub(super) fn spawn(
+pub(super) async fn spawn(
     lifecycle: &mut Lifecycle,
     config: &Config,
     bus: &Arc<dyn Bus>,
@@ -71,7 +71,8 @@ pub(super) fn spawn(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = repositories::sources(config)?;
     let runner = RepositoryRunner::new(sources.clone(), store.repositories.clone(), clock.clone());
-    let executions = executions::context(config, bus, store, &sources, &clock)?;
+    let external = external::checked_for_worker(config).await;
+    let executions = executions::context(config, bus, store, &sources, &clock, external)?;
     let runs_executions = [Lane::Executions, Lane::Devices, Lane::Cvp]
         .iter()
         .any(|lane| config.worker.lanes.contains(lane));

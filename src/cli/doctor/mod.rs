@@ -12,6 +12,7 @@ mod lanes;
 mod machine;
 mod management;
 mod operation;
+mod providers;
 mod repositories;
 mod rights;
 mod setup;
@@ -147,6 +148,9 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
             broker::examine(config, role.role(), &mut findings).await;
             operation::examine(config, management, &mut findings).await;
         }
+    }
+    if role != As::Gateway {
+        providers::examine(config, role, &mut findings).await;
     }
     match role {
         As::Gateway => {}

@@ -1,5 +1,6 @@
 //! Commands for providers.
 
+mod describe;
 mod list;
 mod show;
 
@@ -9,11 +10,12 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// List and show providers: what tasks can run
+/// List, show and describe providers: what tasks can run
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep providers list
-  lockstep providers show command")]
+  lockstep providers show command
+  lockstep providers describe /opt/providers/uptime")]
 pub(super) struct Providers {
     #[command(subcommand)]
     what: What,
@@ -23,6 +25,7 @@ pub(super) struct Providers {
 enum What {
     List(list::List),
     Show(show::Show),
+    Describe(describe::Describe),
 }
 
 impl Providers {
@@ -30,6 +33,7 @@ impl Providers {
         match self.what {
             What::List(command) => command.run(global).await,
             What::Show(command) => command.run(global).await,
+            What::Describe(command) => command.run().await,
         }
     }
 }

@@ -10,6 +10,7 @@ mod counting;
 mod cycle;
 mod devices;
 mod elements;
+mod external;
 mod fan_out;
 mod flags;
 mod gateway;
@@ -42,6 +43,7 @@ mod workers;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -144,6 +146,8 @@ enum Figure {
     /// Needs the program `lockstep` of the same build.
     Sync,
     Resume,
+    /// What a run of a program costs that is a provider.
+    External,
     /// Only if it is named, because it needs minutes and much space on disk.
     Growth,
 }
@@ -163,8 +167,17 @@ enum Part {
     Simulator(devices::Simulator),
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
+    // Runs of external providers start this program once more.
+    if let Some(code) = lockstep_external::supervise_if_asked() {
+        return Ok(code);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run() -> anyhow::Result<()> {
     let Arguments { part, options } = Arguments::parse();
     match part {
         Some(Part::Bare(bare)) => print(&bare::run(bare).await?),
@@ -203,7 +216,12 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     let alone = |figure: &Figure| {
         matches!(
             figure,
-            Figure::Affected | Figure::Sweep | Figure::Allocations | Figure::Rendering | Figure::Sync
+            Figure::Affected
+                | Figure::Sweep
+                | Figure::Allocations
+                | Figure::Rendering
+                | Figure::Sync
+                | Figure::External
         )
     };
     if !options.only.is_empty() && options.only.iter().all(alone) {
@@ -302,6 +320,9 @@ async fn measure_alone(
     }
     if wanted(Figure::Sync) {
         sync::measure(options.planned_devices, options.rounds, table).await?;
+    }
+    if wanted(Figure::External) {
+        external::measure(options.rounds, table).await?;
     }
     if options.only.contains(&Figure::Allocations) {
         stages::measure(table).await?;

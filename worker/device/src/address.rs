@@ -32,6 +32,11 @@ impl DeviceAddress {
         &self.host
     }
 
+    /// The port, if the address has one.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// The port, or `usual` if the address has none.
     pub fn port_or(&self, usual: u16) -> u16 {
         self.port.unwrap_or(usual)

@@ -103,6 +103,21 @@ macro_rules! steps {
                 }
             )*
 
+            /// What runs the steps of one unit instead, for a provider that keeps something open between them, such as a process. It is
+            /// dropped with the unit. `None`: the provider itself.
+            fn for_unit(&self) -> Option<Box<dyn Provider>> {
+                None
+            }
+
+            /// Ends what [`Self::for_unit`] returned, after the last step and before the results are processed. `cancel` fires when the element is
+            /// to end.
+            ///
+            /// # Errors
+            /// What was open did not end well: the entity of the last step fails.
+            async fn end_unit(&self, _cancel: &CancellationToken) -> Result<(), StepFailure> {
+                Ok(())
+            }
+
             /// Looks at the result of an entity that ended, children before parents, after the last step of the unit: changes it, or makes facts
             /// and checks of it. `below` are the results of all entities below. Entities that failed or were skipped are passed, too. The default
             /// is that of the provider's type: facts of FACTS, checks of CHECK.

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::Provider;
@@ -7,7 +7,11 @@ use crate::providers::{CheckAggregation, Command, Ping, TemplateCheck, TemplateF
 
 /// The providers of a process, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(BTreeMap<Cow<'static, str>, Arc<dyn Provider>>);
+pub struct Registry {
+    providers: BTreeMap<Cow<'static, str>, Arc<dyn Provider>>,
+    /// Those that this process knows and does not run.
+    described: BTreeSet<Cow<'static, str>>,
+}
 
 impl Registry {
     /// The providers that come with Lockstep.
@@ -25,18 +29,33 @@ impl Registry {
     #[must_use]
     pub fn with(mut self, provider: impl Provider) -> Self {
         let name = provider.properties().name.clone();
-        self.0.insert(name, Arc::new(provider));
+        self.described.remove(&name);
+        self.providers.insert(name, Arc::new(provider));
         self
+    }
+
+    /// Adds a provider that this process only knows: it accepts tasks with it, and leaves its elements to others.
+    #[must_use]
+    pub fn with_described(self, provider: impl Provider) -> Self {
+        let name = provider.properties().name.clone();
+        let mut registry = self.with(provider);
+        registry.described.insert(name);
+        registry
+    }
+
+    /// Whether this process has the provider and runs it.
+    pub fn runs(&self, name: &str) -> bool {
+        self.providers.contains_key(name) && !self.described.contains(name)
     }
 
     /// The provider with this name.
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Provider>> {
-        self.0.get(name)
+        self.providers.get(name)
     }
 
     /// All providers, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
-        self.0.values()
+        self.providers.values()
     }
 }
 
@@ -46,6 +65,16 @@ mod tests {
 
     use super::*;
     use crate::{ArgumentsError, check_arguments, check_ui_schema};
+
+    #[test]
+    fn what_is_only_described_is_known_and_not_run() {
+        let registry = Registry::default()
+            .with_described(Ping::default())
+            .with(Command::default());
+        assert!(registry.get("ping").is_some() && !registry.runs("ping"));
+        assert!(registry.runs("command") && !registry.runs("pong"));
+        assert!(registry.with(Ping::default()).runs("ping"));
+    }
 
     #[test]
     fn providers_are_found_by_name_and_state_what_forms_need() {

@@ -136,16 +136,16 @@ fn is_due(element: &CandidateElement, row: &ExecutionRow) -> bool {
     element.stage == row.stage.index
 }
 
-/// Whether this process has the provider of the element.
+/// Whether this process runs the provider of the element.
 fn is_known(element: &CandidateElement, row: &ExecutionRow, registry: &Registry) -> bool {
     let task = task_of_stage(&row.request, element.stage);
     let provider = task.map(|task| task.provider);
-    let known = provider.is_some_and(|provider| registry.get(provider).is_some());
+    let known = provider.is_some_and(|provider| registry.runs(provider));
     if !known {
         tracing::warn!(
             element = element.number,
             provider,
-            "this worker does not have the provider of an element; it is left to another one"
+            "this worker does not run the provider of an element; it is left to another one"
         );
     }
     known

@@ -8,6 +8,7 @@ mod credentials;
 mod cycle;
 mod cycle_points;
 mod cycle_site;
+mod external;
 mod many;
 mod outages;
 mod stopped;

@@ -21,6 +21,40 @@ pub struct Stopped;
 /// # Errors
 /// The unit was told to stop. What has not run stays PENDING; a step that failed after it was told is [`UnitRun::running`].
 pub async fn run_unit(unit: &Unit<'_>, run: &mut UnitRun) -> Result<(), Stopped> {
+    let own = unit.provider.for_unit();
+    let unit = &Unit {
+        provider: own.as_deref().unwrap_or(unit.provider),
+        ..*unit
+    };
+    run_steps(unit, run).await?;
+    if own.is_some() {
+        end_own(unit, run).await?;
+    }
+    if !run.goes_on(unit.half) {
+        process(unit, run);
+    }
+    Ok(())
+}
+
+/// Ends what the provider kept open for the unit. If that fails, the entity of the last step fails, unless it did before.
+async fn end_own(unit: &Unit<'_>, run: &mut UnitRun) -> Result<(), Stopped> {
+    let Err(failure) = unit.provider.end_unit(unit.cancel).await else {
+        return Ok(());
+    };
+    if let Some(index) = run.last.filter(|index| !run.results[*index].is_failed()) {
+        let data = std::mem::take(&mut run.results[index].data);
+        fail(unit, run, index, failure);
+        run.results[index].data = data;
+        run.skip_below(unit, index);
+        run.running = Some(index).filter(|_| unit.cancel.is_cancelled());
+    }
+    if unit.cancel.is_cancelled() {
+        return Err(Stopped);
+    }
+    Ok(())
+}
+
+async fn run_steps(unit: &Unit<'_>, run: &mut UnitRun) -> Result<(), Stopped> {
     if unit.half == Half::Run {
         run.skip_unprepared(unit.steps);
     }
@@ -34,9 +68,6 @@ pub async fn run_unit(unit: &Unit<'_>, run: &mut UnitRun) -> Result<(), Stopped>
         for index in unit.tree.upwards() {
             step_of(unit, run, index, false).await?;
         }
-    }
-    if !run.goes_on(unit.half) {
-        process(unit, run);
     }
     Ok(())
 }
@@ -64,6 +95,7 @@ async fn step_of(unit: &Unit<'_>, run: &mut UnitRun, index: usize, pre_run: bool
         return Err(Stopped);
     }
     run.running = Some(index);
+    run.last = Some(index);
     let facts_before = run.produced.facts.len();
     let answer = call_contained(unit, run, index, step).await;
     let is_last = !pre_run || step_at(false).is_none();

@@ -71,6 +71,8 @@ pub struct UnitRun {
     pub produced: Produced,
     /// The index of the entity whose step runs. After the end: the step in which the unit was dropped, or failed when it was told to stop.
     pub running: Option<usize>,
+    /// The index of the entity whose step ran last.
+    pub(super) last: Option<usize>,
     /// Set if the step that failed is not possible now.
     pub parked: Option<Parked>,
     /// The entities whose pre-run step ended in an earlier stage or attempt.
