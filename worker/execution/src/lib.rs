@@ -3,6 +3,7 @@
 
 mod admission;
 mod arguments;
+mod child;
 pub mod cycle;
 mod progress;
 mod provider;
@@ -16,6 +17,7 @@ pub use lockstep_device::{DeviceConnection, DeviceError, PooledConnection};
 
 pub use admission::{Admission, Caps, Limit, Request, Staged, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
+pub use child::{Child, ChildError, ChildExecutions, ChildTargets, NewChild, TaskOfStep};
 pub use cycle::{CycleResult, CycleStep, Steps};
 pub use progress::{Counts, Event, Halt, Progress, StageProgress, Step, next};
 pub use provider::{

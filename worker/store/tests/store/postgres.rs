@@ -18,8 +18,8 @@ use tokio_postgres::Client;
 
 use crate::contract::management_domains::{changed, domain};
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, absorb, create, create_all, devices, hostname,
-    key, keys, leases, message, repositories, row, unsynchronize, work,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_WORKFLOW, absorb, create, create_all,
+    devices, hostname, key, keys, leases, message, repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -96,6 +96,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (12, UNDO_WORKFLOW),
             (9, UNDO_SYNC),
             (8, UNDO_RULES),
             (
