@@ -9,7 +9,7 @@ use metrics::{Counter, Gauge, Histogram};
 use crate::families::{CLAIM_SECONDS, ELEMENTS_ENDED, ELEMENTS_RUNNING, ELEMENTS_WAITING, FINISH_SECONDS};
 
 /// What elements wait for, as a label.
-pub const WAITING_FOR: [&str; 9] = [
+pub const WAITING_FOR: [&str; 10] = [
     "stop",
     "overall",
     "provider",
@@ -19,6 +19,7 @@ pub const WAITING_FOR: [&str; 9] = [
     "cluster",
     "stage",
     "parked",
+    "workflow",
 ];
 
 const OUTCOMES: [(ElementOutcome, &str); 3] = [

@@ -3,6 +3,7 @@
 
 mod admission;
 mod arguments;
+mod child;
 pub mod cycle;
 mod form;
 mod progress;
@@ -17,6 +18,7 @@ pub use lockstep_device::{DeviceConnection, DeviceError, PooledConnection};
 
 pub use admission::{Admission, Caps, Limit, Request, Staged, admit, execution_cap, initially, releasable};
 pub use arguments::{ArgumentError, ArgumentsError, check_arguments, merge_arguments, or_empty};
+pub use child::{Child, ChildError, ChildExecutions, ChildTargets, NewChild, TaskOfStep};
 pub use cycle::{CycleResult, CycleStep, Steps};
 pub use form::{
     RunInput, RunInputError, check_run_input, check_ui_schema, merge_run_input, merge_run_ui_schema,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::cycle::{CheckResult, CycleResult, Produced, Results, Steps, process_by_type};
+use crate::{ChildExecutions, TaskOfStep};
 
 /// What a provider is for (`ProviderTypeEnum` in neops; see docs/providers.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +92,15 @@ macro_rules! steps {
             fn run_on(&self, _arguments: &Value) -> Result<ExecuteOn, String> {
                 let missing = || "the provider does not say what it runs on".to_owned();
                 self.properties().run_on.ok_or_else(missing)
+            }
+
+            /// The tasks that it runs as executions of their own, with these arguments of a task, in their order: they are checked when the
+            /// task is saved and when it is requested.
+            ///
+            /// # Errors
+            /// The arguments do not fit together, in a way that the schema does not show.
+            fn tasks(&self, _arguments: &Value) -> Result<Vec<TaskOfStep>, String> {
+                Ok(Vec::new())
             }
 
             /// The steps that it has, with these arguments of a task. A level without a step costs nothing.
@@ -195,6 +205,8 @@ pub struct StepRun<'a> {
     pub cancel: &'a CancellationToken,
     /// Opens connections to devices.
     pub devices: &'a dyn Devices,
+    /// Begins executions. `None` where there are none.
+    pub children: Option<&'a dyn ChildExecutions>,
 }
 
 impl StepRun<'_> {
@@ -386,11 +398,19 @@ pub struct StepFailure {
 
 /// How long an element that is not possible now waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parked {
-    /// When it runs again.
-    pub resume_at: Timestamp,
-    /// When it is skipped instead, with the reason of the failure.
-    pub expires_at: Timestamp,
+pub enum Parked {
+    /// For a time.
+    Until {
+        /// When it runs again.
+        resume_at: Timestamp,
+        /// When it is skipped instead, with the reason of the failure.
+        expires_at: Timestamp,
+    },
+    /// Until the execution with this number ended, which it began. The data of the failure is kept: [`ChildExecutions::written`].
+    Ended {
+        /// The number.
+        execution: u64,
+    },
 }
 
 impl StepFailure {

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::Provider;
-use crate::providers::{CheckAggregation, Command, Ping, TemplateCheck, TemplateFacts};
+use crate::providers::{CheckAggregation, Command, Ping, TemplateCheck, TemplateFacts, Workflow};
 
 /// The providers of a process, by name.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,7 @@ impl Registry {
             .with(TemplateCheck::default())
             .with(TemplateFacts::default())
             .with(CheckAggregation::default())
+            .with(Workflow::default())
     }
 
     /// Adds a provider. It replaces one with the same name.
@@ -90,7 +91,8 @@ mod tests {
                 "command",
                 "ping",
                 "template_check",
-                "template_facts"
+                "template_facts",
+                "workflow"
             ]
         );
         assert!(registry.get("ping").is_some() && registry.get("pong").is_none());

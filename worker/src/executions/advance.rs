@@ -68,6 +68,12 @@ pub(super) async fn advance(
         executions.update(row).await?;
         if ends {
             aftermath.queued.extend(pass_on(executions, row, grace).await?);
+            if row.request.parent.is_some() {
+                let waiting = CapScope::Ended(row.number);
+                aftermath
+                    .queued
+                    .extend(executions.release(&waiting, 1, grace).await?);
+            }
         }
         for step in steps {
             match step {

@@ -229,8 +229,8 @@ async fn limits(
 /// How many elements may run at once in a scope. `None` if it has no cap. `own` gives the cap of an execution.
 pub(super) fn cap(caps: &Caps, scope: &CapScope, own: impl Fn(&u64) -> Option<u32>) -> Option<u32> {
     match scope {
-        // The execution begins its stages by itself, and time lets go on what is parked.
-        CapScope::Stop | CapScope::Stage(..) | CapScope::Parked => Some(0),
+        // The execution begins its stages by itself, and time lets go on what is parked. Until an execution ended, nothing that waits for it begins.
+        CapScope::Stop | CapScope::Stage(..) | CapScope::Parked | CapScope::Ended(_) => Some(0),
         CapScope::Overall => caps.overall.map(u32::from),
         CapScope::Provider(name) => caps.providers.get(name).copied().map(u32::from),
         CapScope::Group(name) => caps.groups.get(name).copied().map(u32::from),

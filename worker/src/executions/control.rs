@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::advance::{Aftermath, CHUNK, advance};
 use super::runner::{Command, Decided, Done, Rest};
+use super::workflow::MOST_DEPTH;
 use crate::handlers::Rejection;
 
 pub(super) async fn cancel(mut command: Command<'_>, request: &ExecutionCancelRequested) -> Decided {
@@ -25,7 +26,8 @@ pub(super) async fn cancel(mut command: Command<'_>, request: &ExecutionCancelRe
     if row.state.is_final() {
         return Ok(Ok(ended(&row)));
     }
-    let aftermath = command.follow(&mut row, Event::CancelRequested { by }).await?;
+    let event = Event::CancelRequested { by };
+    let aftermath = command.follow_with_steps(&mut row, &event).await?;
     let message = if row.state.is_final() {
         "the execution was cancelled, and ended".to_owned()
     } else {
@@ -47,7 +49,9 @@ pub(super) async fn pause(mut command: Command<'_>, execution: Uuid) -> Decided 
         return Ok(Ok(ended(&row)));
     }
     let changed = !row.paused;
-    let aftermath = command.follow(&mut row, Event::PauseRequested).await?;
+    let aftermath = command
+        .follow_with_steps(&mut row, &Event::PauseRequested)
+        .await?;
     let message = if changed {
         "no more elements of the execution begin until it is resumed"
     } else {
@@ -67,7 +71,9 @@ pub(super) async fn resume(mut command: Command<'_>, execution: Uuid) -> Decided
         return Ok(Ok(ended(&row)));
     }
     let changed = row.paused;
-    let aftermath = command.follow(&mut row, Event::ResumeRequested).await?;
+    let aftermath = command
+        .follow_with_steps(&mut row, &Event::ResumeRequested)
+        .await?;
     let message = if changed {
         "the execution goes on"
     } else {
@@ -127,12 +133,30 @@ pub(super) fn rest(row: &ExecutionRow, aftermath: &Aftermath) -> Rest {
 }
 
 impl Command<'_> {
-    /// Applies an event to an execution that is locked.
-    pub(super) async fn follow(
+    /// Applies an event to an execution that is locked, and, if that is one of a workflow, to the step that it waits for, and to what that
+    /// waits for. Steps are locked after their workflow, which has the smaller number.
+    async fn follow_with_steps(
         &mut self,
         row: &mut ExecutionRow,
-        event: Event,
+        event: &Event,
     ) -> Result<Aftermath, StoreError> {
+        let mut aftermath = self.follow(row, event.clone()).await?;
+        let mut of = row.number;
+        for _ in 0..MOST_DEPTH {
+            let Some(id) = self.executions.open_step(of).await? else {
+                break;
+            };
+            let Some(mut step) = self.executions.lock(id).await? else {
+                break;
+            };
+            of = step.number;
+            aftermath.join(self.follow(&mut step, event.clone()).await?);
+        }
+        Ok(aftermath)
+    }
+
+    /// Applies an event to an execution that is locked.
+    async fn follow(&mut self, row: &mut ExecutionRow, event: Event) -> Result<Aftermath, StoreError> {
         let options = &self.context.options;
         let grace = options.overdue_after;
         advance(

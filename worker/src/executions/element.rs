@@ -12,12 +12,13 @@ use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::results::ElementFinished;
 use lockstep_protocol::{ElementState, Level, Stage};
 use lockstep_store::{
-    CandidateElement, ElementEnd, ElementOwner, EntityResult, ExecutionRow, JsonText, ParkedElement,
+    CandidateElement, ElementEnd, ElementOwner, EntityResult, ExecutionRow, JsonText, ParkedElement, Parking,
     PlannedStage, StoreError, UnitEntities,
 };
 use serde_json::Value;
 
 use super::ExecutionContext;
+use super::children::Children;
 use super::element_end::{Why, bounded, failed, goes_on_later, over_phases, produced, why};
 use super::journal::{ElementJournal, JournalWriter, of_entry};
 use super::phase::{TaskOfPhase, stage, stages, task_of_stage, tasks};
@@ -166,6 +167,13 @@ impl Element {
             phase,
             cancel: told.cancel(),
         };
+        let children = Children {
+            context,
+            execution: &self.execution,
+            element: self.candidate.number,
+            phase,
+            cancel: told.cancel(),
+        };
         let repeatable = self.provider.properties().repeatable;
         let element = (on.owner, self.candidate.number);
         let stage = (self.candidate.stage, phase);
@@ -192,6 +200,7 @@ impl Element {
             run_arguments: &run_arguments,
             cancel: told.cancel(),
             devices: &*context.devices,
+            children: Some(&children),
             entities: &data,
             results: &data,
             journal: journaled.then_some(&journal),
@@ -211,7 +220,9 @@ impl Element {
                 run.stop(&unit, reason, message);
             }
         }
-        if let Some(parked) = run.parked.filter(|_| stopped.is_none() && self.is_simple()) {
+        // A stage in which one step runs on one entity begins anew as if it had not begun.
+        let may_park = self.is_simple() || tree.nodes().len() == 1 && !self.has_several_steps(tree);
+        if let Some(parked) = run.parked.filter(|_| stopped.is_none() && may_park) {
             return Some(self.parked(&run, parked));
         }
         Some(self.end(run, unit.half, task, &earlier, stopped.is_some()))
@@ -227,12 +238,23 @@ impl Element {
             message: left.and_then(|left| left.message.clone()),
             ..goes_on_later()
         };
-        let mut end = bounded(self.row(waits));
-        end.parked = Some(ParkedElement {
-            resume_at: parked.resume_at,
-            expires_at: parked.expires_at,
-        });
-        end
+        let mut end = self.row(waits);
+        match parked {
+            Parked::Until {
+                resume_at,
+                expires_at,
+            } => {
+                end.parked = Some(Parking::Until(ParkedElement {
+                    resume_at,
+                    expires_at,
+                }));
+            }
+            Parked::Ended { execution } => {
+                end.parked = Some(Parking::Ended(execution));
+                end.data = left.map_or(Value::Null, |left| left.data.clone()).into();
+            }
+        }
+        bounded(end)
     }
 
     /// How the element ends its stage.
@@ -395,7 +417,7 @@ async fn drive(context: &ExecutionContext, told: &Told, unit: &Unit<'_>, run: &m
 }
 
 /// The level of the entities that a task runs on.
-fn level(run_on: ExecuteOn) -> Level {
+pub(super) fn level(run_on: ExecuteOn) -> Level {
     match run_on {
         ExecuteOn::Global => Level::Global,
         ExecuteOn::Group => Level::Group,

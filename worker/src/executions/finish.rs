@@ -7,7 +7,7 @@ use lockstep_execution::{Caps, Event};
 use lockstep_protocol::{ElementOutcome, GroupName};
 use lockstep_store::{
     CapScope, ElementEnd, ElementOwner, EndedElement, ExecutionRow, ExecutionTransaction, Facts, Keys,
-    StoreError,
+    Parking, StoreError,
 };
 
 use super::ExecutionContext;
@@ -74,7 +74,17 @@ pub(super) async fn finish_in(
         .flat_map(|ends| ends.ends.iter().map(|end| end.number));
     let numbers: BTreeSet<u64> = numbers.collect();
     let executions = tx.executions_of(&numbers).await?;
-    let mut rows = tx.lock_numbers(&executions).await?;
+    // An execution that is waited for ends before or after this transaction.
+    let awaited = awaited(ends);
+    let mut rows = tx
+        .lock_numbers(&executions.union(&awaited).copied().collect())
+        .await?;
+    let ended_before = awaited.iter().filter(|number| {
+        let row = rows.iter().find(|row| row.number == **number);
+        row.is_none_or(|row| row.ended_at.is_some())
+    });
+    let ended_before: Vec<u64> = ended_before.copied().collect();
+    rows.retain(|row| executions.contains(&row.number));
     let groups: BTreeSet<GroupName> = caps
         .groups
         .keys()
@@ -87,11 +97,16 @@ pub(super) async fn finish_in(
         let ended = tx.finish(ends, *owner, &groups, due_after).await?;
         finished.ended.extend(ended);
     }
+    for number in ended_before {
+        let released = tx.release(&CapScope::Ended(number), 1, grace).await?;
+        finished.aftermath.queued.extend(released);
+    }
     let now = context.now(facts);
     for row in &mut rows {
         let parked = finished.ended.iter();
         row.parked += parked
             .filter(|element| element.parked && element.execution == row.number)
+            .filter(|element| !waits_for_end(ends, element.number))
             .count() as u64;
         let event = event(row.number, &finished.ended, ends);
         let Some(event) = event else { continue };
@@ -118,6 +133,22 @@ pub(super) async fn finish_in(
     finished.aftermath.queued.extend(released);
     finished.executions = rows;
     Ok(finished)
+}
+
+/// The executions whose ends elements wait for from now on.
+fn awaited(ends: &[Ends]) -> BTreeSet<u64> {
+    let ends = ends.iter().flat_map(|ends| &ends.ends);
+    ends.filter_map(|end| match end.parked {
+        Some(Parking::Ended(number)) => Some(number),
+        Some(Parking::Until(_)) | None => None,
+    })
+    .collect()
+}
+
+/// Whether an element waits for the end of an execution, not for a time.
+fn waits_for_end(ends: &[Ends], element: u64) -> bool {
+    let mut ends = ends.iter().flat_map(|ends| &ends.ends);
+    ends.any(|end| end.number == element && matches!(end.parked, Some(Parking::Ended(_))))
 }
 
 /// What happened to an execution by these ends. `None` if nothing did.

@@ -34,6 +34,7 @@ pub(super) fn execution(provider: &str, task_arguments: Value, limits: RunLimits
             plan: Vec::new(),
             lane: Lane::Cvp,
             relaunch_of: None,
+            parent: None,
             identity: Identity {
                 source: Source::worker(),
                 id: Uuid::nil().into(),

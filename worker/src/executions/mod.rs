@@ -7,6 +7,7 @@
 
 mod advance;
 mod announce;
+mod children;
 mod claim;
 mod cluster;
 mod context;
@@ -38,6 +39,7 @@ mod sweep;
 mod sync;
 mod tasks;
 mod unit;
+mod workflow;
 
 pub use context::ExecutionContext;
 pub use element_runner::ElementRunner;

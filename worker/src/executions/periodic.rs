@@ -191,7 +191,7 @@ impl ElementsTask {
     ) -> Result<BTreeMap<CapScope, u32>, StoreError> {
         let stopped = tx.stop().await?.is_some();
         let executions = counts.keys().filter_map(|scope| match scope {
-            CapScope::Execution(number) => Some(*number),
+            CapScope::Execution(number) | CapScope::Ended(number) => Some(*number),
             _ => None,
         });
         let rows = tx.lock_numbers(&executions.collect()).await?;
@@ -212,6 +212,8 @@ impl ElementsTask {
             let cap = match scope {
                 _ if held => Some(0),
                 CapScope::Stop => None,
+                // It may be deleted.
+                CapScope::Ended(number) if rows.get(number).is_none_or(|row| row.ended_at.is_some()) => None,
                 scope => cap(&self.context.options.caps, scope, own),
             };
             let limit = Limit {
@@ -512,6 +514,7 @@ fn tally(counts: &BTreeMap<CapScope, u32>) -> [usize; WAITING_FOR.len()] {
             CapScope::Cluster(_) => 6,
             CapScope::Stage(..) => 7,
             CapScope::Parked => 8,
+            CapScope::Ended(_) => 9,
         };
         tally[place] += *waiting as usize;
     }
@@ -572,6 +575,6 @@ mod tests {
             (CapScope::Device("sw2".to_owned()), 3),
             (CapScope::Stop, 1),
         ];
-        assert_eq!(tally(&counts.into()), [1, 0, 0, 0, 0, 5, 0, 0, 0]);
+        assert_eq!(tally(&counts.into()), [1, 0, 0, 0, 0, 5, 0, 0, 0, 0]);
     }
 }

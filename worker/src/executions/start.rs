@@ -1,17 +1,21 @@
 //! Begins executions: stores them with their elements, in the transaction that accepts the request.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use lockstep_execution::{Event, Staged, execution_cap, initially};
+use lockstep_execution::{Event, Registry, Staged, execution_cap, initially};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
 use lockstep_protocol::results::ExecutionAccepted;
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{Code, Kind, WorkResult};
+use lockstep_protocol::{Code, Kind, MessageKey, WorkResult};
 use lockstep_store::{
-    CapScope, ElementLevels, ElementSource, ExecutionRow, NewExecution, StartedExecution, StoreError,
+    CapScope, ElementLevels, ElementSource, ExecutionRow, ExecutionTransaction, Facts, LeftOut, NewExecution,
+    StartedExecution, StoreError, TaskRow,
 };
 use uuid::Uuid;
 
-use super::advance::caps_of_all;
+use super::ExecutionContext;
+use super::advance::{Aftermath, advance, caps_of_all, release_own};
 use super::cluster::{Turn, turn};
 use super::control::rest;
 use super::names;
@@ -19,9 +23,8 @@ use super::phase::{main, stages};
 use super::plan::{Plan, plan};
 use super::runner::{Command, Decided, Done};
 use super::sequence::{Related, load};
-use super::tasks;
+use super::{tasks, workflow};
 use crate::handlers::Rejection;
-use crate::runtime::Attempt;
 
 /// The execution itself, whose number is not known before it is stored.
 const ITSELF: CapScope = CapScope::Execution(0);
@@ -30,11 +33,31 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
     let Some(task) = command.executions.task(&request.task).await? else {
         return Ok(Err(tasks::unknown(&request.task, "$.data.task")));
     };
-    let request = match names::resolve(&mut *command.executions, request).await? {
+    let registry = &command.context.registry;
+    let checked = workflow::check_saved(&mut *command.executions, registry, &task, "$.data.task").await?;
+    if let Err(rejection) = checked {
+        return Ok(Err(rejection));
+    }
+    let blank = command.new_execution(&request.limits);
+    match planned(&mut *command.executions, registry, task, request, blank).await? {
+        Ok((new, source, levels)) => command.start(new, &source, levels).await,
+        Err(rejection) => Ok(Err(rejection)),
+    }
+}
+
+/// What an execution of a task is stored with, for a request which is at `$.data` in a message. `blank` says who requests it.
+pub(super) async fn planned(
+    executions: &mut (dyn ExecutionTransaction + '_),
+    registry: &Registry,
+    task: TaskRow,
+    request: &TaskRequested,
+    blank: NewExecution,
+) -> Result<Result<(NewExecution, ElementSource, ElementLevels), Rejection>, StoreError> {
+    let request = match names::resolve(executions, request).await? {
         Ok(request) => request,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let tasks = load(&mut *command.executions, Related::from(&task)).await?;
+    let tasks = load(executions, Related::from(&task)).await?;
     let Plan {
         run_on,
         source,
@@ -44,11 +67,10 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
         stages,
         levels,
         lane,
-    } = match plan(&command.context.registry, &task, &tasks, &request, "$.data") {
+    } = match plan(registry, &task, &tasks, &request, "$.data") {
         Ok(plan) => plan,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let limits = request.limits;
     let new = NewExecution {
         task_number: task.number,
         task: task.name,
@@ -61,10 +83,9 @@ pub(super) async fn run(command: Command<'_>, request: &TaskRequested) -> Decide
         post_tasks,
         plan: stages,
         lane,
-        relaunch_of: None,
-        ..command.new_execution(&limits)
+        ..blank
     };
-    command.start(new, &source, levels).await
+    Ok(Ok((new, source, levels)))
 }
 
 impl Command<'_> {
@@ -92,6 +113,7 @@ impl Command<'_> {
             plan: Vec::new(),
             lane: Lane::Devices,
             relaunch_of: None,
+            parent: None,
             identity: attempt.key.identity.clone(),
             kind: attempt.envelope.message.kind(),
             actor: attempt.key.actor.as_deref().map(str::to_owned),
@@ -104,20 +126,57 @@ impl Command<'_> {
     /// Stores an execution with its elements, and what follows at once: one without elements ends, and one that was cancelled before it
     /// existed.
     pub(super) async fn start(
-        mut self,
+        self,
         new: NewExecution,
         source: &ElementSource,
         levels: ElementLevels,
     ) -> Decided {
-        let id = id(self.attempt)?;
+        let starting = Starting {
+            context: self.context,
+            executions: self.executions,
+            facts: self.facts,
+            now: self.now,
+        };
+        let id = id(&self.attempt.key)?;
+        starting.start(id, new, source, levels, &StepOf::default()).await
+    }
+}
+
+/// The transaction in which an execution is stored.
+pub(super) struct Starting<'a> {
+    pub(super) context: &'a ExecutionContext,
+    pub(super) executions: &'a mut (dyn ExecutionTransaction + 'a),
+    pub(super) facts: &'a mut Facts,
+    pub(super) now: Timestamp,
+}
+
+/// What a workflow says about the execution of a step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StepOf {
+    /// The earlier steps: entities whose element was not done there are left out.
+    pub(super) left_out_by: BTreeSet<u64>,
+    /// Whether the execution of the workflow is paused.
+    pub(super) paused: bool,
+}
+
+impl Starting<'_> {
+    pub(super) async fn start(
+        mut self,
+        id: Uuid,
+        new: NewExecution,
+        source: &ElementSource,
+        levels: ElementLevels,
+        step: &StepOf,
+    ) -> Decided {
         let caps = caps_of_all(own_cap(&new), &new.provider, &self.context.options.caps);
         let cancelled = self.executions.was_cancelled(id).await?;
         let (mut queued, mut waits_for) = initially(u64::MAX, &caps);
         if let Some(cluster) = new.cluster().filter(|_| !cancelled) {
             match turn(self.executions, &new, &cluster).await? {
                 Turn::Begins => {}
-                Turn::Waits => (queued, waits_for) = (0, Some(cluster)),
-                Turn::Joins(row) => return Ok(Ok(joined(&row))),
+                // A workflow looks at the executions that are its own.
+                Turn::Joins(row) if new.parent.is_none() => return Ok(Ok(joined(&row))),
+                Turn::Waits | Turn::Joins(_) => (queued, waits_for) = (0, Some(cluster)),
             }
         }
         let queued = if cancelled { 0 } else { queued };
@@ -148,12 +207,24 @@ impl Command<'_> {
             reason: "an execution that was stored is not there".to_owned(),
         };
         let mut row = self.executions.lock(id).await?.ok_or_else(missing)?;
+        self.leave_out(&mut row, step).await?;
         let event = if cancelled {
             Event::CancelRequested { by: None }
         } else {
             Event::Started
         };
         let mut aftermath = self.follow(&mut row, event).await?;
+        if step.paused {
+            aftermath.join(self.follow(&mut row, Event::PauseRequested).await?);
+        } else if !step.left_out_by.is_empty()
+            && row.ended_at.is_none()
+            && super::advance::own_cap(&row).is_some()
+        {
+            // Places that were meant for elements that are left out.
+            aftermath
+                .queued
+                .extend(release_own(&mut *self.executions, &row, grace).await?);
+        }
         tracing::info!(execution = %id, number, task = new.task, provider = new.provider, elements, dry_run = new.requested.dry_run, actor = new.actor, "execution accepted");
         let ended = aftermath.ended.pop();
         let accepted = ExecutionAccepted {
@@ -169,6 +240,35 @@ impl Command<'_> {
             started: (queued > 0).then_some((number, new.lane, queued.min(stage_elements))),
         }))
     }
+
+    /// Skips what was not done in earlier steps, before anything follows from the counts.
+    async fn leave_out(&mut self, row: &mut ExecutionRow, step: &StepOf) -> Result<(), StoreError> {
+        let LeftOut {
+            elements,
+            in_first_stage,
+        } = self.executions.leave_out(row.number, &step.left_out_by).await?;
+        if elements > 0 {
+            row.counts.skipped += elements;
+            row.stage.elements = row.stage.elements.saturating_sub(in_first_stage);
+            self.executions.update(row).await?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, row: &mut ExecutionRow, event: Event) -> Result<Aftermath, StoreError> {
+        let options = &self.context.options;
+        let grace = options.overdue_after;
+        advance(
+            &mut *self.executions,
+            self.facts,
+            row,
+            event,
+            self.now,
+            options,
+            grace,
+        )
+        .await
+    }
 }
 
 /// The answer to a request that an execution fulfils which is there and has not begun.
@@ -183,8 +283,8 @@ fn joined(row: &ExecutionRow) -> Done {
 }
 
 /// The id of the execution that a message requests: a redelivery requests the same one.
-fn id(attempt: &Attempt) -> Result<Uuid, StoreError> {
-    let derived = attempt.key.derive(Kind::ExecutionAccepted, 0);
+pub(super) fn id(key: &MessageKey) -> Result<Uuid, StoreError> {
+    let derived = key.derive(Kind::ExecutionAccepted, 0);
     derived
         .as_str()
         .parse()
@@ -194,7 +294,7 @@ fn id(attempt: &Attempt) -> Result<Uuid, StoreError> {
         })
 }
 
-fn deadline(limits: &RunLimits, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn deadline(limits: &RunLimits, now: Timestamp) -> Option<Timestamp> {
     let seconds = limits.deadline_seconds?.get();
     Some(now + std::time::Duration::from_secs(seconds.into()))
 }

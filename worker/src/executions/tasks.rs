@@ -9,24 +9,26 @@ use serde_json::Value;
 use super::plan::{check_own, check_task, provider};
 use super::runner::{Command, Decided, Done};
 use super::sequence::{Related, load, sequence};
-use super::sync;
+use super::{sync, workflow};
 use crate::handlers::Rejection;
 
 pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> Decided {
+    let registry = &command.context.registry;
     let json_schema = request.run_input_json_schema.clone().map(Value::Object);
     let ui_schema = request.run_input_ui_schema.clone().map(Value::Object);
     let own = RunInput {
         json_schema: json_schema.as_ref(),
         ui_schema: ui_schema.as_ref(),
     };
-    let checked =
-        provider(&command.context.registry, &request.provider, "$.data.provider").and_then(|provider| {
-            check_task(&**provider, &request.arguments, "$.data.arguments")?;
-            check_own(&**provider, own, "$.data")
-        });
-    if let Err(rejection) = checked {
-        return Ok(Err(rejection));
-    }
+    let checked = provider(registry, &request.provider, "$.data.provider").and_then(|provider| {
+        check_task(&**provider, &request.arguments, "$.data.arguments")?;
+        check_own(&**provider, own, "$.data")?;
+        Ok(provider)
+    });
+    let provider = match checked {
+        Ok(provider) => provider,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
     if request.provider == sync::PROVIDER {
         // What its elements are bound to, and who has to approve it, is part of the request.
         let reason = "provider sync is no task: publish lockstep.sync.requested, or use `lockstep sync`";
@@ -44,6 +46,11 @@ pub(super) async fn save(command: Command<'_>, request: &TaskSaveRequested) -> D
     let tasks = load(&mut *command.executions, related).await?;
     if let Err(error) = sequence(related, &tasks) {
         return Ok(Err(error.rejection(true, "$.data")));
+    }
+    let executions = &mut *command.executions;
+    let checked = workflow::check_new(executions, registry, &**provider, request, "$.data").await?;
+    if let Err(rejection) = checked {
+        return Ok(Err(rejection));
     }
     let task = NewTask {
         name: request.name.clone(),

@@ -144,7 +144,7 @@ pub(crate) fn skipped(reason: &'static str, message: impl Into<String>) -> StepF
 /// A device that may not be changed before a time.
 pub(crate) fn frozen(message: String, resume_at: Timestamp, expires_at: Timestamp) -> StepFailure {
     StepFailure {
-        parked: Some(Parked {
+        parked: Some(Parked::Until {
             resume_at,
             expires_at,
         }),

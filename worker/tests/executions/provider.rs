@@ -204,7 +204,7 @@ impl Provider for Scripted {
             Act::Park(resume, expires) => {
                 let now = crate::scene::now();
                 return Err(StepFailure {
-                    parked: Some(Parked {
+                    parked: Some(Parked::Until {
                         resume_at: now + resume,
                         expires_at: now + expires,
                     }),

@@ -148,6 +148,7 @@ async fn call_contained(unit: &Unit<'_>, run: &UnitRun, index: usize, step: Cycl
         run_arguments: unit.run_arguments,
         cancel: unit.cancel,
         devices: unit.devices,
+        children: unit.children,
     };
     let called = AssertUnwindSafe(call(unit.provider, step, &step_run)).catch_unwind();
     called.await.unwrap_or_else(|panic| {

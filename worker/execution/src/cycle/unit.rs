@@ -9,7 +9,7 @@ use super::{
     CycleResult, CycleStep, Journal, JournaledStep, Node, PhaseRole, Produced, Results, Steps, UnitTree,
 };
 use crate::provider::EntityData;
-use crate::{Devices, ElementAttempt, Entity, Parked, Provider};
+use crate::{ChildExecutions, Devices, ElementAttempt, Entity, Parked, Provider};
 
 /// The reason of an entity that was skipped because one above it failed.
 pub const PARENT_FAILED: &str = "parent-failed";
@@ -52,6 +52,8 @@ pub struct Unit<'a> {
     pub cancel: &'a CancellationToken,
     /// Opens connections to devices.
     pub devices: &'a dyn Devices,
+    /// Begins executions. `None` where there are none.
+    pub children: Option<&'a dyn ChildExecutions>,
     /// What is known about entities.
     pub entities: &'a dyn EntityData,
     /// What ended in earlier stages.

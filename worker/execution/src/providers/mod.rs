@@ -8,6 +8,7 @@ mod template_check;
 mod template_context;
 mod template_facts;
 mod verdict;
+mod workflow;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,6 +18,7 @@ pub use command::Command;
 pub use ping::Ping;
 pub use template_check::TemplateCheck;
 pub use template_facts::TemplateFacts;
+pub use workflow::Workflow;
 
 use crate::{StepFailure, or_empty};
 

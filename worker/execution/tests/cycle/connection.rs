@@ -69,6 +69,7 @@ async fn a_device_that_cannot_be_connected_to_leaves_alone_all_below_it() {
         let (cancel, devices) = (CancellationToken::new(), Unreachable::default());
         let unit = Unit {
             devices: &devices,
+            children: None,
             ..unit(&recorder, &tree, &cancel, &Value::Null)
         };
         let mut run = UnitRun::begin(&tree, Vec::new(), &[]);

@@ -80,6 +80,7 @@ pub(crate) fn unit<'a>(
         run_arguments: NULL,
         cancel,
         devices: &Nothing,
+        children: None,
         entities: &Nothing,
         results: &Nothing,
         journal: None,

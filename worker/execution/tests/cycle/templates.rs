@@ -91,6 +91,7 @@ async fn run(
         run_arguments: &run_arguments,
         cancel: &cancel,
         devices: &Nothing,
+        children: None,
         entities: known,
         results: &Nothing,
         journal: None,

@@ -157,6 +157,7 @@ impl Scene {
             run_arguments,
             cancel: &self.cancel,
             devices: &self.devices,
+            children: None,
         };
         let running = tokio::time::timeout(Duration::from_mins(1), provider.run_on_device(&run));
         running.await.expect("a provider ends in time")

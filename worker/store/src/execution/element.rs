@@ -185,8 +185,9 @@ pub struct ElementEnd {
     pub state: ElementState,
     /// The stage in which it goes on. `None` if it ends.
     pub next: Option<u16>,
-    /// It does not end, but waits and begins again; the state is PENDING. Only its reason and its message are kept.
-    pub parked: Option<ParkedElement>,
+    /// It does not end, but waits and begins again; the state is PENDING. Only its reason and its message are kept; and its data, if it waits
+    /// for an execution.
+    pub parked: Option<Parking>,
     /// Why it failed or was skipped: a word for programs.
     pub reason: Option<String>,
     /// What happened, for people.
@@ -203,6 +204,15 @@ pub struct ElementEnd {
     pub checks: Vec<NewCheck>,
     /// Items that it found: name and data. Each becomes an element of the next stage.
     pub items: Vec<(String, Value)>,
+}
+
+/// What an element waits for that its provider cannot run now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Parking {
+    /// A time.
+    Until(ParkedElement),
+    /// The end of the execution with this number.
+    Ended(u64),
 }
 
 /// How long an element is parked.
@@ -236,7 +246,7 @@ pub struct EndedElement {
     pub execution: u64,
     /// How it ended. PENDING if it goes on in a later stage, or is parked.
     pub state: ElementState,
-    /// Whether it is parked.
+    /// Whether it is parked, or waits for the end of an execution.
     pub parked: bool,
     /// What it no longer occupies: its device, and the groups of its device among those that have a cap.
     pub frees: Vec<CapScope>,

@@ -18,15 +18,16 @@ pub use cycle::{
 pub use element::{
     BeginElement, BegunStage, CandidateElement, Candidates, ElementDevice, ElementEnd, ElementLevels,
     ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, NamedEntities, NewFact,
-    ParkedElement, QueuedElement, RenewedElements, StoppedElement, SyncBound, SyncDevices, SyncSource,
+    ParkedElement, Parking, QueuedElement, RenewedElements, StoppedElement, SyncBound, SyncDevices,
+    SyncSource,
 };
 pub use json_text::JsonText;
 pub use query::{
     ElementDetail, ElementQuery, ElementRow, ExecutionQuery, ExecutionReference, Executions, FactRow,
 };
 pub use row::{
-    CapScope, ElementCounts, ExecutionRow, Halt, NewExecution, OpenExecution, PlannedStage, StageRow,
-    StartedExecution, StopRow,
+    CapScope, ElementCounts, ExecutionRow, Halt, LeftOut, NewExecution, OpenExecution, ParentStep,
+    PlannedStage, StageRow, StartedExecution, StopRow,
 };
 pub use task::{NewSchedule, NewTask, SavedRow, ScheduleRow, TaskRow, Tasks};
 pub use transaction::ExecutionTransaction;

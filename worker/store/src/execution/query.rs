@@ -92,6 +92,8 @@ pub struct ExecutionQuery {
     pub task: Option<String>,
     /// Only executions with an element on this device.
     pub hostname: Option<Hostname>,
+    /// Only executions that the execution with this number began as steps of a workflow.
+    pub parent: Option<u64>,
     /// Only executions with a smaller number: the last one of the page before.
     pub before: Option<u64>,
     /// The most executions.

@@ -101,6 +101,8 @@ pub struct NewExecution {
     pub lane: Lane,
     /// The execution whose failed elements it runs again.
     pub relaunch_of: Option<Uuid>,
+    /// The step of a workflow that it is.
+    pub parent: Option<ParentStep>,
     /// The identity of the message that requested it. The results of the execution derive theirs from it.
     pub identity: Identity,
     /// The type of that message.
@@ -129,6 +131,17 @@ impl NewExecution {
     }
 }
 
+/// A step of a workflow: which execution began another one, and in which of its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParentStep {
+    /// The number of the execution of the workflow, which may be deleted since.
+    pub execution: u64,
+    /// The phase of that execution: a workflow may be a pre- or post-task.
+    pub phase: u8,
+    /// The index of the step, from 0.
+    pub step: u32,
+}
+
 /// What was stored of a new execution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StartedExecution {
@@ -140,6 +153,15 @@ pub struct StartedExecution {
     pub stage_elements: u64,
     /// The ids among the requested ones that no entity has, at most 20. Nothing is stored if there is one.
     pub missing: Vec<u64>,
+}
+
+/// How many elements of a new execution were left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// All of them.
+    pub elements: u64,
+    /// Those that would have taken part in the first stage.
+    pub in_first_stage: u64,
 }
 
 /// How many elements an execution has, by what became of them. The others have not ended.
@@ -250,6 +272,8 @@ pub enum CapScope {
     Cluster(String),
     /// A time: its provider cannot run it now.
     Parked,
+    /// The end of an execution, by its number: that of a step of a workflow.
+    Ended(u64),
 }
 
 impl fmt::Display for CapScope {
@@ -264,6 +288,7 @@ impl fmt::Display for CapScope {
             Self::Stage(number, index) => write!(f, "stage/{number}/{index}"),
             Self::Cluster(name) => write!(f, "cluster/{name}"),
             Self::Parked => f.write_str("parked"),
+            Self::Ended(number) => write!(f, "ended/{number}"),
         }
     }
 }
@@ -280,6 +305,7 @@ impl FromStr for CapScope {
             Some(("provider", name)) => Ok(Self::Provider(name.to_owned())),
             Some(("group", name)) => Ok(Self::Group(name.to_owned())),
             Some(("execution", number)) => number.parse().map(Self::Execution).map_err(|_| unknown()),
+            Some(("ended", number)) => number.parse().map(Self::Ended).map_err(|_| unknown()),
             Some(("device", hostname)) => Ok(Self::Device(hostname.to_owned())),
             Some(("stage", stage)) => {
                 let (number, index) = stage.split_once('/').ok_or_else(unknown)?;

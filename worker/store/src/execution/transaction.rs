@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
-    ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, NamedEntities, NewExecution,
-    NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow, StartedExecution, StopRow,
-    TaskRow,
+    ElementSource, EndedElement, ExecutionRow, ExpiredElement, Halt, HeldBack, LeftOut, NamedEntities,
+    NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
+    StartedExecution, StopRow, TaskRow,
 };
 use crate::StoreError;
 
@@ -89,8 +89,17 @@ pub trait ExecutionTransaction: Send {
     /// Remembers that an execution was cancelled that does not exist yet.
     async fn cancel_unknown(&mut self, id: Uuid, at: Timestamp, by: Option<&str>) -> Result<(), StoreError>;
 
-    /// Whether an execution was cancelled before it existed.
+    /// Whether an execution was cancelled before it existed, or the one was of which it is a step.
     async fn was_cancelled(&mut self, id: Uuid) -> Result<bool, StoreError>;
+
+    /// Skips the elements of an execution that has not begun on entities whose element of one of these earlier executions was not done.
+    async fn leave_out(&mut self, execution: u64, earlier: &BTreeSet<u64>) -> Result<LeftOut, StoreError>;
+
+    /// The open execution that this one began as a step of a workflow, and waits for.
+    async fn open_step(&mut self, execution: u64) -> Result<Option<Uuid>, StoreError>;
+
+    /// Whether an element of these executions changed something, or would have in a dry run.
+    async fn any_changed(&mut self, executions: &BTreeSet<u64>) -> Result<bool, StoreError>;
 
     /// Locks an execution and returns it.
     async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError>;
@@ -227,7 +236,8 @@ pub trait ExecutionTransaction: Send {
     async fn skip_parked(&mut self, elements: &BTreeSet<u64>) -> Result<Vec<EndedElement>, StoreError>;
 
     /// Executions that have not ended and need a look: their deadline is over, they are halted with unstarted elements, all their
-    /// elements ended, or all those of their stage, and it did not begin the next one, or they were cancelled by a transaction that did not see them yet; locked, and those that another transaction holds are left out.
+    /// elements ended, or all those of their stage, and it did not begin the next one, they were cancelled by a transaction that did not see them yet, or
+    /// the workflow was of which they are a step; locked, and those that another transaction holds are left out.
     async fn neglected(&mut self, now: Timestamp, limit: u32) -> Result<Vec<ExecutionRow>, StoreError>;
 
     /// Ended elements that are to be announced and are overdue, or these ones, at most `limit`; with their executions.

@@ -10,8 +10,8 @@ use super::start::Counts;
 use super::{READ, WRITE, execute, lane, list_text, numbers, texts};
 use crate::sql::{Row, SqlSession, Value};
 use crate::{
-    ElementCounts, ExecutionRow, Halt, NewExecution, OpenExecution, ReplyAddress, StageRow, StopRow,
-    StoreError, column,
+    ElementCounts, ExecutionRow, Halt, NewExecution, OpenExecution, ParentStep, ReplyAddress, StageRow,
+    StopRow, StoreError, column,
 };
 
 macro_rules! select {
@@ -20,7 +20,7 @@ macro_rules! select {
             "SELECT number, id, task_number, task, provider, task_arguments, requested, run_on, relaunch_of, source, message_id, \
              kind, actor, reply_to, correlation_id, at, deadline_at, state, reason, started_at, ended_at, paused, halt, in_canary, \
              elements, done, failed, skipped, pre_tasks, post_tasks, plan, lane, stage, stage_elements, stage_ended, (SELECT count(*) FROM element AS parked WHERE parked.execution = execution.number \
-                AND parked.resume_at IS NOT NULL) FROM execution WHERE ",
+                AND parked.resume_at IS NOT NULL), parent, parent_phase, parent_step FROM execution WHERE ",
             $($condition),*
         )
     };
@@ -44,13 +44,15 @@ const OF_ELEMENTS: &str = "\
         SELECT execution FROM element WHERE number IN (SELECT number FROM {rows $1: number bigint} AS listed))";
 
 /// Those whose deadline is over and that go on; those of which all elements ended, or ended their stage; those that are halted and have unstarted elements;
-/// those that were cancelled while they were being stored.
+/// those that were cancelled while they were being stored, or whose workflow was.
 const NEGLECTED: &str = select!(
     "ended_at IS NULL AND (deadline_at <= $1 AND halt IS NULL OR done + failed + skipped >= elements \
         OR halt IS NULL AND stage_ended >= stage_elements \
         OR halt IS NOT NULL AND EXISTS (SELECT 1 FROM element \
             WHERE element.execution = execution.number AND element.outcome = 'open' AND element.state = 'PENDING') \
-        OR halt IS NULL AND EXISTS (SELECT 1 FROM cancelled_execution WHERE cancelled_execution.id = execution.id)) \
+        OR halt IS NULL AND EXISTS (SELECT 1 FROM cancelled_execution WHERE cancelled_execution.id = execution.id) \
+        OR halt IS NULL AND parent IS NOT NULL AND EXISTS (SELECT 1 FROM execution AS workflow \
+            WHERE workflow.number = execution.parent AND workflow.halt = 'cancelled')) \
      ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED"
 );
 
@@ -68,8 +70,9 @@ const UPDATE: &str = "\
 const INSERT: &str = "\
     INSERT INTO execution (id, task_number, task, provider, task_arguments, requested, run_on, relaunch_of, source, message_id, kind, \
         actor, reply_to, correlation_id, at, deadline_at, state, in_canary, pre_tasks, post_tasks, plan, lane, \
-        run_input_json_schema) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'PENDING', $17, $18, $19, $20, $21, $22) RETURNING number";
+        run_input_json_schema, parent, parent_phase, parent_step) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'PENDING', $17, $18, $19, $20, $21, $22, $23, $24, $25) \
+    RETURNING number";
 
 const INSERT_SELECTION: &str = "INSERT INTO execution_selection (execution, execute_on) VALUES ($1, $2)";
 
@@ -83,7 +86,11 @@ const COUNT_ELEMENTS: &str = "\
 const CANCEL_UNKNOWN: &str = "\
     INSERT INTO cancelled_execution (id, at, actor) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
 
-const WAS_CANCELLED: &str = "SELECT 1 FROM cancelled_execution WHERE id = $1";
+const WAS_CANCELLED: &str = "\
+    SELECT 1 FROM cancelled_execution WHERE id = $1 \
+    UNION ALL \
+    SELECT 1 FROM execution JOIN execution AS workflow ON workflow.number = execution.parent \
+    WHERE execution.id = $1 AND workflow.halt = 'cancelled'";
 
 pub(super) const STOPPED: &str = "SELECT at, actor, note FROM execution_stop WHERE at IS NOT NULL";
 
@@ -122,6 +129,9 @@ pub(super) async fn insert(
         list_text(&new.plan),
         new.lane.as_str().into(),
         new.run_input_json_schema.as_ref().map(ToString::to_string).into(),
+        new.parent.map(|parent| parent.execution).into(),
+        new.parent.map(|parent| u32::from(parent.phase)).into(),
+        new.parent.map(|parent| parent.step).into(),
     ];
     let rows = session.query(WRITE, INSERT, parameters).await?;
     let number = rows.first().ok_or_else(|| StoreError::Corrupt {
@@ -351,6 +361,14 @@ pub(super) fn read(row: &Row) -> Result<ExecutionRow, StoreError> {
             relaunch_of: relaunch_of
                 .map(|id| column::word("execution.relaunch_of", &id))
                 .transpose()?,
+            parent: match row.optional_number("execution.parent", 36)? {
+                Some(execution) => Some(ParentStep {
+                    execution,
+                    phase: row.number("execution.parent_phase", 37)?,
+                    step: row.number("execution.parent_step", 38)?,
+                }),
+                None => None,
+            },
             identity: column::identity(
                 row.text("execution.source", 9)?,
                 row.text("execution.message_id", 10)?,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::error_class::ErrorClass;
 use crate::sql::{Row, SqlSession, rows};
-use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, ParkedElement, StoreError, column};
+use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, Halt, Parking, StoreError, column};
 
 /// The bytes of results in one statement: PostgreSQL takes at most 256 MiB as one list.
 const MOST_BYTES: usize = 16 << 20;
@@ -69,7 +69,7 @@ pub(super) async fn finish(
     sorted.sort_by_key(|end| (end.number, end.attempt));
     sorted.dedup_by_key(|end| (end.number, end.attempt));
     let parked = sorted.iter().filter_map(|end| Some((*end, end.parked?)));
-    let parked: Vec<(&ElementEnd, ParkedElement)> = parked.collect();
+    let parked: Vec<(&ElementEnd, Parking)> = parked.collect();
     let mut ended = park::park(session, &parked, owner).await?;
     sorted.retain(|end| end.parked.is_none());
     let mut rest = &sorted[..];

@@ -29,6 +29,7 @@ mod start;
 mod target;
 mod task;
 mod unit;
+mod workflow;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(super) use retention::expire;
 use super::sql::{Row, SqlSession, Value, rows};
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
-    ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack,
+    ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack, LeftOut,
     NamedEntities, NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
     StartedExecution, StopRow, StoreError, TaskRow,
 };
@@ -133,6 +134,18 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn run_input_json_schema(&mut self, number: u64) -> Result<Option<serde_json::Value>, StoreError> {
         execution::run_input_json_schema(&self.0, number).await
+    }
+
+    async fn leave_out(&mut self, execution: u64, earlier: &BTreeSet<u64>) -> Result<LeftOut, StoreError> {
+        workflow::leave_out(&self.0, execution, earlier).await
+    }
+
+    async fn open_step(&mut self, execution: u64) -> Result<Option<Uuid>, StoreError> {
+        workflow::open_step(&self.0, execution).await
+    }
+
+    async fn any_changed(&mut self, executions: &BTreeSet<u64>) -> Result<bool, StoreError> {
+        workflow::any_changed(&self.0, executions).await
     }
 
     async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError> {
@@ -415,6 +428,7 @@ mod tests {
             stage::STATEMENTS,
             task::STATEMENTS,
             unit::STATEMENTS,
+            workflow::STATEMENTS,
         ];
         for statement in all.into_iter().flatten().copied().chain(sync_table::statements()) {
             let plan = query_plan(statement);

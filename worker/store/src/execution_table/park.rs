@@ -1,4 +1,4 @@
-//! Elements that their provider cannot run now: they wait for a time, without a lease and without a place.
+//! Elements that their provider cannot run now: they wait for a time, or for the end of an execution, without a lease and without a place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use super::finish::{Ended, read};
 use super::{READ, WRITE, milliseconds, numbers, read_queued};
 use crate::sql::{Row, SqlSession, rows};
-use crate::{ElementEnd, ElementOwner, EndedElement, ParkedElement, QueuedElement, StoreError};
+use crate::{CapScope, ElementEnd, ElementOwner, EndedElement, JsonText, Parking, QueuedElement, StoreError};
 
 /// The attempts so far do not count as attempts at the stage, because none of them crashed. An element that is parked again keeps the time at
 /// which it expires, or one that is parked at each try would wait for ever.
 const PARK: &str = "\
-    UPDATE element SET state = 'PENDING', until = NULL, waits_for = 'parked', resume_at = $2, \
+    UPDATE element SET state = 'PENDING', until = NULL, waits_for = $5, resume_at = $2, \
         expires_at = coalesce(element.expires_at, $3), \
-        earlier_attempts = element.attempts, reason = parked.reason, message = parked.message \
-    FROM {rows $1: number bigint, attempt integer, reason text, message text} AS parked \
+        earlier_attempts = element.attempts, reason = parked.reason, message = parked.message, data = parked.data \
+    FROM {rows $1: number bigint, attempt integer, reason text, message text, data text} AS parked \
     WHERE element.number = parked.number AND element.attempts = parked.attempt AND element.state || '' = 'RUNNING' \
         AND (CAST($4 AS text) IS NULL OR element.owner = $4) \
     RETURNING element.number, element.execution, element.state, element.device_id, element.attempts, element.hostname, element.owner, \
@@ -38,31 +38,41 @@ const SKIP: &str = "\
             AND resume_at IS NOT NULL AND expires_at <= {now} ORDER BY number FOR UPDATE) \
     RETURNING number, execution";
 
-/// Parks running elements, one statement for each pair of times.
+/// Parks running elements, one statement for each pair of times, and for each execution.
 pub(super) async fn park(
     session: &dyn SqlSession,
-    ends: &[(&ElementEnd, ParkedElement)],
+    ends: &[(&ElementEnd, Parking)],
     owner: Option<ElementOwner>,
 ) -> Result<Vec<Ended>, StoreError> {
-    let mut by_time: BTreeMap<ParkedElement, Vec<&ElementEnd>> = BTreeMap::new();
+    let mut by_parking: BTreeMap<Parking, Vec<&ElementEnd>> = BTreeMap::new();
     for (end, parked) in ends {
-        by_time.entry(*parked).or_default().push(end);
+        by_parking.entry(*parked).or_default().push(end);
     }
     let mut parked = Vec::new();
-    for (times, ends) in by_time {
+    for (parking, ends) in by_parking {
+        let (waits_for, times) = match parking {
+            Parking::Until(times) => (CapScope::Parked, Some(times)),
+            Parking::Ended(execution) => (CapScope::Ended(execution), None),
+        };
         let listed = ends.iter().map(|end| {
             vec![
                 end.number.into(),
                 end.attempt.into(),
                 end.reason.as_deref().into(),
                 end.message.as_deref().into(),
+                // What an element came to before a time is not kept.
+                Some(&end.data)
+                    .filter(|data| times.is_none() && !data.is_null())
+                    .map(JsonText::as_str)
+                    .into(),
             ]
         });
         let parameters = vec![
             rows(listed),
-            times.resume_at.into(),
-            times.expires_at.into(),
+            times.map(|times| times.resume_at).into(),
+            times.map(|times| times.expires_at).into(),
             owner.map(|owner| owner.0.to_string()).into(),
+            waits_for.to_string().into(),
         ];
         for row in session.query(WRITE, PARK, parameters).await? {
             let mut element = read(&row)?;

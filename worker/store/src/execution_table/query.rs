@@ -19,7 +19,8 @@ use crate::{
 macro_rules! filters {
     ($indexed:expr) => {
         concat!(
-            "number < $1 AND (CAST($2 AS text) IS NULL OR state = $2) AND (CAST($3 AS text) IS NULL OR task = $3)",
+            "number < $1 AND (CAST($2 AS text) IS NULL OR state = $2) AND (CAST($3 AS text) IS NULL OR task = $3) \
+                AND (CAST($4 AS bigint) IS NULL OR parent = $4)",
             $indexed
         )
     };
@@ -28,7 +29,7 @@ macro_rules! filters {
 macro_rules! on_device {
     () => {
         " AND number IN (SELECT execution FROM element \
-            WHERE device_id = (SELECT id FROM device WHERE hostname = $4) AND execution < $1)"
+            WHERE device_id = (SELECT id FROM device WHERE hostname = $5) AND execution < $1)"
     };
 }
 
@@ -44,14 +45,16 @@ macro_rules! count {
     };
 }
 
-const LIST: &str = list!("", "$4");
-const LIST_IN_STATE: &str = list!(" AND state = $2", "$4");
-const LIST_OF_TASK: &str = list!(" AND task = $3", "$4");
-const LIST_ON_DEVICE: &str = list!(on_device!(), "$5");
+const LIST: &str = list!("", "$5");
+const LIST_IN_STATE: &str = list!(" AND state = $2", "$5");
+const LIST_OF_TASK: &str = list!(" AND task = $3", "$5");
+const LIST_OF_PARENT: &str = list!(" AND parent = $4", "$5");
+const LIST_ON_DEVICE: &str = list!(on_device!(), "$6");
 
 const COUNT: &str = count!("");
 const COUNT_IN_STATE: &str = count!(" AND state = $2");
 const COUNT_OF_TASK: &str = count!(" AND task = $3");
+const COUNT_OF_PARENT: &str = count!(" AND parent = $4");
 const COUNT_ON_DEVICE: &str = count!(on_device!());
 
 const BY_NUMBER: &str = execution::select!("number = $1");
@@ -111,13 +114,25 @@ impl<D: SqlDatabase> Executions for D {
         let before = query.before.unwrap_or(u64::MAX);
         let mut parameters = parameters(query, before);
         parameters.push(query.limit.into());
-        let statement = indexed(query, [LIST, LIST_IN_STATE, LIST_OF_TASK, LIST_ON_DEVICE]);
+        let statement = indexed(
+            query,
+            [LIST, LIST_IN_STATE, LIST_OF_TASK, LIST_OF_PARENT, LIST_ON_DEVICE],
+        );
         let rows = self.read_planned_for_now(READ, statement, parameters).await?;
         rows.iter().map(execution::read).collect()
     }
 
     async fn count_executions(&self, query: &ExecutionQuery) -> Result<u64, StoreError> {
-        let statement = indexed(query, [COUNT, COUNT_IN_STATE, COUNT_OF_TASK, COUNT_ON_DEVICE]);
+        let statement = indexed(
+            query,
+            [
+                COUNT,
+                COUNT_IN_STATE,
+                COUNT_OF_TASK,
+                COUNT_OF_PARENT,
+                COUNT_ON_DEVICE,
+            ],
+        );
         let rows = self
             .read_planned_for_now(READ, statement, parameters(query, u64::MAX))
             .await?;
@@ -232,16 +247,20 @@ fn parameters(query: &ExecutionQuery, before: u64) -> Vec<Value> {
         before.into(),
         query.state.map(ExecutionState::as_str).into(),
         query.task.as_deref().into(),
+        query.parent.into(),
     ];
     parameters.extend(query.hostname.as_ref().map(|hostname| hostname.as_str().into()));
     parameters
 }
 
-/// Among the statements without a filter, for a state, for a task and for a device, the one whose index leads to the fewest rows.
-fn indexed(query: &ExecutionQuery, statements: [&'static str; 4]) -> &'static str {
-    let [all, in_state, of_task, on_device] = statements;
+/// Among the statements without a filter, for a state, for a task, for a workflow and for a device, the one whose index leads to the fewest
+/// rows.
+fn indexed(query: &ExecutionQuery, statements: [&'static str; 5]) -> &'static str {
+    let [all, in_state, of_task, of_parent, on_device] = statements;
     if query.hostname.is_some() {
         on_device
+    } else if query.parent.is_some() {
+        of_parent
     } else if query.task.is_some() {
         of_task
     } else if query.state.is_some() {
@@ -265,10 +284,12 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST,
     LIST_IN_STATE,
     LIST_OF_TASK,
+    LIST_OF_PARENT,
     LIST_ON_DEVICE,
     COUNT,
     COUNT_IN_STATE,
     COUNT_OF_TASK,
+    COUNT_OF_PARENT,
     COUNT_ON_DEVICE,
     BY_NUMBER,
     BY_ID,
@@ -290,6 +311,10 @@ pub(super) const PAGES: &[(&str, &str)] = &[
     (
         LIST_OF_TASK,
         "execution USING INDEX execution_task (task=? AND number<?)",
+    ),
+    (
+        LIST_OF_PARENT,
+        "execution USING INDEX execution_parent (parent=? AND number<?)",
     ),
     (
         ELEMENTS_OF_OUTCOME,

@@ -10,10 +10,11 @@ use crate::{Expired, StoreError};
 
 const OPERATION: &str = "delete expired executions";
 
-/// Executions whose elements one statement deletes.
+/// Executions whose elements one statement deletes. A workflow that has not ended looks at its steps.
 macro_rules! oldest {
     () => {
-        "SELECT number FROM execution WHERE ended_at < $1 ORDER BY ended_at LIMIT 100"
+        "SELECT number FROM execution WHERE ended_at < $1 AND NOT EXISTS (SELECT 1 FROM execution AS workflow \
+            WHERE workflow.number = execution.parent AND workflow.ended_at IS NULL) ORDER BY ended_at LIMIT 100"
     };
 }
 

@@ -11,7 +11,7 @@ use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, create_all,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_WORKFLOW, create_all,
 };
 
 contract!(crate::sqlite::open);
@@ -84,6 +84,7 @@ impl Probe for File {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
             (14, &["DROP TABLE inventory_source"]),
+            (12, UNDO_WORKFLOW),
             (11, UNDO_TASK_FORMS),
             (9, UNDO_SYNC),
             (

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lockstep_device::{PendingSession, SessionState};
-use lockstep_execution::{Schedule, StepFailure, StepResult};
+use lockstep_execution::{Parked, Schedule, StepFailure, StepResult};
 use lockstep_protocol::{Cause, ElementState};
 use lockstep_sync::{FreezeWindow, FreezeWindows, RenderFailure, SyncOptions, WindowKind};
 use serde_json::{Value, json};
@@ -477,7 +477,10 @@ async fn a_configuration_is_rendered_without_contact() {
 
 fn frozen_until(result: &StepResult) -> (Timestamp, Timestamp) {
     let Err(StepFailure {
-        parked: Some(parked),
+        parked: Some(Parked::Until {
+            resume_at,
+            expires_at,
+        }),
         reason,
         state: ElementState::Filtered,
         ..
@@ -486,7 +489,7 @@ fn frozen_until(result: &StepResult) -> (Timestamp, Timestamp) {
         panic!("{result:?}")
     };
     assert_eq!(reason, "frozen");
-    (parked.resume_at, parked.expires_at)
+    (*resume_at, *expires_at)
 }
 
 fn frozen(cron: &str) -> SyncOptions {

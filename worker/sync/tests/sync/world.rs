@@ -272,6 +272,7 @@ impl World {
             run_arguments: &json!({}),
             cancel: &cancel,
             devices,
+            children: None,
         };
         let result = tokio::select! {
             biased;

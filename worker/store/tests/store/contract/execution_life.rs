@@ -162,6 +162,7 @@ async fn look(store: &dyn Store, id: &Uuid, query: &ElementQuery, ended: &BTreeS
             state,
             task,
             hostname: name,
+            parent: None,
             before: None,
             limit: 5,
         };

@@ -145,6 +145,7 @@ pub(crate) fn new_execution(name: &str, run_on: ExecuteOn) -> NewExecution {
         }],
         lane: Lane::Devices,
         relaunch_of: None,
+        parent: None,
         identity: message(name),
         kind: Kind::TaskRequested,
         actor: Some("anna".to_owned()),

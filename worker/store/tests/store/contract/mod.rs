@@ -543,6 +543,15 @@ pub(crate) const UNDO_SYNC: &[&str] = &[
     "UPDATE schema_compatibility SET oldest = 8",
 ];
 
+/// What undoes version 12 of the schema, on both databases.
+pub(crate) const UNDO_WORKFLOW: &[&str] = &[
+    "DROP INDEX execution_parent",
+    "ALTER TABLE execution DROP COLUMN parent",
+    "ALTER TABLE execution DROP COLUMN parent_phase",
+    "ALTER TABLE execution DROP COLUMN parent_step",
+    "UPDATE schema_compatibility SET oldest = 9",
+];
+
 /// What undoes the tables of version 6 of the schema, on both databases.
 pub(crate) const UNDO_RUN_CYCLE: &[&str] = &[
     "DROP TABLE execution_target",

@@ -1,0 +1,9 @@
+-- A program without this version does not know that elements wait for the end of an execution.
+UPDATE schema_compatibility SET oldest = 12;
+
+-- The number of the execution that began it as a step of a workflow, the phase of that and the step, from 0.
+ALTER TABLE execution ADD COLUMN parent INTEGER;
+ALTER TABLE execution ADD COLUMN parent_phase INTEGER;
+ALTER TABLE execution ADD COLUMN parent_step INTEGER;
+
+CREATE INDEX execution_parent ON execution (parent, number) WHERE parent IS NOT NULL;
