@@ -18,7 +18,7 @@ use tokio_postgres::Client;
 
 use crate::contract::management_domains::{changed, domain};
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, absorb, create, create_all, devices, hostname,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, absorb, create, create_all, devices, hostname,
     key, keys, leases, message, repositories, row, unsynchronize, work,
 };
 
@@ -96,6 +96,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (10, UNDO_PAGES),
             (9, UNDO_SYNC),
             (8, UNDO_RULES),
             (

@@ -10,7 +10,7 @@ use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
-use crate::contract::{Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, create_all};
+use crate::contract::{Place, Probe, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, create_all};
 
 contract!(crate::sqlite::open);
 
@@ -81,6 +81,7 @@ impl Probe for File {
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
+            (10, UNDO_PAGES),
             (9, UNDO_SYNC),
             (
                 8,
