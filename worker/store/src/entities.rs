@@ -81,6 +81,12 @@ pub trait Entities: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn groups_by_id(&self, ids: &[u64]) -> Result<Vec<GroupEntity>, StoreError>;
 
+    /// The group with this name.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn group_named(&self, name: &GroupName) -> Result<Option<GroupEntity>, StoreError>;
+
     /// The groups with these names, with the numbers of their members. Those that do not exist are left out. Several statements, however many
     /// groups there are.
     ///

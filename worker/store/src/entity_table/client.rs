@@ -67,9 +67,7 @@ pub(super) async fn of<D: SqlDatabase>(
     };
     let after = page.after.unwrap_or_default();
     let parameters = vec![numbers(ids), after.into(), page.limit.into()];
-    let rows = database
-        .read_planned_for_now(READ, statement, parameters)
-        .await?;
+    let rows = database.read_planned_for_now(READ, statement, parameters).await?;
     pages(&rows, |row| Ok((row.number("wanted.id", 6)?, read(row)?)))
 }
 

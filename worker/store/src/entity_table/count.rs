@@ -67,9 +67,7 @@ pub(super) async fn each<D: SqlDatabase>(
     let (statement, entity_type) = statement(relation);
     let mut parameters: Vec<Value> = Vec::from_iter(entity_type.map(|kind| kind.as_str().into()));
     parameters.push(numbers(ids));
-    let rows = database
-        .read_planned_for_now(READ, statement, parameters)
-        .await?;
+    let rows = database.read_planned_for_now(READ, statement, parameters).await?;
     rows.iter()
         .map(|row| Ok((row.number("id", 0)?, row.number("count", 1)?)))
         .collect()

@@ -25,9 +25,7 @@ pub(super) async fn of_groups<D: SqlDatabase>(
 ) -> Result<Pages<u64>, StoreError> {
     let after = page.after.unwrap_or_default();
     let parameters = vec![numbers(groups), after.into(), page.limit.into()];
-    let rows = database
-        .read_planned_for_now(READ, OF_GROUPS, parameters)
-        .await?;
+    let rows = database.read_planned_for_now(READ, OF_GROUPS, parameters).await?;
     pages(&rows, |row| {
         let device = row.number("group_member.device_id", 1)?;
         Ok((row.number("wanted.id", 0)?, device))

@@ -68,6 +68,10 @@ impl<D: SqlDatabase> Entities for D {
         group_table::by_id(self, numbers(ids)).await
     }
 
+    async fn group_named(&self, name: &GroupName) -> Result<Option<GroupEntity>, StoreError> {
+        group_table::by_name(self, name).await
+    }
+
     async fn groups_by_name(&self, names: &[GroupName]) -> Result<Vec<Group>, StoreError> {
         group_table::named(self, names).await
     }
@@ -225,7 +229,10 @@ mod tests {
             let plan = query_plan(statement);
             let scans = plan.iter().filter_map(|line| line.strip_prefix("SCAN "));
             let table = |scan: &str| scan.split(' ').next().unwrap_or_default().to_owned();
-            let scanned: Vec<String> = scans.map(table).filter(|name| TABLES.contains(&&**name)).collect();
+            let scanned: Vec<String> = scans
+                .map(table)
+                .filter(|name| TABLES.contains(&&**name))
+                .collect();
             assert!(scanned.is_empty(), "{scanned:?} {statement}\n{plan:#?}");
         }
     }

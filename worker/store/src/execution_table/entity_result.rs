@@ -11,8 +11,8 @@ use super::{READ, execute};
 use crate::entity_table::{numbers, pages};
 use crate::sql::{Row, SqlDatabase, SqlSession, Value, rows};
 use crate::{
-    Bounded, ByteBudget, ElementEnd, EntityResult, EntityResultQuery, Page, Pages, ResultPosition, StoreError,
-    column,
+    Bounded, ByteBudget, ElementEnd, EntityResult, EntityResultQuery, Page, Pages, ResultPosition,
+    StoreError, column,
 };
 
 const WRITE_RESULTS: &str = "\

@@ -64,10 +64,7 @@ pub(crate) async fn facts_of<D: SqlDatabase>(
             at: row.time("fact.at", 2)?,
             element: row.number("fact.element", 3)?,
         };
-        let fact = Bounded {
-            row: fact,
-            is_whole,
-        };
+        let fact = Bounded { row: fact, is_whole };
         Ok((row.number("wanted.id", 4)?, fact))
     })
 }
@@ -91,10 +88,7 @@ pub(crate) async fn checks_of<D: SqlDatabase>(
             at: row.time("entity_check.at", 4)?,
             element: row.number("entity_check.element", 5)?,
         };
-        let check = Bounded {
-            row: check,
-            is_whole,
-        };
+        let check = Bounded { row: check, is_whole };
         Ok((row.number("wanted.id", 6)?, check))
     })
 }

@@ -130,9 +130,7 @@ async fn elements<D: SqlDatabase>(
     statement: &'static str,
     parameters: Vec<Value>,
 ) -> Result<Pages<ElementRow>, StoreError> {
-    let rows = database
-        .read_planned_for_now(READ, statement, parameters)
-        .await?;
+    let rows = database.read_planned_for_now(READ, statement, parameters).await?;
     pages(&rows, |row| {
         Ok((row.number("wanted.id", 17)?, element::read(row)?))
     })
@@ -149,10 +147,7 @@ pub(crate) async fn executions_of_devices<D: SqlDatabase>(
         .read_planned_for_now(READ, EXECUTIONS_OF_DEVICES, parameters)
         .await?;
     pages(&rows, |row| {
-        Ok((
-            row.number("wanted.id", 0)?,
-            row.number("element.execution", 1)?,
-        ))
+        Ok((row.number("wanted.id", 0)?, row.number("element.execution", 1)?))
     })
 }
 
@@ -192,10 +187,7 @@ pub(crate) async fn data_of_elements<D: SqlDatabase>(
     rows.iter()
         .map(|row| {
             let (data, is_whole) = json(row, "element.data", 1, budget)?;
-            let data = Bounded {
-                row: data,
-                is_whole,
-            };
+            let data = Bounded { row: data, is_whole };
             Ok((row.number("element.number", 0)?, data))
         })
         .collect()

@@ -92,9 +92,7 @@ pub(crate) async fn tasks_by_name<D: SqlDatabase>(
     names: &[String],
 ) -> Result<Vec<TaskRow>, StoreError> {
     let parameters = vec![texts(names.iter().cloned())];
-    let rows = database
-        .read_planned_for_now(READ, BY_NAMES, parameters)
-        .await?;
+    let rows = database.read_planned_for_now(READ, BY_NAMES, parameters).await?;
     rows.iter().map(read).collect()
 }
 

@@ -1,5 +1,7 @@
 //! Reads groups without the numbers of their members.
 
+use lockstep_protocol::GroupName;
+
 use super::READ;
 use super::query::select;
 use crate::entity_table::pages;
@@ -7,6 +9,8 @@ use crate::sql::{Row, SqlDatabase, Value};
 use crate::{GroupEntity, GroupRuleSummary, Page, Pages, StoreError, column};
 
 const PAGE: &str = select!("name > $1 ORDER BY name LIMIT $2");
+
+const ONE: &str = select!("name = $1");
 
 /// The columns that [`read`] expects.
 macro_rules! columns {
@@ -36,6 +40,15 @@ pub(crate) async fn page<D: SqlDatabase>(
 ) -> Result<Vec<GroupEntity>, StoreError> {
     let rows = database.read(READ, PAGE, parameters(page).into()).await?;
     rows.iter().map(read).collect()
+}
+
+/// The group with this name.
+pub(crate) async fn by_name<D: SqlDatabase>(
+    database: &D,
+    name: &GroupName,
+) -> Result<Option<GroupEntity>, StoreError> {
+    let rows = database.read(READ, ONE, vec![name.as_str().into()]).await?;
+    rows.first().map(read).transpose()
 }
 
 /// The groups with the ids in the parameter.

@@ -11,7 +11,7 @@ mod rules;
 
 #[cfg(test)]
 pub(crate) use entity::OF_MANY;
-pub(crate) use entity::{by_id, of_devices, page};
+pub(crate) use entity::{by_id, by_name, of_devices, page};
 pub(crate) use member::write;
 pub(crate) use primary::write_primaries;
 pub(crate) use query::{find, list, named};

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{ElementOutcome, ElementState, EntityType, Level};
 use lockstep_store::{
-    Bounded, ByteBudget, ClientsOf, DEFAULT_GROUP, DeviceId, ElementEnd, ElementFilter, EntityResult,
-    NewCheck, NewFact, Page, Pages, Relation, ResultPosition, StoreError, TotalOf,
+    Bounded, ByteBudget, CheckRow, Client, ClientsOf, DEFAULT_GROUP, DeviceId, ElementEnd, ElementFilter,
+    ElementRow, EntityResult, FactRow, GroupEntity, Interface, NewCheck, NewFact, Page, Pages, Relation,
+    ResultPosition, StoreError, TotalOf,
 };
 use serde_json::json;
 
@@ -82,7 +83,7 @@ pub(crate) async fn what_belongs_to_entities_is_read_in_pages(place: &Place) -> 
         place,
         &[b, a],
         Some(Relation::InterfacesOfDevices),
-        |row| row.name.as_str().to_owned(),
+        |row: &Interface| row.name.as_str().to_owned(),
         async |ids, page| store.interfaces_of_devices(ids, &page).await,
     )
     .await?;
@@ -97,21 +98,18 @@ pub(crate) async fn what_belongs_to_entities_is_read_in_pages(place: &Place) -> 
         place,
         &[a, b],
         Some(Relation::GroupsOfDevices),
-        |row| row.name.as_str().to_owned(),
+        |row: &GroupEntity| row.name.as_str().to_owned(),
         async |ids, page| store.groups_of_devices(ids, &page).await,
     )
     .await?;
     ensure!(of_devices[0][1].id == Some(groups["core"]));
     let names = named(of_devices, |row| row.name.to_string());
-    ensure!(
-        names == [vec!["campus", "core"], vec!["campus"]],
-        "{names:?}"
-    );
+    ensure!(names == [vec!["campus", "core"], vec!["campus"]], "{names:?}");
     let of_groups = all_pages(
         place,
         &[groups["core"], groups["campus"]],
         Some(Relation::DevicesOfGroups),
-        |id| *id,
+        |id: &u64| *id,
         async |ids, page| store.devices_of_groups(ids, &page).await,
     )
     .await?;
@@ -122,11 +120,7 @@ pub(crate) async fn what_belongs_to_entities_is_read_in_pages(place: &Place) -> 
             [ports["a Ethernet1"], ports["b Ethernet1"]],
             [vec![CLIENTS[0]], vec![]],
         ),
-        (
-            ClientsOf::Device,
-            [a, b],
-            [vec![CLIENTS[0]], vec![CLIENTS[1]]],
-        ),
+        (ClientsOf::Device, [a, b], [vec![CLIENTS[0]], vec![CLIENTS[1]]]),
         (
             ClientsOf::Group,
             [groups["core"], groups["campus"]],
@@ -138,7 +132,7 @@ pub(crate) async fn what_belongs_to_entities_is_read_in_pages(place: &Place) -> 
             place,
             &ids,
             Some(Relation::Clients(of)),
-            |row| row.id,
+            |row: &Client| row.id,
             async |ids, page| store.clients_of(of, ids, &page).await,
         )
         .await?;
@@ -179,15 +173,15 @@ fn same<T: PartialEq, K: Ord + Hash>(mut found: Vec<T>, all: &[T], key: impl Fn(
 pub(crate) async fn all_entities_are_listed_and_found_by_their_ids(place: &Place) -> Result<()> {
     fleet(place).await?;
     let store = &place.other;
-    let interfaces = listed(|row| row.id, async |page| store.interfaces(&page).await).await?;
+    let interfaces = listed(
+        |row: &Interface| row.id,
+        async |page| store.interfaces(&page).await,
+    )
+    .await?;
     ensure!(interfaces.len() == 4 && interfaces.is_sorted_by_key(|row| row.id));
     let keys: Vec<u64> = interfaces.iter().map(|row| row.id).chain([u64::MAX]).collect();
-    ensure!(same(
-        store.interfaces_by_id(&keys).await?,
-        &interfaces,
-        |row| row.id
-    ));
-    let clients = listed(|row| row.id, async |page| store.clients(&page).await).await?;
+    ensure!(same(store.interfaces_by_id(&keys).await?, &interfaces, |row| row.id));
+    let clients = listed(|row: &Client| row.id, async |page| store.clients(&page).await).await?;
     ensure!(clients.len() == 3 && clients.is_sorted_by_key(|row| row.id));
     let keys: Vec<u64> = clients.iter().map(|row| row.id).chain([u64::MAX]).collect();
     ensure!(same(store.clients_by_id(&keys).await?, &clients, |row| row.id));
@@ -195,7 +189,7 @@ pub(crate) async fn all_entities_are_listed_and_found_by_their_ids(place: &Place
     ensure!(first == clients[0] && first.interface == Some(interfaces[0].id) && first.group.is_none());
     ensure!(store.client(&mac("02:00:00:00:00:99")).await?.is_none());
     let groups = listed(
-        |row: &lockstep_store::GroupEntity| row.name.to_string(),
+        |row: &GroupEntity| row.name.to_string(),
         async |page| store.group_entities(&page).await,
     )
     .await?;
@@ -203,6 +197,9 @@ pub(crate) async fn all_entities_are_listed_and_found_by_their_ids(place: &Place
     ensure!(names == [DEFAULT_GROUP, "campus", "core"], "{names:?}");
     let keys: Vec<u64> = groups.iter().filter_map(|row| row.id).collect();
     ensure!(same(store.groups_by_id(&keys).await?, &groups[1..], |row| row.id));
+    let named = store.group_named(&group(DEFAULT_GROUP)).await?;
+    ensure!(named.as_ref() == groups.first() && named.is_some());
+    ensure!(store.group_named(&group("none")).await?.is_none());
     let counted = store
         .groups_by_name(&[group("campus"), group("none"), group(DEFAULT_GROUP)])
         .await?;
@@ -214,7 +211,7 @@ pub(crate) async fn all_entities_are_listed_and_found_by_their_ids(place: &Place
         members.len() == 2 && members.contains(&("campus".to_owned(), 2)),
         "{members:?}"
     );
-    let devices = listed(|id| *id, async |page| store.device_ids(&page).await).await?;
+    let devices = listed(|id: &u64| *id, async |page| store.device_ids(&page).await).await?;
     let by_id = store.devices_by_id(&[DeviceId(i64::try_from(devices[1])?), DeviceId(-1)]);
     let by_id = by_id.await?;
     ensure!(
@@ -290,7 +287,7 @@ pub(crate) async fn facts_and_checks_of_many_are_the_newest(place: &Place) -> Re
         place,
         &[a, b],
         Some(Relation::Facts(kind)),
-        |fact| fact.row.key.clone(),
+        |fact: &Bounded<FactRow>| fact.row.key.clone(),
         async |ids, page| {
             let mut budget = PLENTY;
             store.facts_of(kind, ids, &page, &mut budget).await
@@ -305,17 +302,14 @@ pub(crate) async fn facts_and_checks_of_many_are_the_newest(place: &Place) -> Re
     );
     let facts = named(facts, |fact| format!("{}={}", fact.row.key, fact.row.value));
     ensure!(
-        facts == [
-            vec!["uptime=\"7\"", "version=\"4.31\""],
-            vec!["version=\"4.29\""]
-        ],
+        facts == [vec!["uptime=\"7\"", "version=\"4.31\""], vec!["version=\"4.29\""]],
         "{facts:?}"
     );
     let checks = all_pages(
         place,
         &[a, b],
         Some(Relation::Checks(kind)),
-        |check| check.row.key.clone(),
+        |check: &Bounded<CheckRow>| check.row.key.clone(),
         async |ids, page| {
             let mut budget = PLENTY;
             store.checks_of(kind, ids, &page, &mut budget).await
@@ -360,7 +354,7 @@ pub(crate) async fn json_beyond_the_budget_is_left_out(place: &Place) -> Result<
         after: None,
         limit: 9,
     };
-    let whole = |facts: &Pages<Bounded<lockstep_store::FactRow>>| -> Vec<bool> {
+    let whole = |facts: &Pages<Bounded<FactRow>>| -> Vec<bool> {
         let of = |id| facts.get(&id).into_iter().flatten();
         of(a)
             .chain(of(b))
@@ -390,9 +384,7 @@ pub(crate) async fn json_beyond_the_budget_is_left_out(place: &Place) -> Result<
     ensure!(!checks[&a][0].is_whole && checks[&a][0].row.metrics.is_null());
     // `{"rtt":0.5}` twice.
     for (bytes, expected) in [(22, [true, true]), (21, [true, false]), (0, [false, false])] {
-        let data = store
-            .data_of_elements(&elements, &mut ByteBudget(bytes))
-            .await?;
+        let data = store.data_of_elements(&elements, &mut ByteBudget(bytes)).await?;
         let found = [data[&elements[0]].is_whole, data[&elements[1]].is_whole];
         ensure!(found == expected, "{bytes}: {data:?}");
     }
@@ -401,9 +393,7 @@ pub(crate) async fn json_beyond_the_budget_is_left_out(place: &Place) -> Result<
         limit: 9,
     };
     let mut budget = ByteBudget(40);
-    let results = store
-        .results_of_elements(&elements, &first, &mut budget)
-        .await?;
+    let results = store.results_of_elements(&elements, &first, &mut budget).await?;
     let found: Vec<bool> = results[&elements[0]]
         .iter()
         .map(|result| result.is_whole)
@@ -428,7 +418,11 @@ pub(crate) async fn elements_and_executions_of_many_are_read_in_pages(place: &Pl
     let (first, first_elements) = ended(place, "1", |end| {
         let of = |level, entity| entity_result(level, entity, ElementState::Failed);
         end.state = ElementState::Failed;
-        end.results = vec![of(Level::Interface, 2), of(Level::Device, a), of(Level::Interface, 1)];
+        end.results = vec![
+            of(Level::Interface, 2),
+            of(Level::Device, a),
+            of(Level::Interface, 1),
+        ];
         end.results.push(EntityResult {
             phase: 1,
             ..of(Level::Device, a)
@@ -448,7 +442,7 @@ pub(crate) async fn elements_and_executions_of_many_are_read_in_pages(place: &Pl
             place,
             &[first, second],
             None,
-            |row| row.number,
+            |row: &ElementRow| row.number,
             async |ids, page| store.elements_of_executions(ids, filter, &page).await,
         )
         .await?;
@@ -459,7 +453,7 @@ pub(crate) async fn elements_and_executions_of_many_are_read_in_pages(place: &Pl
         place,
         &[b, a],
         Some(Relation::ElementsOfDevices),
-        |row| (row.execution, row.number),
+        |row: &ElementRow| (row.execution, row.number),
         async |ids, page| store.elements_of_devices(ids, &page).await,
     )
     .await?;
@@ -473,7 +467,7 @@ pub(crate) async fn elements_and_executions_of_many_are_read_in_pages(place: &Pl
         place,
         &[a, b],
         Some(Relation::ExecutionsOfDevices),
-        |number| *number,
+        |number: &u64| *number,
         async |ids, page| store.executions_of_devices(ids, &page).await,
     )
     .await?;

@@ -60,8 +60,8 @@ use lockstep_protocol::{
     Source, WorkResult,
 };
 use lockstep_store::{
-    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Entities, Executions, Facts,
-    Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, RenderFacts, Repositories,
+    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Entities, Executions,
+    Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, Keys, Leases, Origin, RenderFacts, Repositories,
     Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
