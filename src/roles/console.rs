@@ -42,6 +42,7 @@ pub(super) fn build(
         dead_letters: store.dead_letters.clone(),
         tasks: store.tasks.clone(),
         executions: store.executions.clone(),
+        entities: store.entities.clone(),
         cycle: store.cycle.clone(),
         providers: Arc::new(KnownProviders::new(described(config))),
         syncs: store.sync_plans.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    DeadLetters, DeliveryAttempts, Executions, Fleet, FollowUps, Inbox, InventorySources, Leases, Migrated,
+    DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FollowUps, Inbox, InventorySources, Leases, Migrated,
     RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks,
     UnitOfWork,
 };
@@ -29,6 +29,7 @@ pub(super) struct Store {
     pub(super) dead_letters: Arc<dyn DeadLetters>,
     pub(super) tasks: Arc<dyn Tasks>,
     pub(super) executions: Arc<dyn Executions>,
+    pub(super) entities: Arc<dyn Entities>,
     pub(super) cycle: Arc<dyn RunCycle>,
     pub(super) sync_plans: Arc<dyn SyncPlans>,
     pub(super) syncs: Arc<dyn SyncRuns>,
@@ -97,6 +98,7 @@ impl Store {
             + DeadLetters
             + Tasks
             + Executions
+            + Entities
             + RunCycle
             + SyncPlans
             + SyncRuns
@@ -119,6 +121,7 @@ impl Store {
             dead_letters: store.clone(),
             tasks: store.clone(),
             executions: store.clone(),
+            entities: store.clone(),
             cycle: store.clone(),
             sync_plans: store.clone(),
             syncs: store.clone(),

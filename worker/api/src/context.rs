@@ -5,7 +5,7 @@ use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_http::{BodyLimiter, KnowsTokens, Tokens};
 use lockstep_store::{
-    DeadLetters, Executions, Fleet, Inbox, Repositories, RunCycle, Schema, SyncPlans, Tasks,
+    DeadLetters, Entities, Executions, Fleet, Inbox, Repositories, RunCycle, Schema, SyncPlans, Tasks,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ pub struct ConsoleContext {
     pub tasks: Arc<dyn Tasks>,
     /// Reads executions, their elements, and facts.
     pub executions: Arc<dyn Executions>,
+    /// Reads what belongs to entities, for many at once.
+    pub entities: Arc<dyn Entities>,
     /// Reads results, facts and checks of entities.
     pub cycle: Arc<dyn RunCycle>,
     /// Reads what syncs planned and did.

@@ -15,6 +15,7 @@ use lockstep_protocol::{
 use serde_json::json;
 use tokio::sync::Notify;
 
+use crate::fake_entities::FakeEntities;
 use crate::{Providers, SyncRules};
 use lockstep_clock::Clock;
 use lockstep_store::{
@@ -31,6 +32,9 @@ use lockstep_store::{
 #[derive(Debug, Default)]
 pub(crate) struct FakeStore {
     pub(crate) unavailable: AtomicBool,
+    /// The operations that were asked for so far.
+    pub(crate) calls: Mutex<Vec<&'static str>>,
+    pub(crate) entities: FakeEntities,
     pub(crate) rows: Mutex<HashMap<MessageKey, InboxRow>>,
     pub(crate) devices: Mutex<Vec<Device>>,
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,
@@ -71,7 +75,8 @@ pub(crate) struct FakeStore {
 }
 
 impl FakeStore {
-    fn check(&self, operation: &'static str) -> Result<(), StoreError> {
+    pub(crate) fn check(&self, operation: &'static str) -> Result<(), StoreError> {
+        self.calls.lock().unwrap().push(operation);
         if self.unavailable.load(Ordering::SeqCst) {
             let source = "secret address of the database".into();
             return Err(StoreError::Unavailable { operation, source });
@@ -136,6 +141,13 @@ impl Fleet for FakeStore {
             .iter()
             .find(|device| device.hostname == *hostname)
             .cloned())
+    }
+
+    async fn devices_by_id(&self, ids: &[DeviceId]) -> Result<Vec<Device>, StoreError> {
+        self.check("devices")?;
+        let devices = self.devices.lock().unwrap();
+        let found = devices.iter().filter(|device| ids.contains(&device.id));
+        Ok(found.cloned().collect())
     }
 
     async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError> {

@@ -14,6 +14,8 @@
 pub mod console;
 mod context;
 #[cfg(test)]
+mod fake_entities;
+#[cfg(test)]
 mod fakes;
 pub mod graphql;
 pub mod health;

@@ -42,6 +42,12 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError>;
 
+    /// The devices with these ids. Those that do not exist are left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn devices_by_id(&self, ids: &[DeviceId]) -> Result<Vec<Device>, StoreError>;
+
     /// The groups of each of these devices, ordered by name. A device without groups is absent.
     ///
     /// # Errors

@@ -5,8 +5,8 @@
 //! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `device_name_table`, `execution_table`,
-//! `follow_up_table`, `group_table`, `inventory_source`, `sync_table` and `repository_failure`.
+//! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `device_name_table`, `entity_table`,
+//! `execution_table`, `follow_up_table`, `group_table`, `inventory_source`, `sync_table` and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
@@ -18,6 +18,8 @@ mod delivery_attempt;
 mod device_name_table;
 mod device_selector;
 mod effects;
+mod entities;
+mod entity_table;
 mod error;
 mod error_class;
 mod execution;
@@ -72,6 +74,10 @@ pub use dead_letter::{
 pub use delivery_attempt::{AttemptStart, DeliveryAttempt, DeliveryAttempts};
 pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
+pub use entities::{
+    Bounded, ByteBudget, Client, ClientsOf, ElementFilter, Entities, GroupEntity, Interface, Page, Pages,
+    Relation, ResultPosition, TotalOf,
+};
 pub use error::StoreError;
 pub use execution::{
     BeginElement, BegunStage, CandidateElement, Candidates, CapScope, CheckRow, ElementCounts, ElementDetail,

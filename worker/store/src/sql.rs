@@ -6,6 +6,8 @@
 //!   answer. A time that is `$1` milliseconds later is written `{after $1}`, with any expression for the milliseconds.
 //! - A list of rows is one parameter, made by [`rows`] and written `{rows $1: number bigint, name text}`: a table with these columns,
 //!   and its rows in the order of the list.
+//! - `{pages fact.key: SELECT …}` after such a list joins, for each of its rows, the rows of the table whose key the query returns. The query
+//!   names the row of the list, and has a limit: the list is read row by row, each by a range of an index.
 //! - Row locks are written ` FOR UPDATE`, ` FOR UPDATE SKIP LOCKED`, ` FOR NO KEY UPDATE`, ` FOR SHARE` or ` FOR KEY SHARE`: SQLite,
 //!   which has one writer, runs without. A statement that locks several rows locks them in the order of their keys, or skips those that are locked.
 //!
@@ -134,6 +136,9 @@ pub(crate) trait Dialect {
 
     /// The table with a column `value` for each row in the JSON array.
     fn rows(parameter: &str) -> String;
+
+    /// Joins the rows of `table` whose `key` (with the name of the table) the query returns for the row before.
+    fn pages(table: &str, key: &str, query: &str) -> String;
 }
 
 /// Translates statements to one dialect, each once.
@@ -170,6 +175,7 @@ fn translate<D: Dialect>(sql: &str) -> String {
         match inside.split_once(' ') {
             Some(("rows", rows)) => translated.push_str(&rows_table::<D>(rows)),
             Some(("after", milliseconds)) => translated.push_str(&D::after(milliseconds)),
+            Some(("pages", pages)) => translated.push_str(&pages_of::<D>(pages)),
             _ => {
                 translated.push('{');
                 translated.push_str(inside);
@@ -202,6 +208,13 @@ fn rows_table<D: Dialect>(rows: &str) -> String {
         columns.join(", "),
         D::rows(parameter.trim())
     )
+}
+
+/// The join for `fact.key: SELECT …`.
+fn pages_of<D: Dialect>(pages: &str) -> String {
+    let (key, query) = pages.split_once(": ").unwrap_or((pages, ""));
+    let table = key.split('.').next().unwrap_or(key);
+    D::pages(table, key, query)
 }
 
 /// The parameter of `{rows …}`. U+FFFD replaces U+0000 in texts, because PostgreSQL supports it neither in texts nor in jsonb.
@@ -406,6 +419,10 @@ mod tests {
         fn rows(parameter: &str) -> String {
             format!("list({parameter})")
         }
+
+        fn pages(table: &str, key: &str, query: &str) -> String {
+            format!("JOIN {table} ON {key} IN ({query})")
+        }
     }
 
     #[test]
@@ -413,6 +430,10 @@ mod tests {
         for (sql, expected) in [
             ("SELECT 1", "SELECT 1"),
             ("SELECT {now}, {after $1 * 2}", "SELECT now, now + $1 * 2"),
+            (
+                "SELECT 1 FROM r {pages a.k: SELECT b.k FROM a AS b WHERE b.r = r.n LIMIT $1} WHERE {now} < 1",
+                "SELECT 1 FROM r JOIN a ON a.k IN (SELECT b.k FROM a AS b WHERE b.r = r.n LIMIT $1) WHERE now < 1",
+            ),
             (
                 "DELETE FROM a WHERE b IN (SELECT n FROM {rows $2: n bigint, t text} AS r) AND c < {now}",
                 "DELETE FROM a WHERE b IN (SELECT n FROM (SELECT bigint(0) AS n, text(1) AS t FROM list($2)) AS r) AND c < now",

@@ -2,10 +2,31 @@
 //!
 //! One file for each object, with the fields that it has. Each field checks what the token of the request may read or publish.
 
+mod batches;
+mod cause;
+mod check;
+mod client;
+mod connection;
+mod date_time;
+mod device;
+mod element;
 mod endpoint;
+mod entity_type;
 mod error;
 mod execution;
+mod fact;
+mod field;
+mod group;
+mod interface;
+mod listing;
+mod loads;
+mod lookup;
+mod provider;
 mod query;
+mod result;
+mod run_on;
+mod stage;
+mod state;
 mod task;
 
 use std::fmt;
@@ -14,6 +35,7 @@ use async_graphql::{EmptyMutation, EmptySubscription, Schema};
 
 pub(crate) use endpoint::answer;
 
+use batches::Batching;
 use query::Query;
 
 /// The schema of the console.
@@ -35,6 +57,7 @@ pub(crate) fn schema() -> ConsoleSchema {
     let schema = Schema::build(Query, EmptyMutation, EmptySubscription)
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
+        .extension(Batching)
         .finish();
     ConsoleSchema(schema)
 }

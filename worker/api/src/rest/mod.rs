@@ -21,7 +21,7 @@ pub(crate) mod repositories;
 pub(crate) mod results;
 pub(crate) mod schedules;
 pub(crate) mod selection;
-mod stages;
+pub(crate) mod stages;
 pub(crate) mod surroundings;
 pub(crate) mod sync_devices;
 pub(crate) mod tasks;

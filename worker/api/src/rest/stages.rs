@@ -21,7 +21,7 @@ pub(super) fn all(request: &NewExecution) -> Vec<StageView> {
 }
 
 /// The stage with this index.
-pub(super) fn at(request: &NewExecution, index: u16) -> Option<StageView> {
+pub(crate) fn at(request: &NewExecution, index: u16) -> Option<StageView> {
     let planned = request.plan.get(usize::from(index))?;
     let task = tasks(request).nth(usize::from(planned.phase));
     Some(StageView {

@@ -6,9 +6,14 @@ use lockstep_protocol::Level;
 use serde_json::Value as Json;
 
 use super::finish::in_parts;
+use super::found::{json, within_budget};
 use super::{READ, execute};
+use crate::entity_table::{numbers, pages};
 use crate::sql::{Row, SqlDatabase, SqlSession, Value, rows};
-use crate::{ElementEnd, EntityResult, EntityResultQuery, StoreError, column};
+use crate::{
+    Bounded, ByteBudget, ElementEnd, EntityResult, EntityResultQuery, Page, Pages, ResultPosition,
+    StoreError, column,
+};
 
 const WRITE_RESULTS: &str = "\
     INSERT INTO entity_result (execution, phase, level, entity_id, element, name, parent_id, state, reason, message, changed, pre_run, data) \
@@ -47,6 +52,26 @@ const DEVICES_OF_GROUP: &str = page!(
 const CONNECTIONS_OF_GROUP: &str = page!(
     " AND entity_id IN (SELECT coalesce(device.controller_id, device.id) FROM group_member AS member \
         JOIN device ON device.id = member.device_id WHERE member.group_id = $6)"
+);
+
+/// Those of an element are sorted, without their JSON: they are no range of an index.
+const OF_ELEMENTS: &str = concat!(
+    "SELECT phase, level, entity_id, name, parent_id, state, reason, message, changed, ",
+    within_budget!(
+        "element, phase, level, entity_id",
+        "octet_length(pre_run) + octet_length(data)",
+        "pre_run"
+    ),
+    ", ",
+    within_budget!(
+        "element, phase, level, entity_id",
+        "octet_length(pre_run) + octet_length(data)",
+        "data"
+    ),
+    ", element FROM (SELECT entity_result.*, row_number() OVER (PARTITION BY element ORDER BY phase, level, entity_id) AS place \
+        FROM entity_result WHERE element IN (SELECT id FROM {rows $2: id bigint} AS wanted) \
+            AND (phase, level, entity_id) > ($3, $4, $5)) AS placed \
+     WHERE place <= $6 ORDER BY phase, level, entity_id"
 );
 
 const OF_ELEMENT: &str = concat!("SELECT ", columns!(), " FROM entity_result WHERE element = $1");
@@ -126,7 +151,46 @@ pub(super) async fn of_element<D: SqlDatabase>(
     Ok(results)
 }
 
+/// A page of the results of the entities of each element.
+pub(crate) async fn results_of_elements<D: SqlDatabase>(
+    database: &D,
+    elements: &[u64],
+    page: &Page<ResultPosition>,
+    budget: &mut ByteBudget,
+) -> Result<Pages<Bounded<EntityResult>>, StoreError> {
+    let (phase, level, entity) = page.after.map_or((-1, "", -1), |after| {
+        let entity = i64::try_from(after.entity).unwrap_or(i64::MAX);
+        (i64::from(after.phase), after.level.as_str(), entity)
+    });
+    let parameters = vec![
+        budget.0.into(),
+        numbers(elements),
+        phase.into(),
+        level.into(),
+        entity.into(),
+        page.limit.into(),
+    ];
+    let rows = database
+        .read_planned_for_now(READ, OF_ELEMENTS, parameters)
+        .await?;
+    pages(&rows, |row| {
+        let (pre_run, _) = json(row, "entity_result.pre_run", 9, budget)?;
+        let (data, is_whole) = json(row, "entity_result.data", 10, budget)?;
+        let result = Bounded {
+            row: read_with(row, pre_run, data)?,
+            is_whole,
+        };
+        Ok((row.number("entity_result.element", 11)?, result))
+    })
+}
+
 fn read(row: &Row) -> Result<EntityResult, StoreError> {
+    let json = |what, index| column::json(what, &row.text(what, index)?);
+    let pre_run = json("entity_result.pre_run", 9)?;
+    read_with(row, pre_run, json("entity_result.data", 10)?)
+}
+
+fn read_with(row: &Row, pre_run: Json, data: Json) -> Result<EntityResult, StoreError> {
     Ok(EntityResult {
         phase: row.number("entity_result.phase", 0)?,
         level: column::word("entity_result.level", &row.text("entity_result.level", 1)?)?,
@@ -137,8 +201,8 @@ fn read(row: &Row) -> Result<EntityResult, StoreError> {
         reason: row.optional_text("entity_result.reason", 6)?,
         message: row.optional_text("entity_result.message", 7)?,
         changed: row.boolean("entity_result.changed", 8)?,
-        pre_run: column::json("entity_result.pre_run", &row.text("entity_result.pre_run", 9)?)?,
-        data: column::json("entity_result.data", &row.text("entity_result.data", 10)?)?,
+        pre_run,
+        data,
     })
 }
 
@@ -151,4 +215,5 @@ pub(super) const STATEMENTS: &[&str] = &[
     DEVICES_OF_GROUP,
     CONNECTIONS_OF_GROUP,
     OF_ELEMENT,
+    OF_ELEMENTS,
 ];

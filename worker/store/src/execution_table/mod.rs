@@ -16,9 +16,11 @@ mod entity_result;
 mod execution;
 mod fact;
 mod finish;
+mod found;
 mod journal;
 mod lift;
 mod named;
+mod of_many;
 mod park;
 mod query;
 mod requeue;
@@ -41,7 +43,14 @@ use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{DeviceState, GroupName, Hostname};
 use uuid::Uuid;
 
+pub(super) use entity_result::results_of_elements;
+pub(super) use found::{checks_of, facts_of};
+pub(super) use of_many::{
+    data_of_elements, devices_of_elements, elements_of_devices, elements_of_executions, executions_by_number,
+    executions_of_devices,
+};
 pub(super) use retention::expire;
+pub(super) use task::{tasks_by_name, tasks_by_number};
 
 use super::sql::{Row, SqlSession, Value, rows};
 use super::{
@@ -393,6 +402,7 @@ mod tests {
             "lease",
             "linknet",
             "member",
+            "paged",
             "schedule",
             "step_journal",
             "sync_element",
@@ -418,8 +428,10 @@ mod tests {
             execution::STATEMENTS,
             fact::STATEMENTS,
             finish::STATEMENTS,
+            found::STATEMENTS,
             journal::STATEMENTS,
             named::STATEMENTS,
+            of_many::STATEMENTS,
             park::STATEMENTS,
             query::STATEMENTS,
             requeue::STATEMENTS,

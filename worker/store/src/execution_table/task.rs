@@ -2,7 +2,8 @@ use async_trait::async_trait;
 use lockstep_protocol::commands::TaskReference;
 use serde_json::Value as Json;
 
-use super::{READ, WRITE, execute, json_text, list_text, schedule};
+use super::{READ, WRITE, execute, json_text, list_text, schedule, texts};
+use crate::entity_table;
 use crate::error_class::ErrorClass;
 use crate::sql::{Row, SqlDatabase, SqlSession, Value};
 use crate::{NewTask, SavedRow, ScheduleRow, StoreError, TaskRow, Tasks, column};
@@ -20,6 +21,8 @@ macro_rules! select {
 const LIST: &str = select!("name > $1 ORDER BY name LIMIT $2");
 const BY_NUMBER: &str = select!("number = $1");
 const BY_NAME: &str = select!("name = $1");
+const BY_NUMBERS: &str = select!("number IN (SELECT id FROM {rows $1: id bigint} AS wanted)");
+const BY_NAMES: &str = select!("name IN (SELECT name FROM {rows $1: name text} AS wanted)");
 const LOCK: &str = select!("name = $1 FOR UPDATE");
 
 const INSERT: &str = "\
@@ -73,6 +76,28 @@ pub(super) async fn find(
     let (statement, parameter) = by(reference);
     let rows = session.query(READ, statement, vec![parameter]).await?;
     rows.first().map(read).transpose()
+}
+
+/// The tasks with these numbers.
+pub(crate) async fn tasks_by_number<D: SqlDatabase>(
+    database: &D,
+    numbers: &[u64],
+) -> Result<Vec<TaskRow>, StoreError> {
+    let parameters = vec![entity_table::numbers(numbers)];
+    let rows = database
+        .read_planned_for_now(READ, BY_NUMBERS, parameters)
+        .await?;
+    rows.iter().map(read).collect()
+}
+
+/// The tasks with these names.
+pub(crate) async fn tasks_by_name<D: SqlDatabase>(
+    database: &D,
+    names: &[String],
+) -> Result<Vec<TaskRow>, StoreError> {
+    let parameters = vec![texts(names.iter().cloned())];
+    let rows = database.read_planned_for_now(READ, BY_NAMES, parameters).await?;
+    rows.iter().map(read).collect()
 }
 
 pub(super) async fn save(session: &dyn SqlSession, task: &NewTask) -> Result<SavedRow, StoreError> {
@@ -146,4 +171,6 @@ fn read(row: &Row) -> Result<TaskRow, StoreError> {
 
 /// For the test of their plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[LIST, BY_NUMBER, BY_NAME, LOCK, INSERT, UPDATE, DELETE];
+pub(super) const STATEMENTS: &[&str] = &[
+    LIST, BY_NUMBER, BY_NAME, BY_NUMBERS, BY_NAMES, LOCK, INSERT, UPDATE, DELETE,
+];

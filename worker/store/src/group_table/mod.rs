@@ -2,15 +2,19 @@
 //!
 //! A row of `group_member` says of a device that it is a member by list, by rule, or by both. It is deleted when it is neither.
 
+mod entity;
 mod member;
 mod primary;
 mod query;
 mod replace;
 mod rules;
 
+#[cfg(test)]
+pub(crate) use entity::OF_MANY;
+pub(crate) use entity::{by_id, by_name, of_devices, page};
 pub(crate) use member::write;
 pub(crate) use primary::write_primaries;
-pub(crate) use query::{find, list};
+pub(crate) use query::{find, list, named};
 pub(crate) use replace::{NewPrimary, replace};
 pub(crate) use rules::{KnownRules, read};
 

@@ -1,17 +1,17 @@
 //! Reads groups with the numbers of their members.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use lockstep_protocol::GroupName;
 use serde_json::json;
 
-use super::READ;
+use super::{READ, entity};
 use crate::sql::{Row, SqlDatabase, rows};
-use crate::{DEFAULT_GROUP, Group, GroupQuery, GroupRuleSummary, StoreError, column};
+use crate::{DEFAULT_GROUP, Group, GroupEntity, GroupQuery, StoreError};
 
 /// DEFAULT exists whether or not it has a row.
 macro_rules! select {
-    ($condition:literal) => {
+    ($condition:expr) => {
         concat!(
             "SELECT id, name, location, regex, priority, position FROM \
                 (SELECT id, name, location, regex, priority, position FROM device_group \
@@ -21,9 +21,11 @@ macro_rules! select {
         )
     };
 }
+pub(super) use select;
 
 const PAGE: &str = select!("name > $1 ORDER BY name LIMIT $2");
 const ONE: &str = select!("name = $1");
+const NAMED: &str = select!("name IN (SELECT name FROM {rows $1: name text} AS wanted)");
 
 const MEMBERS: &str = "\
     SELECT group_id, count(*), count(*) FILTER (WHERE listed), count(*) FILTER (WHERE by_rule) FROM group_member \
@@ -54,6 +56,17 @@ pub(crate) async fn find<D: SqlDatabase>(
 ) -> Result<Option<Group>, StoreError> {
     let found = database.read(READ, ONE, vec![name.as_str().into()]).await?;
     Ok(counted(database, &found).await?.pop())
+}
+
+/// The groups with these names.
+pub(crate) async fn named<D: SqlDatabase>(
+    database: &D,
+    names: &[GroupName],
+) -> Result<Vec<Group>, StoreError> {
+    let names: BTreeSet<&GroupName> = names.iter().collect();
+    let names = rows(names.into_iter().map(|name| vec![json!(name)]));
+    let found = database.read(READ, NAMED, vec![names]).await?;
+    counted(database, &found).await
 }
 
 async fn counted<D: SqlDatabase>(database: &D, found: &[Row]) -> Result<Vec<Group>, StoreError> {
@@ -90,20 +103,16 @@ async fn counted<D: SqlDatabase>(database: &D, found: &[Row]) -> Result<Vec<Grou
 }
 
 fn read(row: &Row) -> Result<Group, StoreError> {
-    let position = row.optional_number("device_group.position", 5)?;
-    let rule = match position {
-        None => None,
-        Some(position) => Some(GroupRuleSummary {
-            regex: row.optional_text("device_group.regex", 3)?,
-            hostnames: 0,
-            priority: row.number("device_group.priority", 4)?,
-            position,
-        }),
-    };
+    let GroupEntity {
+        id: _,
+        name,
+        location,
+        rule,
+    } = entity::read(row)?;
     Ok(Group {
         id: row.optional_number("device_group.id", 0)?,
-        name: column::name("device_group.name", row.text("device_group.name", 1)?)?,
-        location: row.optional_boolean("device_group.location", 2)?,
+        name,
+        location,
         rule,
         members: 0,
         listed: 0,

@@ -74,7 +74,7 @@ pub const OBJECTS: &[ObjectRights] = &[
             Insert,
             UpdateOf(&["name", "ip", "interface_id", "group_id"]),
         ],
-        &[SelectOf(&["interface_id"])],
+        &[Select],
     ),
     rights(
         "linknet",

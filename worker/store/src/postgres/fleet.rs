@@ -72,6 +72,8 @@ const COUNT: &str = concat!("SELECT count(*) FROM device WHERE ", filters!());
 
 const SELECT_ONE: &str = concat!("SELECT ", device!(), " FROM device WHERE hostname = $1");
 
+const SELECT_BY_ID: &str = concat!("SELECT ", device!(), " FROM device WHERE id = ANY($1)");
+
 const SELECT_GROUPS: &str = "\
     SELECT group_member.device_id, device_group.name FROM group_member \
     JOIN device_group ON device_group.id = group_member.group_id \
@@ -124,6 +126,12 @@ impl Fleet for PostgresStore {
     async fn device(&self, hostname: &Hostname) -> Result<Option<Device>, StoreError> {
         let rows = self.rows(OPERATION, SELECT_ONE, &[&hostname.as_str()]).await?;
         rows.first().map(device).transpose()
+    }
+
+    async fn devices_by_id(&self, ids: &[DeviceId]) -> Result<Vec<Device>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let rows = self.rows(OPERATION, SELECT_BY_ID, &[&ids]).await?;
+        rows.iter().map(device).collect()
     }
 
     async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError> {

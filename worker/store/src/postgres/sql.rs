@@ -185,6 +185,10 @@ impl Dialect for Postgres {
     fn rows(parameter: &str) -> String {
         format!("jsonb_array_elements(CAST(CAST({parameter} AS text) AS jsonb))")
     }
+
+    fn pages(table: &str, key: &str, query: &str) -> String {
+        format!("CROSS JOIN LATERAL ({query}) AS page (key) JOIN {table} ON {key} = page.key")
+    }
 }
 
 impl ToSql for Value {

@@ -60,6 +60,12 @@ const SELECT_ONE: &str = concat!(
     ", open_causes, primary_group, checked_at FROM device WHERE hostname = :hostname"
 );
 
+const SELECT_BY_ID: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", open_causes, primary_group, checked_at FROM device WHERE id = :id"
+);
+
 const SELECT_GROUPS: &str = "\
     SELECT device_group.name FROM group_member JOIN device_group ON device_group.id = group_member.group_id \
     WHERE group_member.device_id = ?1 ORDER BY device_group.name";
@@ -115,7 +121,19 @@ impl Fleet for SqliteStore {
         Ok(devices.pop())
     }
 
-    // Groups and causes are looked up one by one: in the same process, a join would do the same.
+    // Devices, groups and causes are looked up one by one: in the same process, a join would do the same.
+
+    async fn devices_by_id(&self, ids: &[DeviceId]) -> Result<Vec<Device>, StoreError> {
+        let ids = ids.to_vec();
+        self.read_in(OPERATION, move |connection| {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.extend(devices(connection, SELECT_BY_ID, named_params! { ":id": id.0 })?);
+            }
+            Ok(found)
+        })
+        .await
+    }
 
     async fn groups_of(&self, devices: &[DeviceId]) -> Result<HashMap<DeviceId, Vec<GroupName>>, StoreError> {
         let devices = devices.to_vec();

@@ -150,6 +150,11 @@ impl Dialect for Sqlite {
     fn rows(parameter: &str) -> String {
         format!("json_each({parameter})")
     }
+
+    /// It has no `LATERAL`. A cross join keeps the order of the tables.
+    fn pages(table: &str, key: &str, query: &str) -> String {
+        format!("CROSS JOIN {table} ON {key} IN ({query})")
+    }
 }
 
 impl ToSql for Value {
@@ -195,6 +200,9 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V7__causes.sql"),
         include_str!("../migrations/sqlite/V8__rules.sql"),
         include_str!("../migrations/sqlite/V9__sync.sql"),
+        include_str!("../migrations/sqlite/V10__pages.sql"),
+        include_str!("../migrations/sqlite/V11__task_forms.sql"),
+        include_str!("../migrations/sqlite/V12__workflow.sql"),
         include_str!("../migrations/sqlite/V14__inventory_sources.sql"),
     ] {
         connection.execute_batch(migration).unwrap();

@@ -18,7 +18,7 @@ use tokio_postgres::Client;
 
 use crate::contract::management_domains::{changed, domain};
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_WORKFLOW, absorb, create, create_all,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_WORKFLOW, absorb, create, create_all,
     devices, hostname, key, keys, leases, message, repositories, row, unsynchronize, work,
 };
 
@@ -99,6 +99,7 @@ impl Probe for Client {
             (14, &["DROP TABLE inventory_source"]),
             (12, UNDO_WORKFLOW),
             (11, UNDO_TASK_FORMS),
+            (10, UNDO_PAGES),
             (9, UNDO_SYNC),
             (8, UNDO_RULES),
             (

@@ -11,7 +11,7 @@ use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_WORKFLOW, create_all,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_WORKFLOW, create_all,
 };
 
 contract!(crate::sqlite::open);
@@ -86,6 +86,7 @@ impl Probe for File {
             (14, &["DROP TABLE inventory_source"]),
             (12, UNDO_WORKFLOW),
             (11, UNDO_TASK_FORMS),
+            (10, UNDO_PAGES),
             (9, UNDO_SYNC),
             (
                 8,

@@ -1,6 +1,7 @@
 mod access;
 mod dead_letters;
 mod executions;
+mod graphql_reading;
 mod groups;
 mod openapi;
 mod publishing;
@@ -82,6 +83,7 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
         dead_letters: store.clone(),
         tasks: store.clone(),
         executions: store.clone(),
+        entities: store.clone(),
         cycle: store.clone(),
         providers: Arc::new(FakeProviders),
         syncs: store.clone(),

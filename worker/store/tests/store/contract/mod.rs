@@ -12,6 +12,7 @@ pub(crate) mod devices;
 pub(crate) mod element_claims;
 pub(crate) mod element_ends;
 pub(crate) mod element_stages;
+pub(crate) mod entities;
 pub(crate) mod execution_levels;
 pub(crate) mod execution_life;
 pub(crate) mod execution_pages;
@@ -60,8 +61,8 @@ use lockstep_protocol::{
     Source, WorkResult,
 };
 use lockstep_store::{
-    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Executions, Facts,
-    Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Origin, RenderFacts,
+    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Entities, Executions,
+    Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Origin, RenderFacts,
     Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
@@ -319,6 +320,13 @@ macro_rules! contract {
                 a_device_has_the_controller_that_it_was_given_last,
                 former_facts_and_checks_expire_and_the_newest_stay,
             }
+            entities {
+                what_belongs_to_entities_is_read_in_pages,
+                all_entities_are_listed_and_found_by_their_ids,
+                facts_and_checks_of_many_are_the_newest,
+                json_beyond_the_budget_is_left_out,
+                elements_and_executions_of_many_are_read_in_pages,
+            }
             execution_starts {
                 an_execution_comes_back_as_it_was,
                 entities_are_resolved_along_their_relations,
@@ -435,6 +443,7 @@ pub(crate) trait Store:
     + Tasks
     + Executions
     + RunCycle
+    + Entities
     + RenderFacts
     + SyncRuns
     + SyncPlans
@@ -457,6 +466,7 @@ impl<
         + Tasks
         + Executions
         + RunCycle
+        + Entities
         + RenderFacts
         + SyncRuns
         + SyncPlans,
@@ -519,6 +529,16 @@ pub(crate) const UNDO_TASK_FORMS: &[&str] = &[
     "ALTER TABLE task DROP COLUMN run_input_ui_schema",
     "ALTER TABLE execution DROP COLUMN run_input_json_schema",
     "UPDATE schema_compatibility SET oldest = 9",
+];
+
+/// What undoes version 10 of the schema, on both databases.
+pub(crate) const UNDO_PAGES: &[&str] = &[
+    "DROP INDEX group_member_group",
+    "CREATE INDEX group_member_group ON group_member (group_id)",
+    "DROP INDEX client_interface",
+    "CREATE INDEX client_interface ON client (interface_id)",
+    "DROP INDEX client_group",
+    "CREATE INDEX client_group ON client (group_id)",
 ];
 
 /// What undoes version 9 of the schema, on both databases.
