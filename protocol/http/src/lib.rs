@@ -23,7 +23,7 @@ pub use problem::{ProblemResponse, unknown_path, wrong_method};
 pub use read_scope::{ReadScope, ReadScopeError};
 pub use readiness::Readiness;
 pub use routes::routes;
-pub use server::{AddressRange, AddressRangeError, Peer, ServeLimits, TrustedProxies, serve};
+pub use server::{AddressRange, AddressRangeError, GoesOn, Peer, ServeLimits, TrustedProxies, serve};
 pub use submission::{Receipt, Submission, Takes, confirmed};
 pub use token::{KnowsTokens, Operator, Token, Tokens};
 pub use trace::trace_of;

@@ -132,6 +132,16 @@ impl Tokens {
         self.0.is_empty()
     }
 
+    /// The sender of a request with this value of `Authorization`: `Bearer` and the secret. `None` if no token has the secret.
+    pub fn sender(&self, authorization: &str) -> Option<Operator> {
+        let (scheme, secret) = authorization.split_once(' ')?;
+        let secret = secret.trim();
+        let bearer = scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty();
+        let token = bearer.then(|| self.holder(secret))??;
+        tracing::Span::current().record("actor", token.name());
+        Some(Operator(token))
+    }
+
     /// Finds the token with this secret. Compares all digests, each in constant time, so that the duration reveals nothing
     /// about the secrets.
     fn holder(&self, secret: &str) -> Option<Arc<Token>> {
@@ -147,7 +157,7 @@ impl Tokens {
 }
 
 /// The authenticated sender of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Operator(Arc<Token>);
 
 /// The state of a server with tokens.
@@ -171,24 +181,20 @@ impl<S: KnowsTokens> FromRequestParts<Arc<S>> for Operator {
     type Rejection = ProblemResponse;
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<S>) -> Result<Self, ProblemResponse> {
-        let Some(token) = bearer(parts).and_then(|secret| server.tokens().holder(secret)) else {
-            return Err(ProblemResponse::unauthorized(S::ACCEPTED));
-        };
-        tracing::Span::current().record("actor", token.name());
-        Ok(Self(token))
+        authorization(parts)
+            .and_then(|authorization| server.tokens().sender(authorization))
+            .ok_or_else(|| ProblemResponse::unauthorized(S::ACCEPTED))
     }
 }
 
-/// The secret in the `Authorization: Bearer` header; `None` if the header occurs more than once.
-fn bearer(parts: &Parts) -> Option<&str> {
+/// The `Authorization` header; `None` if it occurs more than once.
+fn authorization(parts: &Parts) -> Option<&str> {
     let mut values = parts.headers.get_all(AUTHORIZATION).iter();
     let value = values.next()?;
     if values.next().is_some() {
         return None;
     }
-    let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
-    let secret = secret.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty()).then_some(secret)
+    value.to_str().ok()
 }
 
 #[cfg(test)]

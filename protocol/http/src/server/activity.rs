@@ -1,6 +1,6 @@
 //! Whose turn it is on a connection, and since when: what time-outs and the choice of connections to close go by.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,8 +19,12 @@ pub(super) enum Turn {
     Body,
     /// The server: the request has arrived and is being processed.
     Working,
-    /// The client: it has to take the response.
+    /// The client: it has to take the response, or what there is of one that goes on.
     Response,
+    /// The server: its response goes on, and the client has taken what there is of it.
+    Streaming,
+    /// The server: the connection is no longer one of HTTP, and whoever took it watches its client.
+    Upgraded,
 }
 
 /// The turn of a connection. Written only by the connection's own task.
@@ -29,6 +33,8 @@ pub(super) struct Activity {
     started: Instant,
     /// The turn in the lowest three bits, above them when it began, in milliseconds after `started`.
     state: AtomicU64,
+    /// Whether the response goes on for as long as its client listens.
+    streams: AtomicBool,
 }
 
 /// How long a client may take, by turn. Bodies have the timeout of the `BodyLimiter`.
@@ -40,7 +46,15 @@ pub(super) struct Timeouts {
 }
 
 impl Turn {
-    const ALL: [Self; 5] = [Self::Idle, Self::Head, Self::Body, Self::Working, Self::Response];
+    const ALL: [Self; 7] = [
+        Self::Idle,
+        Self::Head,
+        Self::Body,
+        Self::Working,
+        Self::Response,
+        Self::Streaming,
+        Self::Upgraded,
+    ];
 
     /// The turn as a label of metrics.
     pub(super) const fn as_str(self) -> &'static str {
@@ -50,6 +64,8 @@ impl Turn {
             Self::Body => "body",
             Self::Working => "working",
             Self::Response => "response",
+            Self::Streaming => "streaming",
+            Self::Upgraded => "upgraded",
         }
     }
 }
@@ -60,6 +76,7 @@ impl Activity {
         let activity = Self {
             started: now,
             state: AtomicU64::new(0),
+            streams: AtomicBool::new(false),
         };
         activity.begin(Turn::Head);
         activity
@@ -98,6 +115,24 @@ impl Activity {
     pub(super) fn answered(&self) {
         if self.load().0 != Turn::Response {
             self.begin(Turn::Response);
+        }
+    }
+
+    /// The response is the last one of the connection, and goes on for as long as its client listens.
+    pub(super) fn streams(&self) {
+        self.streams.store(true, Ordering::Relaxed);
+    }
+
+    /// The client has taken what there is of the response.
+    pub(super) fn taken(&self) {
+        let streams = self.streams.load(Ordering::Relaxed);
+        self.pass(Turn::Response, if streams { Turn::Streaming } else { Turn::Idle });
+    }
+
+    /// The client does not take what there is for it.
+    pub(super) fn blocked(&self) {
+        for turn in [Turn::Idle, Turn::Head, Turn::Streaming] {
+            self.pass(turn, Turn::Response);
         }
     }
 
@@ -145,7 +180,7 @@ impl Timeouts {
             Turn::Idle => Some(self.idle),
             Turn::Head => Some(self.head),
             Turn::Response => Some(self.response),
-            Turn::Body | Turn::Working => None,
+            Turn::Body | Turn::Working | Turn::Streaming | Turn::Upgraded => None,
         }
     }
 }
@@ -184,6 +219,29 @@ mod tests {
         assert_eq!(overdue, Turn::Response);
         assert!(
             (110..116).contains(&begun.elapsed().as_secs()),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+
+    /// A long response: it has the timeout of a response only while its client takes nothing of what there is.
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_goes_on_has_a_timeout_only_while_it_is_not_taken() {
+        let activity = Activity::new(Instant::now());
+        activity.begin(Turn::Working);
+        activity.streams();
+        activity.answered();
+        activity.taken();
+        assert_eq!(activity.turn().0, Turn::Streaming);
+        let begun = Instant::now();
+        let blocked = async {
+            tokio::time::sleep(Duration::from_hours(1)).await;
+            activity.blocked();
+        };
+        let (overdue, ()) = tokio::join!(activity.overdue(&TIMEOUTS), blocked);
+        assert_eq!(overdue, Turn::Response);
+        assert!(
+            (3610..3616).contains(&begun.elapsed().as_secs()),
             "{:?}",
             begun.elapsed()
         );

@@ -163,7 +163,7 @@ impl Table {
     fn waiting(&self) -> impl Iterator<Item = (u64, &Entry, Instant)> {
         let open = self.all.iter().filter(|(_, entry)| !entry.closing);
         open.filter_map(|(number, entry)| match entry.activity.turn() {
-            (Turn::Working, _) => None,
+            (Turn::Working | Turn::Streaming | Turn::Upgraded, _) => None,
             (Turn::Idle | Turn::Head | Turn::Body | Turn::Response, since) => Some((*number, entry, since)),
         })
     }

@@ -9,6 +9,7 @@ mod stream;
 
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -16,7 +17,6 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,7 +29,9 @@ use connections::{Bounds, Connection, Connections, Opened};
 use framing::Framing;
 use peer::counted_as;
 use service::ConnectionService;
-use stream::WatchedStream;
+use stream::{Occupied, WatchedStream};
+
+pub use service::GoesOn;
 
 pub use peer::{AddressRange, AddressRangeError, Peer, TrustedProxies};
 
@@ -81,6 +83,9 @@ impl Default for ServeLimits {
 
 /// Serves requests until `stop` is cancelled. Running requests may then continue for `shutdown_timeout`, after which their
 /// connections are closed. `server` is a label in metrics.
+///
+/// A connection that was upgraded counts as long as it is open. Whoever took it watches its client and closes it when `stop` is
+/// cancelled; this waits for that, too, for no longer than `shutdown_timeout`.
 pub async fn serve(
     server: &'static str,
     listener: TcpListener,
@@ -97,11 +102,7 @@ pub async fn serve(
         response: limits.write,
     };
     let entrance = Entrance::new(server, listener, &limits);
-    let (orderly, cut, tasks) = (
-        GracefulShutdown::new(),
-        CancellationToken::new(),
-        TaskTracker::new(),
-    );
+    let (cut, tasks, open) = (CancellationToken::new(), TaskTracker::new(), TaskTracker::new());
     while let Some(accepted) = stop.run_until_cancelled(entrance.next()).await {
         let Accepted {
             stream,
@@ -110,40 +111,54 @@ pub async fn serve(
             place,
         } = accepted;
         let ambiguous = Arc::new(AtomicBool::new(false));
+        let (activity, close) = (connection.activity.clone(), connection.close.clone());
         let service = ConnectionService {
             server,
             router: TowerToHyperService::new(router.clone()),
             address,
             proxies: limits.proxies.clone(),
-            activity: connection.activity.clone(),
+            activity: activity.clone(),
             ambiguous: ambiguous.clone(),
         };
         let stream = WatchedStream {
             stream,
-            activity: connection.activity.clone(),
+            activity: activity.clone(),
             framing: Framing::new(BUFFER, ambiguous),
+            occupied: Occupied {
+                connection,
+                place,
+                open: open.token(),
+            },
         };
-        let serving = orderly.watch(http.serve_connection(TokioIo::new(stream), service));
-        let cut = cut.clone();
+        let serving = http.serve_connection(TokioIo::new(stream), service);
+        let (stop, cut) = (stop.clone(), cut.clone());
         tasks.spawn(async move {
+            let serving = async {
+                let mut serving = pin!(serving.with_upgrades());
+                if let Some(ended) = stop.run_until_cancelled(&mut serving).await {
+                    return ended;
+                }
+                // It ends after the request that runs.
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            };
             tokio::select! {
                 ended = serving => if let Err(error) = ended {
                     tracing::debug!(error = &error as &dyn std::error::Error, "a connection failed");
                 },
-                turn = connection.activity.overdue(&timeouts) => {
+                turn = activity.overdue(&timeouts) => {
                     lockstep_telemetry::http::connection_closed(server, turn.as_str());
                     tracing::debug!(%address, turn = turn.as_str(), "closed a connection whose client took too long");
                 }
-                () = connection.close.cancelled() => {}
+                () = close.cancelled() => {}
                 () = cut.cancelled() => {}
             }
-            // Only now, since the connection above is dropped before.
-            drop((connection, place));
         });
     }
     drop(entrance);
+    open.close();
     tokio::select! {
-        () = orderly.shutdown() => {}
+        () = open.wait() => {}
         () = tokio::time::sleep(limits.shutdown_timeout) => tracing::warn!("closed connections whose requests did not end within the shutdown timeout"),
     }
     cut.cancel();

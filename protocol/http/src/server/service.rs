@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
-use axum::http::{HeaderValue, Request, Response, Version};
+use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use axum::response::IntoResponse;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::service::TowerToHyperService;
@@ -16,6 +16,11 @@ use hyper_util::service::TowerToHyperService;
 use super::TrustedProxies;
 use super::activity::{Activity, Turn};
 use crate::ProblemResponse;
+
+/// The extension of a response that goes on for as long as its client listens, such as a stream of events. It is the last one of its
+/// connection, has no timeout while its client takes what there is, and must end when the server stops.
+#[derive(Clone, Copy, Debug)]
+pub struct GoesOn;
 
 /// The service of one connection: refuses requests that may be read in two ways, and passes the others to the router, with the
 /// [`Peer`](super::Peer) as an extension.
@@ -67,7 +72,15 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
                 tokio::task::yield_now().await;
             }
             let mut response = hyper::service::Service::call(&router, request).await?;
-            if coded {
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                activity.begin(Turn::Upgraded);
+                return Ok(response);
+            }
+            let goes_on = response.extensions().get::<GoesOn>().is_some();
+            if goes_on {
+                activity.streams();
+            }
+            if coded || goes_on {
                 response
                     .headers_mut()
                     .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -5,8 +5,11 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::activity::{Activity, Turn};
+use super::connections::Connection;
 use super::framing::Framing;
 
 /// A connection whose turns are recorded.
@@ -15,6 +18,19 @@ pub(super) struct WatchedStream {
     pub(super) stream: TcpStream,
     pub(super) activity: Arc<Activity>,
     pub(super) framing: Framing,
+    /// What the connection occupies, also when it is no longer one of HTTP. Given back after the stream is closed, by the order of the
+    /// fields.
+    #[expect(dead_code, reason = "it is given back when it is dropped")]
+    pub(super) occupied: Occupied,
+}
+
+/// What a connection occupies.
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is given back when it is dropped")]
+pub(super) struct Occupied {
+    pub(super) connection: Connection,
+    pub(super) place: OwnedSemaphorePermit,
+    pub(super) open: TaskTrackerToken,
 }
 
 impl WatchedStream {
@@ -28,8 +44,7 @@ impl WatchedStream {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 // A part of the response that comes after a flush.
-                self.activity.pass(Turn::Idle, Turn::Response);
-                self.activity.pass(Turn::Head, Turn::Response);
+                self.activity.blocked();
             }
         }
         result
@@ -46,7 +61,9 @@ impl AsyncRead for WatchedStream {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if let Some(new) = buffer.filled().get(before..).filter(|new| !new.is_empty()) {
             self.activity.pass(Turn::Idle, Turn::Head);
-            self.framing.read(new);
+            if self.activity.turn().0 != Turn::Upgraded {
+                self.framing.read(new);
+            }
         }
         read
     }
@@ -77,7 +94,7 @@ impl AsyncWrite for WatchedStream {
 
     /// Hyper flushes when it has written all it has.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.activity.pass(Turn::Response, Turn::Idle);
+        self.activity.taken();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
