@@ -38,8 +38,8 @@ pub(crate) use doctor::{
 };
 pub(crate) use external::{ExternalCheck, check_external};
 pub(crate) use http::{http_client, management_client};
-pub(crate) use providers::add as add_providers;
 pub(crate) use inventories::client as source_client;
+pub(crate) use providers::add as add_providers;
 
 use descriptors::Servers;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FollowUps, Inbox, InventorySources, Leases, Migrated,
-    RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks,
-    UnitOfWork,
+    DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FollowUps, Inbox, InventorySources, Leases,
+    Migrated, RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns,
+    Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 

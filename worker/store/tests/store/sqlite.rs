@@ -11,7 +11,8 @@ use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
 use crate::contract::{
-    Place, Probe, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_WORKFLOW, create_all,
+    Place, Probe, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_WORKFLOW,
+    create_all,
 };
 
 contract!(crate::sqlite::open);

@@ -62,8 +62,9 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Entities, Executions,
-    Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Origin, RenderFacts,
-    Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Origin,
+    RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks,
+    UnitOfWork,
 };
 use serde_json::json;
 
