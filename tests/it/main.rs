@@ -36,6 +36,7 @@ mod first_provider;
 mod first_sync;
 mod first_task;
 mod forms;
+mod from_neops;
 mod gateway;
 #[cfg(feature = "simulators")]
 mod inventories;
