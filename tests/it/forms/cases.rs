@@ -10,6 +10,15 @@ pub(super) struct Tables {
     pub(super) shown: Vec<(Value, &'static [&'static str])>,
 }
 
+impl Tables {
+    /// The data of each case: none first, then those of both tables.
+    pub(super) fn data(&self) -> impl Iterator<Item = Value> + '_ {
+        let arguments = self.arguments.iter().map(|(arguments, _)| arguments);
+        let shown = self.shown.iter().map(|(arguments, _)| arguments);
+        [json!({})].into_iter().chain(arguments.chain(shown).cloned())
+    }
+}
+
 /// The cases of a form: `PROVIDER, task`, or `PROVIDER, run`, or that of a task of the documentation.
 pub(super) fn of(form: &str) -> Tables {
     match form {

@@ -10,6 +10,7 @@ use lockstep_execution::{ArgumentsError, check_arguments};
 use lockstep_protocol::rest::{ProviderView, TaskForm};
 use serde_json::{Value, json};
 
+use self::cases::Tables;
 use self::renderer::{Case, Rendered, Renderer};
 use crate::system::{Process, shell};
 
@@ -90,19 +91,18 @@ async fn json_forms_renders_the_forms_of_every_provider_and_of_a_task() -> Resul
     let run = (form.run_input_json_schema, form.run_input_ui_schema);
     forms.push(("vlan is there, run".to_owned(), run.0, run.1));
 
-    for (name, schema, ui_schema) in &forms {
-        let tables = cases::of(name);
-        let cases: Vec<Case<'_>> = [json!({})]
-            .iter()
-            .chain(tables.arguments.iter().map(|(arguments, _)| arguments))
-            .chain(tables.shown.iter().map(|(arguments, _)| arguments))
-            .map(|data| Case {
-                schema,
-                uischema: ui_schema.as_ref(),
-                data: data.clone(),
-            })
-            .collect();
-        let rendered = renderer.render(&cases)?;
+    let tables: Vec<Tables> = forms.iter().map(|(name, _, _)| cases::of(name)).collect();
+    let mut cases = Vec::new();
+    for ((_, schema, ui_schema), tables) in forms.iter().zip(&tables) {
+        cases.extend(tables.data().map(|data| Case {
+            schema,
+            uischema: ui_schema.as_ref(),
+            data,
+        }));
+    }
+    let mut answers = renderer.render(&cases)?.into_iter();
+    for ((name, schema, _), tables) in forms.iter().zip(&tables) {
+        let rendered: Vec<Rendered> = answers.by_ref().take(tables.data().count()).collect();
         let (empty, rest) = rendered.split_first().context("no answer")?;
         every_property_has_a_control(schema, empty).with_context(|| name.clone())?;
         for one in &rendered {
