@@ -24,6 +24,16 @@ fn new_devices_start_as_the_inventory_says() {
             DeviceState::Unmanaged,
             false,
         ),
+        (
+            json!({"initial_state": "PRE_CONFIGURED"}),
+            DeviceState::PreConfigured,
+            false,
+        ),
+        (
+            json!({"initial_state": "PRE_CONFIGURED", "state": "INIT"}),
+            DeviceState::Init,
+            false,
+        ),
     ];
     for (mut entry, state, synchronized) in table {
         entry["hostname"] = json!("sw1");
@@ -36,6 +46,17 @@ fn new_devices_start_as_the_inventory_says() {
             (state, synchronized),
             "{entry}"
         );
+    }
+}
+
+#[test]
+fn a_device_that_exists_keeps_its_state_whatever_the_initial_one_is() {
+    for initial in ["MANAGED", "PRE_CONFIGURED"] {
+        let mut facts = facts([device("sw1", |row| row.lifecycle.state = DeviceState::Unmanaged)]);
+        let entry = json!({"hostname": "sw1", "device_type": "ACCESS", "initial_state": initial});
+        process(&import(&json!({"devices": [entry]})), &mut facts).unwrap();
+        let row = facts.device(&hostname("sw1")).unwrap();
+        assert_eq!(row.lifecycle.state, DeviceState::Unmanaged, "{initial}");
     }
 }
 
