@@ -9,6 +9,7 @@ from typing import Any, Dict, Optional
 
 import napalm
 from napalm.base.exceptions import ConnectAuthError, ConnectionException
+from pyeapi.eapilib import ConnectionError as EapiConnectionError
 
 from lockstep_provider import DeviceProvider, Done, Failed, ProviderTypeEnum, Run, main
 
@@ -64,10 +65,11 @@ class NapalmFacts(DeviceProvider):
         connection = driver(device.address, login.username, login.password, timeout=timeout, optional_args=optional)
         try:
             connection.open()
-        except ConnectAuthError as error:
-            raise Failed(str(error), "wrong-credentials") from error
-        except ConnectionException as error:
-            raise Failed(str(error) or "it does not answer", "unreachable") from error
+        except (ConnectionException, EapiConnectionError) as error:
+            said = str(error).strip() or "it does not answer"
+            # The driver of EOS lets errors of pyeapi through.
+            is_refused = isinstance(error, ConnectAuthError) or "Unauthorized" in said
+            raise Failed(said, "wrong-credentials" if is_refused else "unreachable") from error
         self.connection = connection
 
     def run_on_device(self, run: Run) -> Done:

@@ -89,10 +89,10 @@ pub enum ProgramError {
         reason: String,
     },
     /// It did not answer `describe`.
-    #[error("`describe` failed: {0}")]
+    #[error("`describe` failed")]
     Describe(#[source] ProcessError),
     /// Its answer is no description.
-    #[error("what `describe` prints is not a description: {0}")]
+    #[error("what `describe` prints is not a description")]
     Description(#[source] DescriptionError),
     /// Its answer is not the description that consoles and workers know.
     #[error(

@@ -68,7 +68,7 @@ impl Installation {
     /// The processes that a program of the first attempt started, when they run.
     async fn begun(&self, name: &str) -> Result<Vec<Pid>> {
         let path = self.scene.folder().join(format!("{name}.begun"));
-        wait::until("the program to begin", PATIENCE, async || {
+        let begun = wait::until("the program to begin", PATIENCE, async || {
             let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
             let ids = text
                 .split_ascii_whitespace()
@@ -76,12 +76,13 @@ impl Installation {
             let ids: Vec<Pid> = ids.collect::<Option<_>>().ok_or_else(|| text.clone())?;
             if text.ends_with('\n') { Ok(ids) } else { Err(text) }
         })
-        .await
+        .await;
+        Ok(begun?)
     }
 }
 
 async fn all_gone(processes: &[Pid]) -> Result<()> {
-    wait::until("the programs to be gone", PATIENCE, async || {
+    let gone = wait::until("the programs to be gone", PATIENCE, async || {
         let left: Vec<&Pid> = processes
             .iter()
             .filter(|process| test_kill_process(**process).is_ok())
@@ -92,7 +93,8 @@ async fn all_gone(processes: &[Pid]) -> Result<()> {
             Err(format!("{left:?}"))
         }
     })
-    .await
+    .await;
+    Ok(gone?)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{
-    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, waitpid,
-};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, wait};
 
 /// The processes below this one that have not ended.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,7 +76,7 @@ pub(super) fn kill_all(main: Pid) -> io::Result<WaitStatus> {
 fn reap(main: Pid) -> io::Result<Option<WaitStatus>> {
     let mut of_main = None;
     loop {
-        match waitpid(None, WaitOptions::NOHANG) {
+        match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) if pid == main => of_main = Some(status),
             Ok(Some(_)) | Err(Errno::INTR) => {}
             Ok(None) | Err(Errno::CHILD) => return Ok(of_main),

@@ -136,7 +136,7 @@ async fn an_answer_that_is_no_document_fails() -> Result<()> {
         (
             r#"printf '{"type":"done","id":1,"message":"\377"}\n'"#,
             "wrong-answer",
-            "not UTF-8, at byte 32",
+            "not UTF-8, at byte 33",
         ),
         (
             r#"printf '{"type":"done","id":1,"message":"\033[2J"}\n'"#,
@@ -238,7 +238,7 @@ async fn a_program_that_eats_memory_is_ended() -> Result<()> {
     let mut scene = Scene::new()?;
     scene.limits.memory = 96 << 20;
     let alone = "exec python3 -c 'bytearray(500 << 20)'";
-    let together = "for i in 1 2 3 4; do python3 -c 'import time; b = bytearray(40 << 20); b[:] = bytes([1]) * len(b); time.sleep(1000)' & done; wait";
+    let together = "for i in 1 2 3 4; do python3 -c 'import time; b = b\"1\" * (40 << 20); time.sleep(1000)' & done; wait";
     let table = [
         (alone, "exited", "MemoryError"),
         (together, "too-much-memory", "more than 100663296 bytes of memory"),
@@ -346,7 +346,7 @@ async fn a_program_without_its_supervisor_is_ended() -> Result<()> {
     killed?;
     ensure!(results[1].reason.as_deref() == Some("broken"), "{results:?}");
     // Its folder is left, because nobody is there to remove it.
-    wait::until(
+    let gone = wait::until(
         "the program to be gone",
         Duration::from_secs(30),
         async || match scene.processes() {
@@ -354,7 +354,8 @@ async fn a_program_without_its_supervisor_is_ended() -> Result<()> {
             found => Err(format!("{found:?}")),
         },
     )
-    .await
+    .await;
+    Ok(gone?)
 }
 
 #[tokio::test(flavor = "multi_thread")]

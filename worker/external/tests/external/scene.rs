@@ -175,7 +175,7 @@ impl Scene {
 
     /// Waits until no process of a program is left, nor a folder of it.
     pub(crate) async fn nothing_is_left(&self) -> Result<()> {
-        wait::until("all processes to be gone", PATIENCE, async || {
+        let gone = wait::until("all processes to be gone", PATIENCE, async || {
             let processes = self.processes().map_err(|error| error.to_string())?;
             let folders =
                 fs::read_dir(self.folder.path().join("temporary")).map_err(|error| error.to_string())?;
@@ -186,7 +186,8 @@ impl Scene {
                 Err(format!("processes {processes:?}, {folders} folders"))
             }
         })
-        .await
+        .await;
+        Ok(gone?)
     }
 
     /// The processes that have the mark of this scene in their environment.
@@ -212,7 +213,7 @@ impl Scene {
     /// Waits until the program has written this file in the folder of the scene.
     pub(crate) async fn written(&self, name: &str) -> Result<String> {
         let path = self.folder.path().join(name);
-        wait::until("the program to write a file", PATIENCE, async || {
+        let written = wait::until("the program to write a file", PATIENCE, async || {
             let text = fs::read_to_string(&path).map_err(|error| error.to_string())?;
             if text.ends_with('\n') {
                 Ok(text.trim().to_owned())
@@ -220,7 +221,8 @@ impl Scene {
                 Err(format!("it has {text:?}"))
             }
         })
-        .await
+        .await;
+        Ok(written?)
     }
 }
 
