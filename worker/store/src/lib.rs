@@ -77,9 +77,9 @@ pub use execution::{
     ElementDevice, ElementEnd, ElementLevels, ElementOwner, ElementQuery, ElementRow, ElementSource,
     EndedElement, EntityResult, EntityResultQuery, ExecutionQuery, ExecutionReference, ExecutionRow,
     ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt, HeldBack, JournalEntry, JsonText,
-    NamedEntities, NewCheck, NewExecution, NewFact, NewSchedule, NewTask, OpenExecution, ParkedElement,
-    PhaseTask, PlannedStage, QueuedElement, RenewedElements, RunCycle, SavedRow, ScheduleRow, StageRow,
-    StartedExecution, StopRow, StoppedElement, SyncBound, SyncDevices, SyncSource, TaskRow, Tasks,
+    ManagementEndpoint, NamedEntities, NewCheck, NewExecution, NewFact, NewSchedule, NewTask, OpenExecution,
+    ParkedElement, PhaseTask, PlannedStage, QueuedElement, RenewedElements, RunCycle, SavedRow, ScheduleRow,
+    StageRow, StartedExecution, StopRow, StoppedElement, SyncBound, SyncDevices, SyncSource, TaskRow, Tasks,
     UnitDevice, UnitEntities, UnitEntity, UnitLevels,
 };
 pub use facts::{

@@ -17,8 +17,9 @@ pub use cycle::{
 };
 pub use element::{
     BeginElement, BegunStage, CandidateElement, Candidates, ElementDevice, ElementEnd, ElementLevels,
-    ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, NamedEntities, NewFact,
-    ParkedElement, QueuedElement, RenewedElements, StoppedElement, SyncBound, SyncDevices, SyncSource,
+    ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, ManagementEndpoint, NamedEntities,
+    NewFact, ParkedElement, QueuedElement, RenewedElements, StoppedElement, SyncBound, SyncDevices,
+    SyncSource,
 };
 pub use json_text::JsonText;
 pub use query::{
