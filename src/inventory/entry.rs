@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use lockstep_device::DeviceAddress;
 use lockstep_protocol::events::{ImportedDevice, ImportedInterface};
 use lockstep_protocol::{DeviceType, InterfaceName};
 use serde_json::{Map, Value};
@@ -110,8 +111,30 @@ pub(super) fn read(mut fields: Map<String, Value>) -> Result<Entry, String> {
             };
             format!("{place}{}", error.inner())
         })?;
+    device.data.as_ref().map_or(Ok(()), check_endpoint)?;
     let interfaces = read_interfaces(&device, interfaces)?;
     Ok(Entry { device, interfaces })
+}
+
+/// Workers connect to what the data says.
+fn check_endpoint(data: &Map<String, Value>) -> Result<(), String> {
+    let is_host = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|host| host.parse::<DeviceAddress>().is_ok())
+    };
+    if let Some(host) = data.get("management_host").filter(|host| !is_host(host)) {
+        return Err(format!(
+            "data.management_host: {host} must be a host name or an IP address, such as sw1.example.org"
+        ));
+    }
+    let is_port = |value: &Value| value.as_u64().is_some_and(|port| (1..=65535).contains(&port));
+    match data.get("management_port").filter(|port| !is_port(port)) {
+        Some(port) => Err(format!(
+            "data.management_port: {port} must be a number from 1 to 65535"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The types that every site has. A site may declare more, which its workers know.

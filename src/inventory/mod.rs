@@ -3,6 +3,7 @@
 mod chunk;
 mod cnaas;
 mod cvp;
+mod document;
 mod entry;
 mod netbox;
 mod nornir;
@@ -20,6 +21,7 @@ use lockstep_protocol::events::{ImportedDevice, ImportedInterface, ImportedLink,
 pub(crate) use chunk::chunks;
 pub(crate) use cnaas::read as read_cnaas;
 pub(crate) use cvp::{CvpTypes, read as read_cvp};
+pub(crate) use document::text as read_text;
 pub(crate) use netbox::{DcimObjects, read as read_dcim};
 pub(crate) use nornir::read as read_nornir;
 pub(crate) use yaml::read as read_yaml;
@@ -63,7 +65,7 @@ pub(crate) fn read_file(
         return read_nornir(file, default_type, types).context(invalid);
     }
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    let text = read_text(file)?;
     if is_nornir(&text) {
         return read_nornir(file, default_type, types).context(invalid);
     }
@@ -72,7 +74,7 @@ pub(crate) fn read_file(
 
 /// Whether the text is a YAML map of hosts. Text that is not YAML is refused later.
 fn is_nornir(text: &str) -> bool {
-    let value: Result<serde_json::Value, _> = serde_norway::from_str(text);
+    let value = document::value("", text);
     let map = value.as_ref().ok().and_then(serde_json::Value::as_object);
     map.is_some_and(|map| !map.keys().any(|key| yaml::KEYS.contains(&key.as_str())))
 }

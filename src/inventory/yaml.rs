@@ -2,7 +2,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::surroundings::{self, Surroundings};
-use super::{Entry, Inventory, InventoryError, entry, gather};
+use super::{Entry, Inventory, InventoryError, document, entry, gather};
 
 /// The keys of a file that has more than devices.
 pub(super) const KEYS: [&str; 3] = ["devices", "links", "management_domains"];
@@ -79,17 +79,10 @@ fn between<T: DeserializeOwned>(
 
 /// Parses YAML, or JSON. An error has the line and the column.
 pub(super) fn parse(file: &str, text: &str) -> Result<Value, InventoryError> {
-    // What `lockstep devices list --json` prints. YAML refuses some of the escapes of JSON.
-    if let Ok(value) = serde_json::from_str(text) {
+    if let Some(value) = document::json(file, text)? {
         return Ok(value);
     }
-    let value = serde_norway::from_str(text).map_err(|error| {
-        let place = error
-            .location()
-            .map(|place| format!(":{}:{}", place.line(), place.column()))
-            .unwrap_or_default();
-        InventoryError::one(format!("{file}{place}: {error}"))
-    })?;
+    let value = document::yaml(file, text)?;
     // Other fields are read as they are written; a configuration is what CNaaS NMS would read.
     let ambiguous =
         lockstep_intent::ambiguous_words(text, "configuration", |word| serde_norway::from_str(word).ok());
@@ -227,6 +220,14 @@ mod tests {
             (
                 "- {hostname: sw1, device_type: ACCESS, interfaces: [{name: e1, configuration: {untagged_vlan: 010}}]}",
                 "fleet.yml:1:95: 010 is 8 to CNaaS NMS, and something else to other readers of YAML",
+            ),
+            (
+                "- {hostname: sw1, device_type: ACCESS, data: {management_host: 'a b'}}",
+                "entry 1 (sw1): data.management_host: \"a b\" must be a host name or an IP address",
+            ),
+            (
+                "- {hostname: sw1, device_type: ACCESS, data: {management_port: 65536}}",
+                "entry 1 (sw1): data.management_port: 65536 must be a number from 1 to 65535",
             ),
             ("- sw1", "entry 1: must be a map with at least"),
             ("hosts: {}", "fleet.yml: must be a list"),

@@ -95,7 +95,7 @@ impl Scene {
 }
 
 /// A file that only its owner may read.
-fn private(folder: &Path, name: &str, text: &str) -> Result<()> {
+pub(crate) fn private(folder: &Path, name: &str, text: &str) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
 

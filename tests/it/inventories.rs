@@ -1,313 +1,186 @@
-//! Changes in NetBox, from the webhook or the change log to the device.
+//! Inventories as an operator imports them: Nornir's, and again and again.
 
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use hmac::{Hmac, KeyInit, Mac};
-use jiff::{SignedDuration, Timestamp};
-use lockstep_clock::{Clock, SystemClock};
-use lockstep_simulators::netbox::{Change, Flavor, Inventory};
-use lockstep_testbed::{free_port, wait};
+#[cfg(feature = "simulators")]
+use lockstep_simulators::fleet::{Device, FleetSimulator, Options};
+#[cfg(feature = "simulators")]
 use serde_json::{Value, json};
-use sha2::Sha512;
 
-use crate::observed::Shown;
-use crate::system::http::Server;
-use crate::system::{Ground, PATIENCE, Process, Scene};
+use crate::devices::{Installation, printed};
+use crate::system::{Ground, Scene};
+#[cfg(feature = "simulators")]
+use crate::system::{Process, shell};
 
-const SECRET: &str = "a-secret-of-netbox";
-const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
-
-/// A NetBox, and `lockstep up` with it as a source.
-struct Site {
-    scene: Scene,
-    netbox: Inventory,
-    gateway: String,
+/// A version of an inventory, as Kubernetes mounts it: `current` is a link to the folder that counts, and is replaced by a rename.
+fn publish(folder: &Path, version: &str, hosts: &str) -> Result<()> {
+    let place = folder.join(version);
+    std::fs::create_dir(&place)?;
+    std::fs::write(place.join("hosts.yaml"), hosts)?;
+    symlink(version, folder.join("new"))?;
+    Ok(std::fs::rename(folder.join("new"), folder.join("current"))?)
 }
 
-/// A running `lockstep up`.
-struct Up {
-    process: Process,
-    gateway: Server,
-    console: Server,
-    authorization: String,
+const IMPORT: [&str; 9] = [
+    "devices",
+    "import",
+    "current",
+    "--from",
+    "nornir",
+    "--default-type",
+    "ACCESS",
+    "--every",
+    "1s",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inventory_is_imported_again_when_it_changed_and_keeps_its_last_good_state() -> Result<()> {
+    let installation = Installation::embedded().await?;
+    let folder = installation.scene.folder().to_owned();
+    publish(&folder, "v1", "sw1: {data: {x: 1}}\nsw2:\n")?;
+    let import = installation.scene.run(&IMPORT, &[])?;
+    import.prints("imported 2 devices and 0 interfaces").await?;
+
+    publish(&folder, "v2", "sw1: {data: {x: 1}\nsw3:\n")?;
+    import.prints("trying again").await?;
+    publish(&folder, "v3", "sw1: {data: {x: 1}}\nsw2:\n")?;
+    import
+        .prints("the inventory is valid again, and as it was imported")
+        .await?;
+
+    publish(&folder, "v4", "sw1: {data: {x: 2}}\nsw3:\nsw4:\n")?;
+    import.prints("imported 3 devices and 0 interfaces").await?;
+    import
+        .prints("1 device in Lockstep and not in this inventory: sw2; ")
+        .await?;
+    let log = import.stop_and_log().await?;
+    ensure!(log.matches("trying again").count() == 1, "{log}");
+    ensure!(
+        log.matches("imported ").count() == 2 + 1,
+        "the restored file was not imported: {log}"
+    );
+
+    let names: Vec<String> = installation
+        .list()
+        .await?
+        .iter()
+        .map(|device| device["hostname"].to_string())
+        .collect();
+    ensure!(names == ["\"sw1\"", "\"sw2\"", "\"sw3\"", "\"sw4\""], "{names:?}");
+    let shown = installation.ends(&["devices", "show", "sw1"], 0).await?;
+    ensure!(shown.contains("x: 2"), "{shown}");
+
+    // A process that begins says what the inventory no longer has.
+    let import = installation.scene.run(&IMPORT, &[])?;
+    import
+        .prints("1 device in Lockstep and not in this inventory: sw2; ")
+        .await?;
+    import.stop().await?;
+    installation.stop().await
 }
 
-impl Site {
-    async fn new() -> Result<Self> {
-        Ok(Self {
-            scene: Scene::new(Ground::Embedded).await?,
-            netbox: Inventory::start(Flavor::NetBox, TOKEN).await?,
-            gateway: format!("127.0.0.1:{}", free_port()?),
-        })
-    }
-
-    fn start(&self, more: &[(&str, &str)]) -> Result<Process> {
-        let url = self.netbox.url();
-        let mut environment = vec![
-            ("LOCKSTEP__SOURCES__MAIN__SYSTEM", "netbox"),
-            ("LOCKSTEP__SOURCES__MAIN__WEBHOOK_SECRET", SECRET),
-            ("LOCKSTEP__SOURCES__MAIN__URL", &url),
-            ("LOCKSTEP__SOURCES__MAIN__TOKEN", TOKEN),
-            ("LOCKSTEP__SOURCES__MAIN__ALLOW_TOKEN_WITHOUT_TLS", "true"),
-            ("LOCKSTEP__SOURCES__MAIN__POLL_EVERY", "1s"),
-            ("LOCKSTEP__SOURCES__MAIN__DEFAULT_TYPE", "ACCESS"),
-        ];
-        environment.extend(more);
-        let arguments = ["up", "--listen", "127.0.0.1:0", "--gateway-listen", &self.gateway];
-        self.scene.run(&arguments, &environment)
-    }
-
-    async fn up(&self) -> Result<Up> {
-        let file = self.scene.folder().join("lockstep-data/console.json");
-        // That of a process that was killed.
-        if file.exists() {
-            std::fs::remove_file(&file)?;
-        }
-        let process = self.start(&[])?;
-        let address = wait::until("the console's address", PATIENCE, async || {
-            std::fs::read(&file).map_err(|error| error.to_string())
-        });
-        let address: Value = serde_json::from_slice(&address.await?)?;
-        let text = |key: &str| address[key].as_str().map(str::to_owned).context("no address");
-        Ok(Up {
-            process,
-            gateway: Server(self.gateway.clone()),
-            console: Server(text("url")?),
-            authorization: format!("authorization: Bearer {}\r\n", text("token")?),
-        })
-    }
-
-    /// The number of polls so far: each reads the change log.
-    fn polls(&self) -> usize {
-        let seen = self.netbox.seen();
-        seen.iter()
-            .filter(|seen| seen.target.contains("time_after"))
-            .count()
-    }
-
-    /// Waits until two more polls have ended.
-    async fn polled_again(&self) -> Result<()> {
-        let before = self.polls();
-        let polled = wait::until("two more polls", PATIENCE, async || match self.polls() {
-            polls if polls >= before + 3 => Ok(()),
-            polls => Err(format!("{polls} polls, {before} before")),
-        });
-        Ok(polled.await?)
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_import_goes_on_after_the_console_was_down() -> Result<()> {
+    let scene = Scene::new(Ground::Embedded).await?;
+    let folder = scene.folder().to_owned();
+    let up = scene.worker(&[])?;
+    publish(&folder, "v1", "sw1:\n")?;
+    let import = scene.run(&IMPORT, &[])?;
+    import.prints("imported 1 device and 0 interfaces").await?;
+    up.stop().await?;
+    publish(&folder, "v2", "sw1:\nsw2:\n")?;
+    import.prints("trying again").await?;
+    let up = scene.worker(&[])?;
+    import.prints("imported 2 devices and 0 interfaces").await?;
+    let log = import.stop_and_log().await?;
+    ensure!(log.matches("trying again").count() == 1, "{log}");
+    up.stop().await
 }
 
-impl Up {
-    async fn webhook(&self, body: &str) -> Result<Value> {
-        let mut mac = Hmac::<Sha512>::new_from_slice(SECRET.as_bytes())?;
-        mac.update(body.as_bytes());
-        let signature = hex::encode(mac.finalize().into_bytes());
-        let headers = format!("content-type: application/json\r\nx-hook-signature: {signature}\r\n");
-        let (status, answer) = self
-            .gateway
-            .ask("POST", "/webhooks/netbox/main", &headers, body)
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interval_is_checked_and_wrong_usage_is_not_repeated() -> Result<()> {
+    let installation = Installation::embedded().await?;
+    for (every, expected) in [
+        ("0s", "from 1s to 1d"),
+        ("2d", "from 1s to 1d"),
+        ("soon", "from 1s to 1d"),
+    ] {
+        let printed = installation
+            .ends(&["devices", "import", "x", "--every", every], 2)
             .await?;
-        ensure!(status == 202, "{status} {answer}");
-        Ok(answer)
+        ensure!(printed.contains(expected), "{printed}");
     }
-
-    async fn device(&self, hostname: &str) -> Result<Option<Value>> {
-        let path = format!("/v1/devices/{hostname}");
-        let (status, device) = self.console.ask("GET", &path, &self.authorization, "").await?;
-        Ok((status == 200).then_some(device))
-    }
-
-    /// Waits until a device has this desired generation: it is raised by each effect on its flag.
-    async fn generation(&self, hostname: &str, expected: i64) -> Result<()> {
-        let reached = wait::until("the generation of the device", PATIENCE, async || {
-            let device = self.device(hostname).await.map_err(|error| error.to_string())?;
-            let generation = device
-                .as_ref()
-                .and_then(|device| device["desired_generation"].as_i64());
-            (generation == Some(expected))
-                .then_some(())
-                .ok_or_else(|| format!("{device:?}"))
-        });
-        Ok(reached.await?)
-    }
-
-    /// The desired generation of a device, as soon as it is there.
-    async fn appeared(&self, hostname: &str) -> Result<i64> {
-        let appeared = wait::until("the device", PATIENCE, async || {
-            let device = self.device(hostname).await.map_err(|error| error.to_string())?;
-            let generation = device.and_then(|device| device["desired_generation"].as_i64());
-            generation.ok_or_else(|| "there is no device".to_owned())
-        });
-        Ok(appeared.await?)
-    }
-
-    async fn dead_letters(&self) -> Result<Vec<Value>> {
-        let (status, list) = self
-            .console
-            .ask("GET", "/v1/dead", &self.authorization, "")
-            .await?;
-        ensure!(status == 200, "{status} {list}");
-        Ok(list["dead_letters"].as_array().cloned().unwrap_or_default())
-    }
+    let wrong = [
+        "devices",
+        "import",
+        "x",
+        "--default-type",
+        "ACCESS",
+        "--every",
+        "1s",
+    ];
+    let printed_of_wrong = printed(&installation.types(&wrong).await?);
+    ensure!(
+        printed_of_wrong.contains("--default-type needs --from nornir"),
+        "{printed_of_wrong}"
+    );
+    installation.stop().await
 }
 
-fn minutes_ago(minutes: i64) -> String {
-    let time: Timestamp = SystemClock.now() - SignedDuration::from_mins(minutes);
-    format!("{time:.6}")
-}
-
-fn new_device(name: &str) -> Change {
-    Change {
-        action: "create",
-        object_type: "dcim.device",
-        path: "dcim/devices",
-        object: json!({
-            "id": 12, "name": name, "role": {"id": 2, "slug": "access"}, "status": {"value": "active"},
-            "site": {"id": 1, "slug": "berlin"}, "serial": "JPE12", "tags": [], "custom_fields": {},
-        }),
-        before: Value::Null,
-        after: json!({"name": name, "role": 2, "status": "active", "site": 1, "serial": "JPE12"}),
-        request: "request of the device".to_owned(),
-        user: "anna",
-    }
-}
-
-fn new_description(request: &str, description: &str) -> Change {
-    let flat = |description: &str| json!({"name": "Ethernet1", "device": 12, "description": description, "enabled": true});
-    Change {
-        action: "update",
-        object_type: "dcim.interface",
-        path: "dcim/interfaces",
-        object: json!({
-            "id": 501, "name": "Ethernet1", "device": {"id": 12, "name": "sw1"}, "description": description, "enabled": true,
-        }),
-        before: flat("before"),
-        after: flat(description),
-        request: request.to_owned(),
-        user: "anna",
-    }
-}
-
+/// The host is reached by its name and by the port of its connection options; the management address and the usual port would not do.
+#[cfg(feature = "simulators")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_has_one_effect_whether_webhook_poll_or_both_bring_it() -> Result<()> {
-    let site = Site::new().await?;
-    // What was there before the first poll is not read.
-    site.netbox
-        .change(&new_description("long ago", "old"), &minutes_ago(60));
-    let up = site.up().await?;
-    up.process
-        .prints("the change log is read from its newest change on")
-        .await?;
-    // The webhook is lost: only the log has the device. Each change is older than webhooks may be, and not older than what is read again.
-    site.netbox.change(&new_device("sw1"), &minutes_ago(8));
-    let new = up.appeared("sw1").await.context("the poll brings the device")?;
-    let device = up.device("sw1").await?.context("no device")?;
-    ensure!(
-        device["serial"] == "JPE12" && device["groups"] == json!(["site_berlin"]),
-        "{device}"
+async fn a_worker_reaches_a_host_of_nornir_by_its_name_and_port() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let options = Options::default();
+    let fleet = FleetSimulator::start(vec![Device::numbered(1)], options.clone()).await?;
+    let port = fleet.addresses().first().context("no device")?.port();
+    let config = format!(
+        "[devices]\nport = 1\ninsecure = true\n[devices.credentials.default]\nusername = \"{}\"\npassword = \"{}\"\n",
+        options.username, options.password
     );
-    ensure!(device["state"] == "MANAGED", "{device}");
-
-    // Both: the webhook comes first, and twice.
-    let webhook = site
-        .netbox
-        .change(&new_description("both", "printer"), &minutes_ago(7));
-    let mut body: Value = serde_json::from_str(&webhook.body)?;
-    body["timestamp"] = minutes_ago(0).into();
-    let body = body.to_string();
-    let first = up.webhook(&body).await?;
-    let again = up.webhook(&body).await?;
-    ensure!(first == again, "{first} {again}");
-    up.generation("sw1", new + 1)
-        .await
-        .context("the webhook flags the device")?;
-    site.polled_again().await?;
-    up.generation("sw1", new + 1)
-        .await
-        .context("the poll knows the change")?;
-
-    // The poll comes first, and the webhook late: it is ignored for its age.
-    let late = site
-        .netbox
-        .change(&new_description("late", "scanner"), &minutes_ago(6));
-    up.generation("sw1", new + 2)
-        .await
-        .context("the poll brings the change")?;
-    let answer = up.webhook(&late.body).await?;
-    ensure!(
-        answer["ignored"]
-            .as_str()
-            .is_some_and(|why| why.contains("webhook_max_age")),
-        "{answer}"
+    crate::executions_cli::private(folder.path(), "lockstep.toml", &config)?;
+    let hosts = format!(
+        "leaf1:\n  hostname: localhost\n  port: 22\n  password: not-that-one\n  platform: eos\n  data: {{device_type: ACCESS, site: lund}}\n  \
+         connection_options:\n    napalm: {{port: {port}, extras: {{optional_args: {{transport: https, secret: hidden}}}}}}\n"
     );
-    // Even with a new time, it is the same message.
-    let mut body: Value = serde_json::from_str(&late.body)?;
-    body["timestamp"] = minutes_ago(0).into();
-    let answer = up.webhook(&body.to_string()).await?;
-    let id = answer["messages"][0]["id"].as_str().context("no id")?;
-    let path = format!("/v1/messages?source=/webhooks/netbox/main&id={id}&wait=60");
-    let (status, outcome) = up.console.ask("GET", &path, &up.authorization, "").await?;
+    std::fs::write(folder.path().join("hosts.yaml"), hosts)?;
+    let task = "name: where\nprovider: template_facts\narguments:\n  run_on: DEVICE\n  facts_key: where\n  template: \
+                '{\"site\": \"{{ device.data.site }}\", \"transport\": \
+                \"{{ device.data.connection_options.napalm.extras.optional_args.transport }}\"}'\n";
+    std::fs::write(folder.path().join("where.yml"), task)?;
+    std::fs::write(
+        folder.path().join("reachable.yml"),
+        "name: reachable\nprovider: ping\n",
+    )?;
+    let arguments = ["up", "--listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0"];
+    let up = Process::start(folder.path(), &arguments, &[])?;
+    up.prints("lockstep is up").await?;
+    shell(
+        folder.path(),
+        "lockstep devices import . --from nornir && lockstep tasks save reachable.yml && lockstep tasks save where.yml \
+            && lockstep tasks run reachable --host leaf1 --wait && lockstep tasks run where --host leaf1 --wait \
+            && lockstep devices show leaf1 --json > shown.json && lockstep devices facts leaf1 --json > facts.json",
+    )?;
+    let shown = std::fs::read_to_string(folder.path().join("shown.json"))?;
     ensure!(
-        status == 200 && outcome["by"] == "webhook:netbox:anna",
-        "{status} {outcome}"
+        !shown.contains("not-that-one") && !shown.contains("hidden"),
+        "{shown}"
     );
-    site.polled_again().await?;
-    up.generation("sw1", new + 2).await?;
+    let shown: Value = serde_json::from_str(&shown)?;
+    let data = &shown["surroundings"]["data"];
     ensure!(
-        up.dead_letters().await?.is_empty(),
-        "{:?}",
-        up.dead_letters().await?
+        data["management_port"] == json!(port) && data["management_host"] == "localhost",
+        "{shown}"
     );
-
-    let shown = Shown::of(&site.gateway).await?;
-    let missed = shown.value("lockstep_source_changes_missed_total{source=\"main\"}");
-    ensure!(missed == Some(2.0), "{missed:?}");
-    up.process.stop().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_poll_that_is_killed_before_it_keeps_its_place_has_one_effect() -> Result<()> {
-    let site = Site::new().await?;
-    site.netbox
-        .change(&new_description("long ago", "old"), &minutes_ago(60));
-    let up = site.up().await?;
-    up.process
-        .prints("the change log is read from its newest change on")
-        .await?;
-    site.netbox.change(&new_device("sw1"), &minutes_ago(8));
-    let new = up.appeared("sw1").await?;
-    up.process.stop().await?;
-
-    site.netbox
-        .change(&new_description("killed", "printer"), &minutes_ago(7));
-    let mut killed = site.start(&[("LOCKSTEP_FAIL_POINT", "source-read:1:kill")])?;
-    let status = killed.ended().await?;
-    ensure!(status.signal() == Some(9), "{status}");
-
-    let up = site.up().await?;
-    up.generation("sw1", new + 1).await?;
-    site.polled_again().await?;
-    up.generation("sw1", new + 1).await?;
-    ensure!(up.dead_letters().await?.is_empty());
-    up.process.stop().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_refuses_the_token_is_named_and_polled_again() -> Result<()> {
-    let site = Site::new().await?;
-    site.netbox
-        .change(&new_description("long ago", "old"), &minutes_ago(60));
-    site.netbox.set_token("another");
-    let up = site.up().await?;
-    up.process.prints("refused the token (403)").await?;
-    let shown = Shown::of(&site.gateway).await?;
-    let failed = shown.value("lockstep_source_polls_total{source=\"main\",outcome=\"failed\"}");
-    ensure!(failed.is_some_and(|failed| failed >= 1.0), "{failed:?}");
-    ensure!(!up.process.log()?.contains(TOKEN), "the token is in the log");
-    site.netbox.set_token(TOKEN);
-    site.netbox.change(&new_device("sw1"), &minutes_ago(10));
-    up.process
-        .prints("the change log is read from its newest change on")
-        .await?;
-    up.process.stop().await
+    ensure!(
+        data["connection_options"]["napalm"]["hostname"] == "localhost",
+        "{shown}"
+    );
+    ensure!(fleet.connections(0) > 0, "the device was not reached");
+    let facts = std::fs::read_to_string(folder.path().join("facts.json"))?;
+    ensure!(facts.contains("lund") && facts.contains("https"), "{facts}");
+    up.stop().await
 }

@@ -38,12 +38,13 @@ mod first_task;
 mod forms;
 mod from_neops;
 mod gateway;
-#[cfg(feature = "simulators")]
 mod inventories;
 mod lists;
 mod local_files;
 mod log_lines;
 mod nested_headers;
+#[cfg(feature = "simulators")]
+mod netbox;
 mod observed;
 mod outage;
 mod panic;

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -24,6 +25,15 @@ impl DeviceAddress {
         Self {
             host: ip.to_string(),
             port: None,
+        }
+    }
+
+    /// The same host on this port.
+    #[must_use]
+    pub fn on_port(self, port: NonZeroU16) -> Self {
+        Self {
+            port: Some(port.get()),
+            ..self
         }
     }
 

@@ -26,8 +26,8 @@ pub use form::{
 };
 pub use progress::{Counts, Event, Halt, Progress, StageProgress, Step, next};
 pub use provider::{
-    Devices, ElementAttempt, Entity, EntityData, Parked, Provider, ProviderProperties, ProviderType,
-    StepDone, StepFailure, StepResult, StepRun, TargetDevice,
+    Devices, ElementAttempt, Endpoint, Entity, EntityData, Parked, Provider, ProviderProperties,
+    ProviderType, StepDone, StepFailure, StepResult, StepRun, TargetDevice,
 };
 pub use registry::Registry;
 pub use schedule::{Due, Schedule, ScheduleError};

@@ -319,24 +319,46 @@ pub struct TargetDevice {
     pub groups: Vec<String>,
 }
 
+/// What an inventory says about where a device is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its management address.
+    pub ip: Option<IpAddr>,
+    /// A name or an address, for a device without management address.
+    pub host: Option<String>,
+    /// The port, if it is not the usual one.
+    pub port: Option<String>,
+}
+
 impl TargetDevice {
-    /// A device that is reached at its management address, else at its hostname.
+    /// A device that is reached at its management address, else at its management host, else at its hostname.
     ///
     /// # Errors
-    /// It has no management address, and its hostname is no address: the failure of elements on it.
+    /// It has no management address, and its host is no address, or its port is none: the failure of elements on it.
     pub fn new(
         hostname: impl Into<String>,
-        management_ip: Option<IpAddr>,
+        endpoint: &Endpoint,
         platform: Option<String>,
         groups: Vec<String>,
     ) -> Result<Self, StepFailure> {
         let hostname = hostname.into();
-        let address = match management_ip {
+        let invalid = |reason: String| StepFailure::new("invalid-address", reason);
+        let mut address = match endpoint.ip {
             Some(ip) => DeviceAddress::of_ip(ip),
-            None => hostname
-                .parse()
-                .map_err(|error: AddressError| StepFailure::new("invalid-address", error.to_string()))?,
+            None => {
+                let host = endpoint.host.as_ref().unwrap_or(&hostname);
+                host.parse()
+                    .map_err(|error: AddressError| invalid(error.to_string()))?
+            }
         };
+        if let Some(port) = &endpoint.port {
+            let port = port.parse().map_err(|_| {
+                invalid(format!(
+                    "management_port of the data of {hostname} is {port}, must be 1 to 65535; correct the inventory"
+                ))
+            })?;
+            address = address.on_port(port);
+        }
         Ok(Self {
             hostname,
             address,
@@ -458,11 +480,18 @@ mod tests {
     #[test]
     fn a_device_is_reached_at_its_management_address_or_its_hostname() {
         let ip: IpAddr = "2001:db8::7".parse().unwrap();
-        let address = |hostname: &str, ip| {
-            let device = TargetDevice::new(hostname, ip, None, Vec::new());
+        let reached = |hostname: &str, endpoint: &Endpoint| {
+            let device = TargetDevice::new(hostname, endpoint, None, Vec::new());
             device
                 .map(|device| device.address.to_string())
                 .map_err(|failure| failure.reason)
+        };
+        let address = |hostname: &str, ip| {
+            let endpoint = Endpoint {
+                ip,
+                ..Endpoint::default()
+            };
+            reached(hostname, &endpoint)
         };
         assert_eq!(address("leaf1", Some(ip)), Ok("2001:db8::7".to_owned()));
         assert_eq!(address("not a name", Some(ip)), Ok("2001:db8::7".to_owned()));
@@ -471,5 +500,24 @@ mod tests {
             Ok("leaf1.example.org".to_owned())
         );
         assert_eq!(address("not a name", None), Err("invalid-address".into()));
+        let table = [
+            (Some(ip), Some("there"), Some("8443"), Ok("[2001:db8::7]:8443")),
+            (None, Some("sw1.example.org"), None, Ok("sw1.example.org")),
+            (None, Some("192.0.2.7"), Some("8443"), Ok("192.0.2.7:8443")),
+            (None, None, Some("8443"), Ok("leaf1:8443")),
+            (None, Some("not a name"), None, Err("invalid-address")),
+            (None, None, Some("0"), Err("invalid-address")),
+            (None, None, Some("65536"), Err("invalid-address")),
+            (None, None, Some("{}"), Err("invalid-address")),
+        ];
+        for (ip, host, port, expected) in table {
+            let endpoint = Endpoint {
+                ip,
+                host: host.map(str::to_owned),
+                port: port.map(str::to_owned),
+            };
+            let expected = expected.map(str::to_owned).map_err(Into::into);
+            assert_eq!(reached("leaf1", &endpoint), expected, "{endpoint:?}");
+        }
     }
 }

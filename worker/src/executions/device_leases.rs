@@ -42,7 +42,7 @@ impl AcquiredLeases {
 #[cfg(test)]
 mod tests {
     use lockstep_protocol::EntityType;
-    use lockstep_store::ElementDevice;
+    use lockstep_store::{ElementDevice, ManagementEndpoint};
 
     use super::*;
 
@@ -61,6 +61,7 @@ mod tests {
                 id: number,
                 hostname: hostname(name),
                 management_ip: None,
+                endpoint: ManagementEndpoint::default(),
                 platform: None,
                 groups: Vec::new(),
             }),

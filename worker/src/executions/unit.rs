@@ -1,11 +1,14 @@
 //! The entities that one element runs on, as a tree. Pure.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use lockstep_execution::cycle::{StagePlan, UnitTree};
-use lockstep_execution::{Entity, StepFailure, Steps, TargetDevice};
+use lockstep_execution::{Endpoint, Entity, StepFailure, Steps, TargetDevice};
 use lockstep_protocol::{EntityType, Hostname, Level};
-use lockstep_store::{CandidateElement, ElementDevice, UnitDevice, UnitEntities, UnitEntity, UnitLevels};
+use lockstep_store::{
+    CandidateElement, ElementDevice, ManagementEndpoint, UnitDevice, UnitEntities, UnitEntity, UnitLevels,
+};
 use serde_json::Value;
 
 /// The name of the fleet as an entity.
@@ -154,7 +157,7 @@ fn of_element(device: &ElementDevice) -> Result<TargetDevice, StepFailure> {
     let platform = device.platform.clone();
     TargetDevice::new(
         device.hostname.to_string(),
-        device.management_ip,
+        &endpoint(device.management_ip, &device.endpoint),
         platform,
         groups,
     )
@@ -165,10 +168,18 @@ fn of_unit(device: &UnitDevice) -> Result<TargetDevice, StepFailure> {
     let platform = device.platform.clone();
     TargetDevice::new(
         device.hostname.to_string(),
-        device.management_ip,
+        &endpoint(device.management_ip, &device.endpoint),
         platform,
         groups,
     )
+}
+
+fn endpoint(ip: Option<IpAddr>, read: &ManagementEndpoint) -> Endpoint {
+    Endpoint {
+        ip,
+        host: read.host.clone(),
+        port: read.port.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +205,7 @@ mod tests {
                 id: 3,
                 hostname: hostname("wlc"),
                 management_ip: None,
+                endpoint: ManagementEndpoint::default(),
                 platform: None,
                 groups: Vec::new(),
             }),
@@ -215,6 +227,7 @@ mod tests {
             device: is_device.then(|| UnitDevice {
                 hostname: hostname(name),
                 management_ip: None,
+                endpoint: ManagementEndpoint::default(),
                 platform: None,
                 groups: Vec::new(),
             }),

@@ -84,10 +84,10 @@ pub use execution::{
     ElementDevice, ElementEnd, ElementLevels, ElementOwner, ElementQuery, ElementRow, ElementSource,
     EndedElement, EntityResult, EntityResultQuery, ExecutionQuery, ExecutionReference, ExecutionRow,
     ExecutionTransaction, Executions, ExpiredElement, FactRow, Halt, HeldBack, JournalEntry, JsonText,
-    LeftOut, NamedEntities, NewCheck, NewExecution, NewFact, NewSchedule, NewTask, OpenExecution, ParentStep,
-    ParkedElement, Parking, PhaseTask, PlannedStage, QueuedElement, RenewedElements, RunCycle, SavedRow,
-    ScheduleRow, StageRow, StartedExecution, StopRow, StoppedElement, SyncBound, SyncDevices, SyncSource,
-    TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity, UnitLevels,
+    LeftOut, ManagementEndpoint, NamedEntities, NewCheck, NewExecution, NewFact, NewSchedule, NewTask,
+    OpenExecution, ParentStep, ParkedElement, Parking, PhaseTask, PlannedStage, QueuedElement,
+    RenewedElements, RunCycle, SavedRow, ScheduleRow, StageRow, StartedExecution, StopRow, StoppedElement,
+    SyncBound, SyncDevices, SyncSource, TaskRow, Tasks, UnitDevice, UnitEntities, UnitEntity, UnitLevels,
 };
 pub use facts::{
     Facts, Flips, NewCause, NewFormerHostname, NewHistory, Origin, RenamedDevice, SettledDeadLetters,

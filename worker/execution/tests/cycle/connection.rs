@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use lockstep_execution::cycle::{Unit, UnitRun, UnitTree, run_unit};
 use lockstep_execution::{
-    DeviceConnection, DeviceError, Devices, Entity, PooledConnection, ProviderType, TargetDevice,
+    DeviceConnection, DeviceError, Devices, Endpoint, Entity, PooledConnection, ProviderType, TargetDevice,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{ElementState, Level};
@@ -33,7 +33,13 @@ impl Devices for Unreachable {
 
 fn device(level: Level, id: u64, name: &str) -> Entity {
     Entity {
-        device: TargetDevice::new(format!("{name}.example.org"), None, None, Vec::new()).ok(),
+        device: TargetDevice::new(
+            format!("{name}.example.org"),
+            &Endpoint::default(),
+            None,
+            Vec::new(),
+        )
+        .ok(),
         ..entity(level, id, name)
     }
 }

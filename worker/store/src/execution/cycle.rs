@@ -8,7 +8,7 @@ use lockstep_protocol::{ElementState, EntityType, GroupName, Hostname, Level};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ElementOwner;
+use super::{ElementOwner, ManagementEndpoint};
 use crate::StoreError;
 
 /// Reads and writes what the run cycle needs beside elements: the entities of an element, results of entities, facts, checks, and the
@@ -139,6 +139,8 @@ pub struct UnitDevice {
     pub hostname: Hostname,
     /// The address by which it is managed.
     pub management_ip: Option<IpAddr>,
+    /// What its data says about where it is reached.
+    pub endpoint: ManagementEndpoint,
     /// Its platform, such as `eos`.
     pub platform: Option<String>,
     /// Its groups.

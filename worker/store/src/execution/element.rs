@@ -148,10 +148,21 @@ pub struct ElementDevice {
     pub hostname: Hostname,
     /// The address by which it is managed; the hostname is its address without one.
     pub management_ip: Option<IpAddr>,
+    /// What its data says about where it is reached.
+    pub endpoint: ManagementEndpoint,
     /// Its platform, such as `eos`.
     pub platform: Option<String>,
     /// Its groups.
     pub groups: Vec<GroupName>,
+}
+
+/// Where a device is reached according to the data of its inventory, as it is written there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ManagementEndpoint {
+    /// `management_host`: a name or an address, for a device without management address.
+    pub host: Option<String>,
+    /// `management_port`: the port of its management interface.
+    pub port: Option<String>,
 }
 
 /// An element begins.

@@ -17,8 +17,8 @@ pub use cycle::{
 };
 pub use element::{
     BeginElement, BegunStage, CandidateElement, Candidates, ElementDevice, ElementEnd, ElementLevels,
-    ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, NamedEntities, NewFact,
-    ParkedElement, Parking, QueuedElement, RenewedElements, StoppedElement, SyncBound, SyncDevices,
+    ElementOwner, ElementSource, EndedElement, ExpiredElement, HeldBack, ManagementEndpoint, NamedEntities,
+    NewFact, ParkedElement, Parking, QueuedElement, RenewedElements, StoppedElement, SyncBound, SyncDevices,
     SyncSource,
 };
 pub use json_text::JsonText;

@@ -11,7 +11,7 @@ use crate::{StoreError, column};
 const DEVICE: &str = "\
     SELECT device.id, device.hostname, device.device_type, device.platform, CAST(device.management_ip AS text), device.mac, device.serial, \
         device.vendor, device.model, device.os_version, device.state, device.synced_generation = device.desired_generation, \
-        controller.hostname, device_group.name \
+        controller.hostname, device_group.name, device.data \
     FROM device LEFT JOIN device AS controller ON controller.id = device.controller_id \
         LEFT JOIN group_member AS member ON member.device_id = device.id \
         LEFT JOIN device_group ON device_group.id = member.group_id \
@@ -80,6 +80,9 @@ fn read_device(row: &Row, rows: &[Row]) -> Result<Json, StoreError> {
         .filter_map(|row| row.optional_text("device_group.name", 13).transpose())
         .collect::<Result<Vec<_>, _>>()?;
     attributes.insert("management_ip".to_owned(), json!(management_ip));
+    let data = row.optional_text("device.data", 14)?;
+    let data = data.map(|data| column::json::<Map<String, Json>>("device.data", &data));
+    attributes.insert("data".to_owned(), data.transpose()?.unwrap_or_default().into());
     attributes.insert(
         "synchronized".to_owned(),
         row.boolean("device.synced", 11)?.into(),

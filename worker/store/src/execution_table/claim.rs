@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use lockstep_protocol::GroupName;
 
+use super::endpoint::{self, endpoint_column};
 use super::{READ, device_lease, execute, execution, milliseconds, numbers};
 use crate::sql::{Row, SqlSession, rows};
 use crate::{
     BeginElement, CandidateElement, Candidates, ElementDevice, ElementOwner, HeldBack, StoreError, column,
 };
 
-const LOCK: &str = "\
-    WITH locked AS (SELECT number, execution, entity_type, entity_id, name, attempts, device_id, stage, whole, item FROM element \
+const LOCK: &str = concat!(
+    "WITH locked AS (SELECT number, execution, entity_type, entity_id, name, attempts, device_id, stage, whole, item FROM element \
         WHERE state = 'PENDING' AND number IN (SELECT number FROM {rows $1: number bigint} AS listed) ORDER BY number FOR UPDATE) \
-    SELECT locked.number, locked.execution, locked.entity_type, locked.entity_id, locked.name, locked.attempts, \
+     SELECT locked.number, locked.execution, locked.entity_type, locked.entity_id, locked.name, locked.attempts, \
         device.id, device.hostname, CAST(device.management_ip AS text), device.platform, locked.stage, locked.whole, locked.item, \
-        EXISTS (SELECT 1 FROM device AS behind WHERE behind.controller_id = device.id) \
-    FROM locked LEFT JOIN device ON device.id = locked.device_id ORDER BY locked.number";
+        EXISTS (SELECT 1 FROM device AS behind WHERE behind.controller_id = device.id), ",
+    endpoint_column!(),
+    " FROM locked LEFT JOIN device ON device.id = locked.device_id ORDER BY locked.number"
+);
 
 const GROUPS: &str = "\
     SELECT member.device_id, device_group.name \
@@ -177,6 +180,7 @@ fn read(row: &Row) -> Result<CandidateElement, StoreError> {
             id,
             hostname: column::name("device.hostname", row.text("device.hostname", 7)?)?,
             management_ip: row.optional_address("device.management_ip", 8)?,
+            endpoint: endpoint::read(row, 14)?,
             platform: row.optional_text("device.platform", 9)?,
             groups: Vec::new(),
         }),

@@ -12,6 +12,7 @@ mod cycle;
 mod device_lease;
 pub(super) mod device_name;
 mod element;
+mod endpoint;
 mod entity_result;
 mod execution;
 mod fact;

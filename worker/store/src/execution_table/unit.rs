@@ -7,6 +7,7 @@ use lockstep_protocol::{EntityType, GroupName, Level};
 use serde_json::Value as Json;
 
 use super::READ;
+use super::endpoint::{self, endpoint_column};
 use crate::sql::{Row, SqlDatabase, Value};
 use crate::{StoreError, UnitDevice, UnitEntities, UnitEntity, UnitLevels, column};
 
@@ -42,10 +43,12 @@ macro_rules! pre_run {
 const UNIT: &str = concat!(
     "WITH self AS (SELECT element.execution, element.entity_type, element.entity_id, element.name, element.whole, execution.run_on \
         FROM element JOIN execution ON execution.number = element.execution WHERE element.number = $1), \
-     connection AS (SELECT device.id, device.hostname AS name, CAST(device.management_ip AS text) AS address, device.platform \
-        FROM self JOIN device ON device.id = self.entity_id WHERE self.entity_type = 'DEVICE'), \
-     own AS (SELECT device.id, device.hostname AS name, CAST(device.management_ip AS text) AS address, device.platform \
-        FROM self JOIN device ON device.controller_id = self.entity_id OR device.id = self.entity_id AND device.controller_id IS NULL \
+     connection AS (SELECT device.id, device.hostname AS name, CAST(device.management_ip AS text) AS address, device.platform, ",
+    endpoint_column!(),
+    " AS data FROM self JOIN device ON device.id = self.entity_id WHERE self.entity_type = 'DEVICE'), \
+     own AS (SELECT device.id, device.hostname AS name, CAST(device.management_ip AS text) AS address, device.platform, ",
+    endpoint_column!(),
+    " AS data FROM self JOIN device ON device.controller_id = self.entity_id OR device.id = self.entity_id AND device.controller_id IS NULL \
         WHERE self.entity_type = 'DEVICE' AND (self.whole OR self.run_on IN ('INTERFACE', 'CLIENT') OR ",
     is_target!("device.id"),
     ")), \
@@ -54,25 +57,25 @@ const UNIT: &str = concat!(
         WHERE (CAST($2 AS boolean) OR self.run_on IN ('INTERFACE', 'CLIENT')) AND (self.whole OR self.run_on <> 'INTERFACE' OR ",
     is_target!("interface.id"),
     ")) \
-     SELECT 'SELF' AS kind, entity_id AS id, CAST(NULL AS bigint) AS parent, name, entity_type AS one, run_on AS other FROM self \
-     UNION ALL SELECT 'NORNIR_DEVICE', id, NULL, name, address, platform FROM connection \
-     UNION ALL SELECT 'DEVICE', id, NULL, name, address, platform FROM own \
-     UNION ALL SELECT 'INTERFACE', id, device_id, name, NULL, NULL FROM port \
-     UNION ALL SELECT 'INTERFACE_CLIENT', client.id, client.interface_id, client.mac, NULL, NULL \
+     SELECT 'SELF' AS kind, entity_id AS id, CAST(NULL AS bigint) AS parent, name, entity_type AS one, run_on AS other, NULL AS data FROM self \
+     UNION ALL SELECT 'NORNIR_DEVICE', id, NULL, name, address, platform, data FROM connection \
+     UNION ALL SELECT 'DEVICE', id, NULL, name, address, platform, data FROM own \
+     UNION ALL SELECT 'INTERFACE', id, device_id, name, NULL, NULL, NULL FROM port \
+     UNION ALL SELECT 'INTERFACE_CLIENT', client.id, client.interface_id, client.mac, NULL, NULL, NULL \
         FROM self CROSS JOIN port JOIN client ON client.interface_id = port.id \
         WHERE (CAST($3 AS boolean) OR self.run_on = 'CLIENT') AND (self.whole OR self.run_on <> 'CLIENT' OR ",
     is_target!("client.id"),
-    ") UNION ALL SELECT 'GROUP_CLIENT', client.id, client.group_id, client.mac, NULL, NULL \
+    ") UNION ALL SELECT 'GROUP_CLIENT', client.id, client.group_id, client.mac, NULL, NULL, NULL \
         FROM self JOIN client ON client.group_id = self.entity_id \
         WHERE CAST($3 AS boolean) AND self.entity_type = 'GROUP' AND (self.whole OR self.run_on = 'CLIENT' AND ",
     is_target!("client.id"),
     ") UNION ALL SELECT 'MEMBER', device_group.id, near.id, device_group.name, ",
     pre_run!("GROUP", "device_group.id", "$4"),
-    ", NULL FROM self CROSS JOIN (SELECT id FROM connection UNION SELECT id FROM own) AS near \
+    ", NULL, NULL FROM self CROSS JOIN (SELECT id FROM connection UNION SELECT id FROM own) AS near \
         JOIN group_member AS member ON member.device_id = near.id JOIN device_group ON device_group.id = member.group_id \
      UNION ALL SELECT 'FLEET', 0, NULL, 'fleet', ",
     pre_run!("GLOBAL", "0", "$4"),
-    ", NULL FROM self"
+    ", NULL, NULL FROM self"
 );
 
 /// What is above an item: the fleet. The statement of units takes the database several times as long to plan.
@@ -202,6 +205,7 @@ impl Found {
             Ok(UnitDevice {
                 hostname: column::name("device.hostname", name.clone())?,
                 management_ip: row.optional_address("device.management_ip", 4)?,
+                endpoint: endpoint::read(row, 6)?,
                 platform: row.optional_text("device.platform", 5)?,
                 groups: Vec::new(),
             })

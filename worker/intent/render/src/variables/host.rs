@@ -14,7 +14,7 @@ const ATTRIBUTES: &[&str] = &["name", "hostname", "platform", "groups", "data"];
 #[derive(Debug)]
 struct Host {
     name: String,
-    /// Its management address, as in an inventory of Nornir.
+    /// Its management address, else its management host, as in an inventory of Nornir.
     hostname: Value,
     platform: Value,
     groups: Value,
@@ -23,6 +23,11 @@ struct Host {
 
 pub(super) fn host(device: &DeviceFacts, groups: Value) -> Value {
     let address = device.management_ip.map(|address| address.to_string());
+    let host = device
+        .data
+        .get("management_host")
+        .and_then(serde_json::Value::as_str);
+    let address = address.or_else(|| host.map(str::to_owned));
     Value::from_object(Host {
         name: device.hostname.to_string(),
         hostname: address.into(),

@@ -37,7 +37,8 @@ pub(crate) async fn a_candidate_has_what_is_needed_to_run_it(place: &Place) -> R
     fleet(place).await?;
     place
         .probe
-        .texts("UPDATE device SET management_ip = '10.0.0.7', platform = 'eos' WHERE hostname = 'a'")
+        .texts("UPDATE device SET management_ip = '10.0.0.7', platform = 'eos', \
+                data = '{\"management_host\":\"a.example.org\",\"management_port\":8443}' WHERE hostname = 'a'")
         .await?;
     let groups = start(place, "groups", ExecuteOn::Group).await?;
     let devices = start(place, "devices", ExecuteOn::Device).await?;
@@ -62,6 +63,8 @@ pub(crate) async fn a_candidate_has_what_is_needed_to_run_it(place: &Place) -> R
         "{device:?}"
     );
     ensure!(device.management_ip == Some("10.0.0.7".parse()?) && device.platform.as_deref() == Some("eos"));
+    let endpoint = (device.endpoint.host.as_deref(), device.endpoint.port.as_deref());
+    ensure!(endpoint == (Some("a.example.org"), Some("8443")), "{endpoint:?}");
     ensure!(device.groups == [group("campus"), group("core")], "{device:?}");
     let b = found
         .elements

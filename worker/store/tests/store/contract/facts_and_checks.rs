@@ -299,10 +299,14 @@ pub(crate) async fn attributes_of_each_kind_of_entity_are_known(place: &Place) -
     };
     work(place, &keys("described", ["a", "b"]), devices([describe])).await?;
     ensure!(place.store.device(&hostname("a")).await?.context("a")?.attributes == described);
+    place
+        .probe
+        .texts("UPDATE device SET data = '{\"port\":22}' WHERE hostname = 'a'")
+        .await?;
     let device = json!({
         "id": of_devices["a"], "hostname": "a", "device_type": "ACCESS", "platform": null, "management_ip": "192.0.2.1", "mac": null,
         "serial": null, "vendor": null, "model": "7280", "os_version": null, "state": "MANAGED", "synchronized": true,
-        "controller": "b", "groups": ["campus", "core"],
+        "controller": "b", "groups": ["campus", "core"], "data": {"port": 22},
     });
     let interface = json!({
         "id": interfaces["a Ethernet1"], "name": "Ethernet1", "device": "a", "configuration": null, "neighbours": [],

@@ -38,7 +38,8 @@ pub(crate) async fn a_unit_has_its_entities_in_order(place: &Place) -> Result<()
     control(place, "c", &["b", "a"]).await?;
     place
         .probe
-        .texts("UPDATE device SET management_ip = '10.0.0.7', platform = 'eos' WHERE hostname = 'a'")
+        .texts("UPDATE device SET management_ip = '10.0.0.7', platform = 'eos', \
+                data = '{\"management_host\":\"a.example.org\",\"management_port\":8443}' WHERE hostname = 'a'")
         .await?;
     let (_, numbers) = run(place, "first").await?;
     let all = UnitLevels {
@@ -70,6 +71,8 @@ pub(crate) async fn a_unit_has_its_entities_in_order(place: &Place) -> Result<()
     let device = unit.entities[1].device.as_ref().context("a device")?;
     ensure!(device.hostname == hostname("a") && device.platform.as_deref() == Some("eos"));
     ensure!(device.management_ip == Some("10.0.0.7".parse()?), "{device:?}");
+    let endpoint = (device.endpoint.host.as_deref(), device.endpoint.port.as_deref());
+    ensure!(endpoint == (Some("a.example.org"), Some("8443")), "{endpoint:?}");
     ensure!(device.groups == [group("campus"), group("core")], "{device:?}");
     ensure!(unit.entities[1].id == ids(place, ExecuteOn::Device).await?["a"]);
     ensure!(unit.entities[2].device.is_none());
