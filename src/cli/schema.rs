@@ -33,6 +33,9 @@ enum What {
         #[arg(value_enum, default_value = "gateway")]
         server: Server,
     },
+    /// Print the schema of the console's GraphQL, in its schema definition language
+    #[command(after_help = "Example:\n  lockstep schema graphql > schema.graphql")]
+    Graphql,
     /// Print the broker's users, permissions, exchanges, queues and policies as a RabbitMQ definitions file
     ///
     /// The file has no passwords: its users cannot log in until an administrator sets one. `lockstep doctor --setup-broker` makes the
@@ -66,6 +69,7 @@ impl Schema {
                 Server::Gateway => gateway::openapi(),
                 Server::Console => lockstep_api::openapi::document(),
             }),
+            What::Graphql => output::data(&lockstep_api::graphql::document()),
             What::Broker { vhost, user_prefix } => {
                 output::json(&schema::broker_definitions(&vhost, &user_prefix));
             }

@@ -35,6 +35,7 @@ mod faults;
 mod first_sync;
 mod first_task;
 mod gateway;
+mod graphql;
 mod lists;
 mod local_files;
 mod log_lines;

@@ -73,26 +73,34 @@ pub async fn missing(packages: impl IntoIterator<Item = &Package>) -> anyhow::Re
 ///
 /// The packages are missing and could not be installed.
 pub async fn python() -> anyhow::Result<()> {
-    let able = Command::new("python3")
-        .args(["-c", "import venv, ensurepip"])
-        .output()
-        .await;
+    let check = ["python3", "-c", "import venv, ensurepip"];
+    unless_it_runs(&check, &["python3", "python3-venv"]).await
+}
+
+/// Installs node and npm, if they are missing.
+///
+/// # Errors
+///
+/// They are missing and could not be installed.
+pub async fn node() -> anyhow::Result<()> {
+    let check = ["sh", "-c", "node --version && npm --version"];
+    unless_it_runs(&check, &["nodejs", "npm"]).await
+}
+
+/// Installs `packages` unless the command `check` succeeds, which needs root.
+async fn unless_it_runs(check: &[&str], packages: &[&str]) -> anyhow::Result<()> {
+    let able = Command::new(check[0]).args(&check[1..]).output().await;
     if able.is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
     ensure!(
         rustix::process::geteuid().is_root(),
-        "not root: install python3 and python3-venv by hand"
+        "not root: install {} by hand",
+        packages.join(" and ")
     );
     apt_get(&["update"]).await?;
-    apt_get(&[
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "python3",
-        "python3-venv",
-    ])
-    .await
+    let install = ["install", "-y", "--no-install-recommends"];
+    apt_get(&[&install[..], packages].concat()).await
 }
 
 async fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {

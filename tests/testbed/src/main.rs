@@ -40,6 +40,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     install::missing(&install::TOOLS).await?;
     install::python().await?;
+    install::node().await?;
     let mut end = End::listen()?;
     let started = tokio::select! {
         started = shared::start() => started?,
