@@ -33,6 +33,9 @@ enum What {
         #[arg(value_enum, default_value = "gateway")]
         server: Server,
     },
+    /// Print the schema of the console's GraphQL, in its schema definition language
+    #[command(after_help = "Example:\n  lockstep schema graphql > schema.graphql")]
+    Graphql,
     /// Print the JSON Schema of external providers: their description, and what they and workers say to each other
     #[command(after_help = "Example:\n  lockstep schema provider > provider.schema.json")]
     Provider,
@@ -69,6 +72,7 @@ impl Schema {
                 Server::Gateway => gateway::openapi(),
                 Server::Console => lockstep_api::openapi::document(),
             }),
+            What::Graphql => output::data(&lockstep_api::graphql::document()),
             What::Provider => output::json(&lockstep_external::schema()),
             What::Broker { vhost, user_prefix } => {
                 output::json(&schema::broker_definitions(&vhost, &user_prefix));

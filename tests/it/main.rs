@@ -38,6 +38,7 @@ mod first_task;
 mod forms;
 mod from_neops;
 mod gateway;
+mod graphql;
 mod inventories;
 mod lists;
 mod local_files;

@@ -14,7 +14,7 @@
 //!   `GET /v1/elements/{number}` show what ran, on what, and with what result; `GET /v1/devices/{hostname}/facts` and `…/checks` what
 //!   was found out about a device, and before.
 //! - `GET /v1/executions/{execution}/devices` shows what a sync found on each device, `…/{hostname}/configuration` the whole texts.
-//! - `POST /graphql` answers GraphQL: the same, and the calls of neops.
+//! - `POST /graphql` answers GraphQL: the same, and the calls of neops; subscriptions by server-sent events. `GET /graphql` is a WebSocket.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
@@ -32,14 +32,16 @@ use lockstep_http::{
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
+use crate::graphql::{self, Streams};
 use crate::rest::{
     ages, checks, dead_letters, device_history, devices, elements, events, executions, facts, groups,
     messages, problem, providers, repositories, results, schedules, selection, surroundings, sync_devices,
     tasks,
 };
-use crate::{graphql, openapi, probes};
+use crate::{openapi, probes};
 
 /// The label of this server in metrics.
 const SERVER: &str = "console";
@@ -52,6 +54,8 @@ pub struct Console {
     context: ConsoleContext,
     limits: ConsoleLimits,
     scrape: Option<Scrape>,
+    /// What goes on beside requests: connections for subscriptions, and those who read executions for them.
+    tasks: TaskTracker,
 }
 
 impl Console {
@@ -66,6 +70,7 @@ impl Console {
             context,
             limits,
             scrape: None,
+            tasks: TaskTracker::new(),
         }
     }
 
@@ -86,12 +91,18 @@ impl Console {
             limits,
             bodies: BodyLimiter::new(limits.held_bytes, limits.body_timeout),
             graphql: graphql::schema(),
+            streams: Streams::new(limits.streams, self.tasks.clone()),
             stop,
         });
         let request_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
         let outcome_limiter = ConcurrencyLimiter::new(
             SERVER,
             limits.waiting,
+            limits.longest_wait + limits.request_timeout,
+        );
+        let graphql_limiter = ConcurrencyLimiter::new(
+            SERVER,
+            limits.requests,
             limits.longest_wait + limits.request_timeout,
         );
         let probe_limiter = ConcurrencyLimiter::new(SERVER, PROBE_LIMIT, limits.request_timeout);
@@ -113,8 +124,15 @@ impl Console {
         let outcomes = routes(SERVER, [("/v1/messages", get(messages::outcome))])
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(outcome_limiter, admit));
+        let graphql = routes(
+            SERVER,
+            [("/graphql", get(graphql::upgrade).post(graphql::answer))],
+        )
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(from_fn_with_state(graphql_limiter, admit));
         resources
             .merge(outcomes)
+            .merge(graphql)
             .merge(alive)
             .merge(probes)
             .with_state(shared)
@@ -129,16 +147,22 @@ impl Console {
             ..ServeLimits::default()
         };
         lockstep_http::serve(SERVER, listener, self.router(stop.clone()), limits, stop).await;
+        self.tasks.close();
+        if tokio::time::timeout(self.limits.shutdown_timeout, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("connections for subscriptions did not end within the shutdown timeout");
+        }
     }
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 32] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 31] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
     [
-        ("/graphql", post(graphql::answer)),
         ("/v1/events", post(events::publish)),
         ("/v1/devices", get(devices::list)),
         ("/v1/devices/{hostname}", get(devices::show)),

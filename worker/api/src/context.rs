@@ -1,15 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_bus::Bus;
+use lockstep_bus::{Bus, Outgoing};
 use lockstep_clock::Clock;
-use lockstep_http::{BodyLimiter, KnowsTokens, Tokens};
+use lockstep_http::{BodyLimiter, KnowsTokens, ProblemResponse, Tokens, confirmed};
 use lockstep_store::{
     DeadLetters, Entities, Executions, Fleet, Inbox, Repositories, RunCycle, Schema, SyncPlans, Tasks,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::graphql::ConsoleSchema;
+use crate::graphql::{ConsoleSchema, Streams};
 use crate::{Providers, SyncRules};
 
 /// The bus, the parts of the store and the tokens that the console uses.
@@ -60,6 +60,8 @@ pub struct ConsoleLimits {
     pub requests: usize,
     /// Requests for outcomes in flight at once; more are answered 429.
     pub waiting: usize,
+    /// Connections and event streams for subscriptions of GraphQL that are open at once; more are answered 429.
+    pub streams: usize,
     /// The most bytes of all bodies in memory together.
     pub held_bytes: usize,
     /// The most time for a body to arrive.
@@ -80,6 +82,7 @@ impl Default for ConsoleLimits {
             longest_wait: Duration::from_mins(1),
             requests: 256,
             waiting: 1024,
+            streams: 256,
             held_bytes: 256 * 1024 * 1024,
             body_timeout: Duration::from_secs(20),
             connections: 2048,
@@ -96,7 +99,18 @@ pub(crate) struct Shared {
     pub(crate) limits: ConsoleLimits,
     pub(crate) bodies: BodyLimiter,
     pub(crate) graphql: ConsoleSchema,
+    pub(crate) streams: Streams,
     pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    /// Publishes messages, and returns after the broker confirmed all of them.
+    ///
+    /// # Errors
+    /// The broker is unavailable or takes a message not, or did not confirm in time.
+    pub(crate) async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), ProblemResponse> {
+        confirmed(self.limits.publish_timeout, self.context.bus.publish(messages)).await
+    }
 }
 
 impl KnowsTokens for Shared {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -70,6 +70,8 @@ pub(crate) struct FakeStore {
     /// The ids of entities by kind and name.
     pub(crate) names: Mutex<HashMap<(ExecuteOn, String), u64>>,
     pub(crate) stop: Mutex<Option<StopRow>>,
+    /// How often one execution was read.
+    pub(crate) execution_reads: AtomicUsize,
     /// Notified by each read of an outcome.
     pub(crate) outcome_read: Notify,
 }
@@ -367,6 +369,7 @@ impl Executions for FakeStore {
     }
 
     async fn execution(&self, reference: &ExecutionReference) -> Result<Option<ExecutionRow>, StoreError> {
+        self.execution_reads.fetch_add(1, Ordering::SeqCst);
         self.check("execution")?;
         let executions = self.executions.lock().unwrap();
         let mut executions = executions.iter();

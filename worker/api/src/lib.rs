@@ -20,6 +20,7 @@ mod fakes;
 pub mod graphql;
 pub mod health;
 pub mod openapi;
+mod outcome;
 mod probes;
 mod providers;
 mod rest;

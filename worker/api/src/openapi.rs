@@ -43,6 +43,7 @@ pub fn document() -> Value {
     document.dead_letters();
     document.tasks();
     document.executions();
+    document.graphql();
     document.probes();
     document.finish()
 }
@@ -502,6 +503,40 @@ impl Document {
         }
     }
 
+    fn graphql(&mut self) {
+        let answer = json!({
+            "type": "object",
+            "properties": {"data": {"type": ["object", "null"]}, "errors": {"type": "array", "items": {"type": "object"}}},
+        });
+        let mut operation = operation("graphql", "Answers a request of GraphQL", None, &answer, &[]);
+        operation["description"] = "`lockstep schema graphql` prints the schema. What a field needs is what the same resource under `/v1` \
+                                    needs. With `Accept: text/event-stream` a subscription is answered by server-sent events. \
+                                    `GET` upgrades to a WebSocket with the protocol `graphql-transport-ws`."
+            .into();
+        let request = json!({
+            "type": "object",
+            "required": ["query"],
+            "properties": {
+                "query": {"type": "string"},
+                "operationName": {"type": ["string", "null"]},
+                "variables": {"type": ["object", "null"]},
+            },
+        });
+        operation["requestBody"] =
+            json!({"required": true, "content": {"application/json": {"schema": request}}});
+        let content = &mut operation["responses"]["200"]["content"];
+        content["application/graphql-response+json"] = json!({"schema": answer});
+        content["text/event-stream"] = json!({"schema": {"type": "string"}});
+        operation["responses"]["400"] = json!({
+            "description": "The request is invalid: `errors` of GraphQL, or a problem if it is not a request at all",
+            "content": {"application/json": {"schema": answer}, "application/problem+json": {"schema": self.schema::<Problem>()}},
+        });
+        for status in ["406", "408", "413", "415"] {
+            operation["responses"][status] = response_of(status);
+        }
+        self.add("/graphql", "post", operation);
+    }
+
     fn schema<T: JsonSchema>(&mut self) -> Value {
         self.generator.subschema_for::<T>().to_value()
     }
@@ -591,7 +626,7 @@ impl Document {
 }
 
 /// The problems, by status. Those of every operation come first.
-const PROBLEMS: [(&str, &str); 12] = [
+const PROBLEMS: [(&str, &str); 13] = [
     (
         "400",
         "The parameters or the body are invalid; `place` tells where",
@@ -603,6 +638,7 @@ const PROBLEMS: [(&str, &str); 12] = [
     ("503", "The store or the broker is unavailable"),
     ("404", "It does not exist"),
     ("409", "The task does not fit its provider any more"),
+    ("406", "None of the forms of the answer is accepted"),
     ("408", "The body took too long to arrive"),
     ("413", "The body is too large"),
     ("415", "The format of the body is not supported"),

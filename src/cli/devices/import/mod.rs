@@ -38,6 +38,7 @@ use crate::roles;
   lockstep devices import devices.json linknets.json mgmtdomains.json --from cnaas
   lockstep devices import --from cvp --cluster oslo --default-type ACCESS
   lockstep devices import types.yml --from cvp
+  lockstep devices import --from source --source main
   lockstep devices import /srv/inventory --from nornir --every 5m")]
 pub(super) struct Import {
     /// File to import; for Nornir also the folder with hosts.yaml, or its config.yaml; for CloudVision the types of devices, such as `sw1: ACCESS` or

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 use lockstep_http::ReadScope;
+use lockstep_protocol::commands::TaskSaveRequested;
 use lockstep_store::{ExecutionRow, TaskRow};
 use serde_json::Value;
 
@@ -31,6 +32,17 @@ impl NeopsTask {
             name: request.task.clone(),
             provider: request.provider.clone(),
             arguments: request.task_arguments.clone(),
+            row: None,
+        }
+    }
+
+    /// A task that was saved under this number.
+    pub(super) fn saved(number: u64, task: TaskSaveRequested) -> Self {
+        Self {
+            number,
+            name: task.name,
+            provider: task.provider,
+            arguments: task.arguments,
             row: None,
         }
     }

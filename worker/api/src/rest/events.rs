@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use lockstep_http::{Operator, ProblemResponse, Receipt, Submission, Takes, confirmed};
+use lockstep_http::{Operator, ProblemResponse, Receipt, Submission, Takes};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 
 use crate::context::Shared;
@@ -24,11 +24,7 @@ pub(crate) async fn publish(
     )?;
     drop(buffered);
     let count = messages.len();
-    confirmed(
-        shared.limits.publish_timeout,
-        shared.context.bus.publish(messages),
-    )
-    .await?;
+    shared.publish(messages).await?;
     tracing::debug!(messages = count, "messages published");
     Ok(receipt)
 }

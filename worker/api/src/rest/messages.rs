@@ -6,17 +6,13 @@ use axum::extract::State;
 use lockstep_http::{Operator, ProblemResponse, ReadScope, Token};
 use lockstep_protocol::authority::WEBHOOK_ACTOR;
 use lockstep_protocol::rest::MessageView;
-use lockstep_protocol::{Digest, Identity, Message, MessageId, MessageKey, Source};
+use lockstep_protocol::{Identity, Message, MessageId, MessageKey, Source};
 use tokio::time::Instant;
 
 use super::parameters::{self, Parameters};
-use super::problem;
 use crate::context::Shared;
-use lockstep_store::{Inbox, InboxRow, StoreError};
-
-/// A waiting request reads the inbox again after this pause, which doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+use crate::outcome::{Awaited, await_outcome};
+use lockstep_store::InboxRow;
 
 /// `GET /v1/messages?source=&id=&by=&anonymous=&digest=&wait=`: the outcome of a message of the caller, of the sender `by`, or of
 /// one that the broker did not validate; with `digest`, of the message with this content. With `wait`, answers as soon as
@@ -27,42 +23,13 @@ pub(crate) async fn outcome(
     parameters: Parameters,
 ) -> Result<Json<MessageView>, ProblemResponse> {
     let query = OutcomeQuery::read(parameters, &operator, shared.limits.longest_wait)?;
-    let deadline = Instant::now() + query.wait;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        if let Some(row) = find(&*shared.context.inbox, &query)
-            .await
-            .map_err(problem::store_error)?
-        {
-            return Ok(Json(view(row)));
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(no_outcome(&query.message));
-        }
-        tokio::select! {
-            () = shared.stop.cancelled() => return Err(ProblemResponse::stopping()),
-            () = tokio::time::sleep(pause.min(left)) => {}
-        }
-        pause = LONGEST_PAUSE.min(pause * 2);
-    }
-}
-
-/// The row of the message. Where another message used its identity before, that is the row of its rejection.
-async fn find(inbox: &dyn Inbox, query: &OutcomeQuery) -> Result<Option<InboxRow>, StoreError> {
-    let found = inbox.outcome(&query.message).await?;
-    match (query.digest, found) {
-        (Some(digest), Some(row)) if row.digest != digest => {
-            inbox.outcome(&query.message.of_reuse(&digest)).await
-        }
-        (_, found) => Ok(found),
-    }
+    let row = await_outcome(&shared, &query.awaited, Instant::now() + query.wait).await?;
+    row.map(|row| Json(view(row)))
+        .ok_or_else(|| no_outcome(&query.awaited.message))
 }
 
 struct OutcomeQuery {
-    message: MessageKey,
-    /// The digest of its content, if the request says it.
-    digest: Option<Digest>,
+    awaited: Awaited,
     wait: Duration,
 }
 
@@ -100,12 +67,12 @@ impl OutcomeQuery {
             );
             return Err(parameters::invalid(detail));
         }
+        let message = MessageKey {
+            identity: Identity { source, id },
+            actor: actor.map(Into::into),
+        };
         Ok(Self {
-            message: MessageKey {
-                identity: Identity { source, id },
-                actor: actor.map(Into::into),
-            },
-            digest,
+            awaited: Awaited { message, digest },
             wait,
         })
     }

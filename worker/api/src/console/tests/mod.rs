@@ -1,6 +1,7 @@
 mod access;
 mod dead_letters;
 mod executions;
+mod graphql;
 mod graphql_reading;
 mod groups;
 mod openapi;
