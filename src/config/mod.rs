@@ -10,6 +10,7 @@ mod problem;
 mod reader;
 mod render;
 mod repositories;
+mod rest;
 mod sections;
 mod source;
 mod sync;
@@ -33,6 +34,7 @@ pub(crate) use reader::LateSecret;
 use reader::Reader;
 pub(crate) use render::RenderConfig;
 pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
+pub(crate) use rest::{RestConfig, RestCredentials, RestServices};
 pub(crate) use sections::{
     BrokerConfig, ConsoleConfig, LogConfig, LogFormat, ReconcileConfig, RetentionConfig, StoreConfig,
     TelemetryConfig, WorkerConfig,
@@ -61,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) retention: RetentionConfig,
     pub(crate) sync: SyncConfig,
     pub(crate) cvp: CvpClusters,
+    pub(crate) rest: RestServices,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
     /// The effective value of every key, with secrets masked.
@@ -181,6 +184,7 @@ impl Config {
             retention: RetentionConfig::of(reader),
             sync: SyncConfig::of(reader),
             cvp: cvp::clusters(reader),
+            rest: rest::services(reader),
             log: LogConfig::of(reader),
             telemetry: TelemetryConfig::of(reader),
             data_dir,

@@ -32,7 +32,7 @@ pub(super) fn context(
         executions: store.executions.clone(),
         cycle: store.cycle.clone(),
         follow_ups: store.follow_ups.clone(),
-        registry: registry(&config.cvp, sync::provider(config, store, sources, clock))?,
+        registry: registry(config, sync::provider(config, store, sources, clock))?,
         types: Arc::new(config.devices.types.clone()),
         devices: devices::devices(&config.devices)?,
         clock: clock.clone(),

@@ -10,16 +10,17 @@ use lockstep_protocol::rest::{ProviderView, StepView, TaskProblem};
 use lockstep_sync::Sync;
 use serde_json::json;
 
-use super::cvp;
-use crate::config::CvpClusters;
+use super::{cvp, rest};
+use crate::config::Config;
 
-/// The providers that tasks may run, on a worker with these clusters and this way to synchronize devices.
+/// The providers that tasks may run, on a worker with this configuration and this way to synchronize devices.
 ///
 /// # Errors
-/// If the client of a cluster cannot be built.
-pub(super) fn registry(clusters: &CvpClusters, sync: Sync) -> anyhow::Result<Registry> {
-    let sweep = CvpSweep::new(cvp::swept(clusters)?);
-    Ok(Registry::built_in().with(sweep).with(sync))
+/// If the client of a cluster or of a REST service cannot be built.
+pub(super) fn registry(config: &Config, sync: Sync) -> anyhow::Result<Registry> {
+    let sweep = CvpSweep::new(cvp::swept(&config.cvp)?);
+    let rest = rest::provider(&config.rest)?;
+    Ok(Registry::built_in().with(rest).with(sweep).with(sync))
 }
 
 /// The same providers in a process that runs none.
@@ -60,7 +61,10 @@ impl Providers for KnownProviders {
             return vec![problem("$.provider".to_owned(), reason)];
         };
         match check_arguments(&provider.properties().json_schema, &task.arguments) {
-            Ok(()) => match provider.run_on(&task.arguments) {
+            Ok(()) => match provider
+                .run_on(&task.arguments)
+                .and_then(|_| provider.tasks(&task.arguments))
+            {
                 Ok(_) => Vec::new(),
                 Err(reason) => vec![problem("$.arguments".to_owned(), reason)],
             },

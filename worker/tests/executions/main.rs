@@ -18,3 +18,4 @@ mod store;
 mod syncs;
 mod waves;
 mod worker;
+mod workflow;
