@@ -11,6 +11,7 @@ mod providers;
 mod reader;
 mod render;
 mod repositories;
+mod rest;
 mod sections;
 mod source;
 mod sources;
@@ -36,6 +37,7 @@ pub(crate) use reader::LateSecret;
 use reader::Reader;
 pub(crate) use render::RenderConfig;
 pub(crate) use repositories::{RepositoriesConfig, RepositoryConfig};
+pub(crate) use rest::{RestConfig, RestCredentials, RestServices};
 pub(crate) use sections::{
     BrokerConfig, ConsoleConfig, LogConfig, LogFormat, ReconcileConfig, RetentionConfig, StoreConfig,
     TelemetryConfig, WorkerConfig,
@@ -66,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) sync: SyncConfig,
     pub(crate) cvp: CvpClusters,
     pub(crate) providers: ExternalProviders,
+    pub(crate) rest: RestServices,
     pub(crate) sources: SourcesConfig,
     pub(crate) log: LogConfig,
     pub(crate) telemetry: TelemetryConfig,
@@ -188,6 +191,7 @@ impl Config {
             sync: SyncConfig::of(reader),
             cvp: cvp::clusters(reader),
             providers: providers::external(reader),
+            rest: rest::services(reader),
             sources: sources::sources(reader),
             log: LogConfig::of(reader),
             telemetry: TelemetryConfig::of(reader),

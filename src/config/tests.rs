@@ -139,6 +139,9 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         let key = key.replace("[0]", "").replace("[1]", "");
         let names = ["cvp.berlin.", "cvp.cloud.", "cvp.NAME."];
         let key = names.iter().fold(key, |key, name| key.replace(name, "cvp.*."));
+        let key = ["rest.netbox.", "rest.monitoring.", "rest.NAME."]
+            .iter()
+            .fold(key, |key, name| key.replace(name, "rest.*."));
         let windows = ["freeze.year-end.", "freeze.core-nights."];
         let key = windows
             .iter()
@@ -202,6 +205,8 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
         "render.secrets",
         "repositories.settings",
         "repositories.templates",
+        "rest",
+        "rest.NAME",
         "sources",
         "sources.NAME",
         "sources.main.device_types",

@@ -16,6 +16,7 @@ mod providers;
 mod reconcile;
 mod rendering;
 mod repositories;
+mod rest;
 mod store;
 mod sync;
 mod sync_rules;

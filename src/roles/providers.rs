@@ -16,9 +16,9 @@ use lockstep_protocol::rest::{ProviderView, StepView, TaskForm, TaskProblem, Tas
 use lockstep_sync::Sync;
 use serde_json::{Value, json};
 
-use super::cvp;
 use super::devices::ConfiguredCredentials;
 use super::external::{ExternalCheck, description};
+use super::{cvp, rest};
 use crate::config::Config;
 
 /// What the program adds to the providers of Lockstep.
@@ -41,14 +41,16 @@ fn with_added(registry: Registry) -> Registry {
 /// have a description are only known.
 ///
 /// # Errors
-/// If the client of a cluster cannot be built.
+/// If the client of a cluster or of a REST service cannot be built.
 pub(super) fn registry(
     config: &Config,
     sync: Sync,
     external: Vec<ExternalCheck>,
 ) -> anyhow::Result<Registry> {
     let sweep = CvpSweep::new(cvp::swept(&config.cvp)?);
-    let registry = with_added(Registry::built_in().with(sweep).with(sync));
+    let rest = rest::provider(&config.rest)?;
+    let registry = Registry::built_in().with(rest).with(sweep).with(sync);
+    let registry = with_added(registry);
     let credentials = ConfiguredCredentials::of(&config.devices.credentials);
     let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
     Ok(external.into_iter().fold(registry, |registry, check| {

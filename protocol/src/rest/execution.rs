@@ -87,6 +87,19 @@ pub struct ExecutionView {
     /// The id of the execution whose failed elements it runs again.
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Id>"))]
     pub relaunch_of: Option<Uuid>,
+    /// The step of a workflow that it is.
+    #[serde(default)]
+    pub parent: Option<ParentView>,
+}
+
+/// The step of a workflow that an execution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ParentView {
+    /// The number of the execution of the workflow, which may be deleted since.
+    pub execution: u64,
+    /// The number of the step, from 1.
+    pub step: u32,
 }
 
 impl ExecutionView {

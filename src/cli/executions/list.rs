@@ -11,12 +11,13 @@ use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Pl
 /// List executions, the newest first
 ///
 /// ENDED is how many of the elements have ended. Columns: number, task, state, elements, ended, failed, dry-run, accepted, by, done,
-/// skipped, reason, provider, stage, paused, started, finished, deadline, relaunch-of, id. The list is ordered by descending number.
+/// skipped, reason, provider, stage, paused, started, finished, deadline, relaunch-of, workflow, id. The list is ordered by descending number.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep executions list
   lockstep executions list --state RUNNING --watch
   lockstep executions list --host sw1
+  lockstep executions list --workflow 12
   lockstep executions list --task uptime --json | jq -r '.[].state'")]
 pub(super) struct List {
     /// Only executions in this state, such as RUNNING or FAILED
@@ -28,6 +29,9 @@ pub(super) struct List {
     /// Only executions that ran on this device, or will
     #[arg(long, value_name = "HOST")]
     host: Option<Hostname>,
+    /// Only the steps of the workflow whose execution has this number
+    #[arg(long, value_name = "NUMBER")]
+    workflow: Option<u64>,
     #[command(flatten)]
     options: ListOptions,
 }
@@ -53,7 +57,13 @@ impl List {
         let state = self.state.map(|state| ("state", state.to_string()));
         let task = self.task.clone().map(|task| ("task", task));
         let host = self.host.as_ref().map(|host| ("hostname", host.to_string()));
-        state.into_iter().chain(task).chain(host).collect()
+        let workflow = self.workflow.map(|workflow| ("parent", workflow.to_string()));
+        state
+            .into_iter()
+            .chain(task)
+            .chain(host)
+            .chain(workflow)
+            .collect()
     }
 }
 
@@ -90,6 +100,9 @@ impl Listing for ExecutionListing<'_> {
         Column::wide("finished", |row| Cell::time(row.ended_at)),
         Column::wide("deadline", |row| Cell::time(row.deadline_at)),
         Column::wide("relaunch-of", |row| Cell::maybe(row.relaunch_of)),
+        Column::wide("workflow", |row| {
+            Cell::maybe(row.parent.map(|parent| parent.execution))
+        }),
         Column::wide("id", |row| Cell::text(row.id)),
     ];
 

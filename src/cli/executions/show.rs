@@ -11,6 +11,12 @@ use crate::cli::client::Client;
 use crate::cli::elements::{self, ElementListing};
 use crate::cli::{Global, list, output};
 
+/// The provider whose executions begin others.
+const WORKFLOW: &str = "workflow";
+
+/// The most steps of a workflow that are shown: a workflow has at most so many.
+const STEPS: u64 = 100;
+
 /// The most failed elements that are shown.
 const FAILED: u64 = 10;
 
@@ -45,6 +51,9 @@ impl Show {
         for line in view::fields(&execution) {
             output::line(&line);
         }
+        if execution.provider == WORKFLOW {
+            steps(&client, &execution).await?;
+        }
         if execution.failed > 0 {
             failed(&client, &execution).await?;
         }
@@ -58,6 +67,25 @@ impl Show {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Shows the executions that a workflow began, in the order of its steps.
+async fn steps(client: &Client, execution: &ExecutionView) -> anyhow::Result<()> {
+    let query = [
+        ("parent", execution.number.to_string()),
+        ("limit", STEPS.to_string()),
+    ];
+    let page = client.executions(&query).await?;
+    if page.executions.is_empty() {
+        return Ok(());
+    }
+    output::line("");
+    output::line("Steps:");
+    for step in page.executions.iter().rev() {
+        let number = step.parent.map_or(0, |parent| parent.step);
+        output::line(&format!("{number:>3}  {}", view::status(step)));
+    }
+    Ok(())
 }
 
 async fn failed(client: &Client, execution: &ExecutionView) -> anyhow::Result<()> {

@@ -200,6 +200,12 @@ pub(super) fn fields(execution: &ExecutionView) -> Vec<String> {
         ("ended", time(execution.ended_at)),
         ("deadline", time(execution.deadline_at)),
         ("relaunch of", execution.relaunch_of.map(|id| id.to_string())),
+        (
+            "workflow",
+            execution
+                .parent
+                .map(|parent| format!("step {} of execution {}", parent.step, parent.execution)),
+        ),
     ];
     pairs
         .into_iter()

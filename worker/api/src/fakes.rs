@@ -353,6 +353,8 @@ impl Executions for FakeStore {
                     .as_ref()
                     .is_none_or(|wanted| touches(execution.number, wanted))
                 && query.before.is_none_or(|before| execution.number < before)
+                && (query.parent.is_none()
+                    || query.parent == execution.request.parent.map(|parent| parent.execution))
         };
         let executions = self.executions.lock().unwrap();
         let newest_first = executions.iter().rev().filter(matches);

@@ -351,6 +351,10 @@ impl Document {
             self.query::<ExecutionState>("state", "Only executions in this state."),
             self.query::<String>("task", "Only executions of the task with this name."),
             self.query::<Hostname>("hostname", "Only executions with an element on this device."),
+            self.query::<u64>(
+                "parent",
+                "Only the steps of the workflow whose execution has this number.",
+            ),
             self.query::<u64>("before", "The end of the page before: its `next`."),
             self.limit(),
             self.total(),

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::Provider;
-use crate::providers::{CheckAggregation, Command, Ping, TemplateCheck, TemplateFacts, Workflow};
+use crate::providers::{CheckAggregation, Command, Ping, RestFacts, TemplateCheck, TemplateFacts, Workflow};
 
 /// The providers of a process, by name.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,7 @@ impl Registry {
             .with(TemplateCheck::default())
             .with(TemplateFacts::default())
             .with(CheckAggregation::default())
+            .with(RestFacts::default())
             .with(Workflow::default())
     }
 
@@ -90,6 +91,7 @@ mod tests {
                 "check_aggregation",
                 "command",
                 "ping",
+                "rest_facts",
                 "template_check",
                 "template_facts",
                 "workflow"

@@ -19,3 +19,4 @@ mod store;
 mod syncs;
 mod waves;
 mod worker;
+mod workflow;

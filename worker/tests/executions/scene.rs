@@ -12,6 +12,7 @@ use lockstep_bus::embedded::{EmbeddedBus, EmbeddedOptions};
 use lockstep_bus::{Acknowledge, Bus, ConsumeOptions, Outgoing, Properties};
 use lockstep_clock::{Clock, SystemClock};
 use lockstep_execution::Registry;
+use lockstep_execution::providers::Workflow;
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested, TaskSaveRequested};
 use lockstep_protocol::envelope::CONTENT_TYPE;
 use lockstep_protocol::results::{ElementFinished, ExecutionFinished, MessageRejected};
@@ -167,6 +168,7 @@ impl Scene {
             .with(Scripted::new("sync", true, script.clone()))
             .with(Cycle::new("cycle", true, cycle.clone(), worker))
             .with(Cycle::new("cycle-once", false, cycle.clone(), worker))
+            .with(Workflow::default())
     }
 
     fn start(&self, registry: Registry, lanes: Vec<Lane>, options: ExecutionOptions) -> Result<Worker> {

@@ -124,6 +124,7 @@ pub(crate) async fn start(
         plan: planned.collect(),
         lane: Lane::Devices,
         relaunch_of: None,
+        parent: None,
         identity: Identity {
             source: Source::worker(),
             id: MessageId::new(),

@@ -14,6 +14,7 @@ mod outages;
 mod stopped;
 mod stops;
 mod versions;
+mod workflow;
 
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;

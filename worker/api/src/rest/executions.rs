@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lockstep_http::{Operator, ProblemResponse, ReadScope};
-use lockstep_protocol::rest::{ExecutionPage, ExecutionView, StopView};
+use lockstep_protocol::rest::{ExecutionPage, ExecutionView, ParentView, StopView};
 
 use super::parameters::{self, Parameters};
 use super::{problem, stages};
@@ -93,10 +93,11 @@ fn query(mut parameters: Parameters) -> Result<ExecutionQuery, ProblemResponse> 
         state: parameters.value("state")?,
         task: parameters.text("task")?,
         hostname: parameters.value("hostname")?,
+        parent: parameters.value("parent")?,
         before: parameters.value("before")?,
         limit: parameters.limit()?,
     };
-    parameters.finish("state, task, hostname, before, limit, total")?;
+    parameters.finish("state, task, hostname, parent, before, limit, total")?;
     Ok(query)
 }
 
@@ -145,5 +146,9 @@ fn view(row: ExecutionRow) -> ExecutionView {
         arguments: requested.arguments,
         limits: requested.limits,
         relaunch_of: request.relaunch_of,
+        parent: request.parent.map(|parent| ParentView {
+            execution: parent.execution,
+            step: parent.step.saturating_add(1),
+        }),
     }
 }

@@ -3,6 +3,7 @@
 mod check_aggregation;
 mod command;
 mod ping;
+mod rest_facts;
 mod template;
 mod template_check;
 mod template_context;
@@ -16,6 +17,7 @@ use serde_json::Value;
 pub use check_aggregation::CheckAggregation;
 pub use command::Command;
 pub use ping::Ping;
+pub use rest_facts::{RestAnswer, RestError, RestFacts, RestRequest, RestService};
 pub use template_check::TemplateCheck;
 pub use template_facts::TemplateFacts;
 pub use workflow::Workflow;

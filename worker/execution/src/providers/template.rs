@@ -1,5 +1,6 @@
 //! Templates and expressions of tasks: what bounds them, and how their errors are told.
 
+use std::fmt::Write as _;
 use std::io;
 
 use minijinja::value::Serde;
@@ -19,7 +20,40 @@ const MAX_OUTPUT: usize = 1 << 20;
 /// # Errors
 /// It is wrong, uses what is not defined, or takes too much.
 pub(super) fn render(name: &str, source: &str, context: &Value) -> Result<String, StepFailure> {
-    let environment = environment();
+    render_in(&environment(), name, source, context)
+}
+
+/// Renders a template of a part of a URL: what its expressions write is percent-encoded, so no value ends the segment or the parameter that
+/// it is in. A value with the filter `safe` is written as it is.
+///
+/// # Errors
+/// As [`render`].
+pub(super) fn render_encoded(name: &str, source: &str, context: &Value) -> Result<String, StepFailure> {
+    let mut environment = environment();
+    environment.set_formatter(|output, _, value| {
+        let text = value.to_string();
+        if value.is_safe() {
+            return Ok(output.write_str(&text)?);
+        }
+        for byte in text.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                    output.write_char(char::from(byte))?;
+                }
+                other => write!(output, "%{other:02X}")?,
+            }
+        }
+        Ok(())
+    });
+    render_in(&environment, name, source, context)
+}
+
+fn render_in(
+    environment: &Environment<'_>,
+    name: &str,
+    source: &str,
+    context: &Value,
+) -> Result<String, StepFailure> {
     let template = environment.template_from_named_str(name, source);
     let template = template.map_err(|error| failure(name, &error))?;
     let mut output = Bounded(Vec::new());
@@ -217,6 +251,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn values_in_addresses_are_percent_encoded() {
+        let context = json!({ "name": "a/../b?c=1&d #é", "query": "a=1&b=2", "id": 7 });
+        for (source, expected) in [
+            (
+                "/x/{{ name }}/{{ id }}",
+                "/x/a%2F..%2Fb%3Fc%3D1%26d%20%23%C3%A9/7",
+            ),
+            ("/x?{{ query|safe }}", "/x?a=1&b=2"),
+        ] {
+            assert_eq!(render_encoded("path", source, &context).as_deref(), Ok(expected));
+        }
+        let failure = render_encoded("path", "/x/{{ lost }}", &context).expect_err("undefined");
+        assert_eq!(failure.reason, "template-error");
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(super) fn execution(number: u64, task: &str, state: ExecutionState) -> Execu
             plan: vec![planned(0, Stage::Devices)],
             lane: Lane::Devices,
             relaunch_of: Some(Uuid::from_u128(9)),
+            parent: None,
             identity: identity(&number.to_string()),
             kind: Kind::TaskRequested,
             actor: Some("anna".to_owned()),

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
 use lockstep_protocol::commands::{ExecuteOn, RunLimits};
 use lockstep_protocol::{ElementState, EntityType, ExecutionState};
-use lockstep_store::{CapScope, ElementSource, ExecutionReference, NewExecution, StoreError};
+use lockstep_store::{CapScope, ElementSource, ExecutionReference, NewExecution, ParentStep, StoreError};
 
 use super::executions::{
     CLIENTS, DEVICES, LONG, change, claim, elements, end, execution_id, finish, fleet, ids, new_execution,
@@ -18,6 +18,11 @@ pub(crate) async fn an_execution_comes_back_as_it_was(place: &Place) -> Result<(
     let devices = ids(place, ExecuteOn::Device).await?;
     let mut new = NewExecution {
         relaunch_of: Some(execution_id("before")),
+        parent: Some(ParentStep {
+            execution: 7,
+            phase: 1,
+            step: 2,
+        }),
         deadline_at: Some(at() + SignedDuration::from_hours(1)),
         ..new_execution("first", ExecuteOn::Device)
     };

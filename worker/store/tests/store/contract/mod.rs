@@ -48,6 +48,7 @@ pub(crate) mod syncs;
 pub(crate) mod tasks;
 pub(crate) mod texts;
 pub(crate) mod unchanged;
+pub(crate) mod workflow_steps;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -348,6 +349,13 @@ macro_rules! contract {
             execution_relaunches {
                 what_failed_is_run_again_with_all_above_it,
                 of_an_element_only_what_failed_is_run_again,
+            }
+            workflow_steps {
+                elements_that_were_not_done_in_earlier_steps_are_left_out,
+                an_element_waits_for_the_end_of_an_execution_with_its_data,
+                steps_are_found_by_their_workflow,
+                a_step_of_a_cancelled_workflow_needs_a_look,
+                steps_are_kept_until_their_workflow_ended,
             }
             execution_pages {
                 pages_of_elements_follow_each_other,
