@@ -13,6 +13,7 @@ mod elements;
 mod fan_out;
 mod flags;
 mod gateway;
+mod graphql;
 mod growth;
 mod import;
 mod latency;
@@ -136,6 +137,7 @@ enum Figure {
     Reconcile,
     Lease,
     List,
+    Graphql,
     /// Needs the program `lockstep` of the same build.
     Import,
     Elements,
@@ -269,6 +271,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::List) {
         list::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Graphql) {
+        graphql::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
     }
     measure_executions(&host, options, wanted, &mut table).await?;
     if options.only.contains(&Figure::Growth) {
