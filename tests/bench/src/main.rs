@@ -14,6 +14,7 @@ mod external;
 mod fan_out;
 mod flags;
 mod gateway;
+mod graphql;
 mod growth;
 mod import;
 mod latency;
@@ -138,6 +139,7 @@ enum Figure {
     Reconcile,
     Lease,
     List,
+    Graphql,
     /// Needs the program `lockstep` of the same build.
     Import,
     Elements,
@@ -287,6 +289,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::List) {
         list::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Graphql) {
+        graphql::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
     }
     measure_executions(&host, options, wanted, &mut table).await?;
     if options.only.contains(&Figure::Growth) {

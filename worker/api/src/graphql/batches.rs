@@ -147,7 +147,6 @@ mod tests {
         };
         let object = async || {
             join_all((0..40).map(async |_| ask().await)).await;
-            tokio::task::yield_now().await;
             ask().await;
         };
         batched(join_all((0..50).map(async |_| object().await)), &waiting).await;

@@ -212,8 +212,8 @@ pub(crate) async fn all_entities_are_listed_and_found_by_their_ids(place: &Place
         "{members:?}"
     );
     let devices = listed(|id: &u64| *id, async |page| store.device_ids(&page).await).await?;
-    let by_id = store.devices_by_id(&[DeviceId(i64::try_from(devices[1])?), DeviceId(-1)]);
-    let by_id = by_id.await?;
+    let wanted = [DeviceId(i64::try_from(devices[1])?), DeviceId(-1)];
+    let by_id = store.devices_by_id(&wanted).await?;
     ensure!(
         by_id == [store.device(&hostname("b")).await?.context("b")?],
         "{by_id:?}"
@@ -326,8 +326,11 @@ pub(crate) async fn facts_and_checks_of_many_are_the_newest(place: &Place) -> Re
         after: None,
         limit: 9,
     };
-    let of_interfaces = store.facts_of(EntityType::Interface, &[a, b], &page, &mut PLENTY.clone());
-    ensure!(of_interfaces.await?.is_empty());
+    let mut budget = PLENTY;
+    let of_interfaces = store
+        .facts_of(EntityType::Interface, &[a, b], &page, &mut budget)
+        .await?;
+    ensure!(of_interfaces.is_empty());
     Ok(())
 }
 
@@ -482,7 +485,10 @@ pub(crate) async fn elements_and_executions_of_many_are_read_in_pages(place: &Pl
         &first_elements,
         Some(Relation::ResultsOfElements),
         position,
-        async |ids, page| store.results_of_elements(ids, &page, &mut PLENTY.clone()).await,
+        async |ids, page| {
+            let mut budget = PLENTY;
+            store.results_of_elements(ids, &page, &mut budget).await
+        },
     )
     .await?;
     let places: Vec<(u8, Level, u64)> = results[0]
