@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use lockstep_protocol::bounds::{MAX_DEVICE_DATA, MAX_LABEL};
+use lockstep_protocol::bounds::{MAX_LABEL, MAX_OBJECT};
 use lockstep_protocol::events::{
     DeviceRemoved, DeviceRenamed, DeviceStateChanged, ImportedDevice, ImportedGroup, InventoryImported,
 };
@@ -224,7 +224,7 @@ fn bounded(key: &str, mut kept: Map<String, Value>) -> Map<String, Value> {
     let mut candidates = OMITTED_FIRST.into_iter().chain(["comments"]);
     loop {
         let data = Map::from_iter([(key.to_owned(), Value::Object(kept.clone()))]);
-        if json!(data).to_string().len() <= MAX_DEVICE_DATA {
+        if json!(data).to_string().len() <= MAX_OBJECT {
             return data;
         }
         match candidates.next() {

@@ -25,7 +25,7 @@ pub use device::{
 };
 pub use element::{CheckList, CheckView, ElementDetail, ElementPage, ElementView, FactList, FactView};
 pub use entity_result::{EntityResultPage, EntityResultView};
-pub use execution::{ExecutionPage, ExecutionView, StageView, StopView};
+pub use execution::{ExecutionPage, ExecutionView, ParentView, StageView, StopView};
 pub use group::{GroupDetail, GroupPage, GroupRuleView, GroupView};
 pub use history::{HistoryEventView, HistoryPage};
 pub use message::{Accepted, MessageView};

@@ -191,6 +191,7 @@ async fn run(provider: &dyn Provider) -> anyhow::Result<()> {
         dry_run: true,
         arguments: &arguments,
         run_arguments: &arguments,
+        children: None,
         cancel: &cancel,
         devices: &Nothing,
     };

@@ -9,7 +9,7 @@ use lockstep_bus::fake::FakeBus;
 use lockstep_clock::SystemClock;
 use lockstep_http::{ReadScope, Token};
 use lockstep_protocol::commands::TaskSaveRequested;
-use lockstep_protocol::rest::{ProviderView, TaskProblem};
+use lockstep_protocol::rest::{ProviderView, TaskForm, TaskProblem, TaskView};
 use lockstep_protocol::{DeviceState, DeviceType, SyncTarget};
 use lockstep_store::Schema as _;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
@@ -228,6 +228,13 @@ impl Providers for Nothing {
 
     fn problems(&self, _task: &TaskSaveRequested) -> Vec<TaskProblem> {
         Vec::new()
+    }
+
+    fn form(&self, _task: TaskView) -> Result<TaskForm, TaskProblem> {
+        Err(TaskProblem {
+            place: "$.provider".to_owned(),
+            reason: "no provider".to_owned(),
+        })
     }
 }
 

@@ -36,7 +36,7 @@ const again = (text) => client.request(AGAIN, { task: 1, on: [1], arguments: tex
 
 const { neopsTaskExecute: { execution } } = await client.request(SEED);
 const repeated = [await again("{}"), await again("{}")];
-const error = await again('{"nothing": 1}').then(
+const error = await again('{"timeout_seconds": 0}').then(
   () => null,
   (refused) => refused.response.errors[0].extensions,
 );

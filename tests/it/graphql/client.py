@@ -6,6 +6,7 @@ import os
 
 from gql import Client, GraphQLRequest
 from gql.transport.aiohttp import AIOHTTPTransport
+from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 
@@ -48,15 +49,20 @@ async def main() -> dict:
         execution = (await session.execute(GraphQLRequest(SEED)))["neopsTaskExecute"]["execution"]
         repeated = [await session.execute(again("{}")) for _ in range(2)]
         try:
-            await session.execute(again('{"nothing": 1}'))
+            await session.execute(again('{"timeout_seconds": 0}'))
             error = None
         except TransportQueryError as refused:
             error = refused.errors[0]["extensions"]
     subscriptions = []
     address = URL.replace("http", "ws", 1) + "/graphql"
     for transport in (
-        WebsocketsTransport(url=address, init_payload=AUTHORIZATION),
-        WebsocketsTransport(url=address, headers=AUTHORIZATION),
+        AIOHTTPWebsocketsTransport(url=address, init_payload=AUTHORIZATION),
+        # It looks for the protocol of the answer in a header that it spells in one way, and would take another protocol.
+        WebsocketsTransport(
+            url=address,
+            headers=AUTHORIZATION,
+            subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
+        ),
     ):
         async with Client(transport=transport) as session:
             request = GraphQLRequest(PROGRESS, variable_values={"id": execution["id"]})

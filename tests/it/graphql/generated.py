@@ -11,7 +11,7 @@ async def main() -> dict:
     headers = {"Authorization": f"Bearer {os.environ['LOCKSTEP_TOKEN']}"}
     async with Client(url=f"{os.environ['LOCKSTEP_URL']}/graphql", headers=headers) as client:
         limits = RunLimits(atOnce=1, canary=1)
-        accepted = await client.neops_task("1", on=["1"], type=RunOnEnum.DEVICE, arguments="{}", limits=limits)
+        accepted = await client.neops_task("1", on=["1"], kind=RunOnEnum.DEVICE, arguments="{}", limits=limits)
         execution = accepted.neops_task_execute.execution
         aborted = await client.abort(execution.id)
     return {"id": execution.id, "name": execution.neops_task.name, "aborted": aborted.abort_execution.message}

@@ -38,7 +38,10 @@ impl Up {
             folder.path().join("fleet.yml"),
             "- {hostname: sw1, device_type: ACCESS, platform: eos}\n",
         )?;
-        std::fs::write(folder.path().join("reach.yml"), "{name: reach, provider: ping}\n")?;
+        std::fs::write(
+            folder.path().join("reach.yml"),
+            "{name: reach, provider: command, arguments: {commands: [show version]}}\n",
+        )?;
         shell(
             folder.path(),
             "lockstep devices import fleet.yml && lockstep tasks save reach.yml",
@@ -84,7 +87,8 @@ fn check(found: &Value) -> Result<()> {
     ensure!(execution["id"] == "1", "{found}");
     ensure!(found["repeated"][0] == found["repeated"][1], "{found}");
     ensure!(
-        found["error"]["code"] == "invalid-arguments" && found["error"]["place"] == "taskArguments.nothing",
+        found["error"]["code"] == "invalid-arguments"
+            && found["error"]["place"] == "taskArguments.timeout_seconds",
         "{found}"
     );
     for states in found["subscriptions"].as_array().context("no subscription")? {
@@ -135,7 +139,8 @@ async fn a_client_that_is_generated_from_the_committed_schema_runs_the_call() ->
     ] {
         std::fs::write(up.folder.path().join(name), text)?;
     }
-    let generate = Command::new(python.with_file_name("ariadne-codegen"))
+    let generate = Command::new(&python)
+        .args(["-m", "ariadne_codegen"])
         .current_dir(up.folder.path())
         .output()?;
     ensure!(

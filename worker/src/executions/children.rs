@@ -289,6 +289,7 @@ impl Children<'_> {
             run_on: ExecuteOn::Global,
             pre_tasks: Vec::new(),
             post_tasks: Vec::new(),
+            run_input_json_schema: None,
             plan: Vec::new(),
             lane: Lane::Devices,
             relaunch_of: None,

@@ -7,7 +7,7 @@ use lockstep_protocol::Code;
 use lockstep_protocol::commands::{TaskReference, TaskSaveRequested};
 use lockstep_store::{ExecutionTransaction, StoreError, TaskRow};
 
-use super::plan::check_run;
+use super::plan::run_arguments;
 use crate::handlers::Rejection;
 
 /// The most workflows in one another.
@@ -90,9 +90,10 @@ pub(super) async fn check_new(
     for (index, (step, edge)) in steps.iter().zip(edges).enumerate() {
         let row = edge.name.as_ref().and_then(|name| tasks.get(name));
         let provider = row.and_then(|row| registry.get(&row.provider));
-        if let (Some(provider), Some(arguments)) = (provider, &step.arguments) {
+        if let (Some(row), Some(provider), Some(arguments)) = (row, provider, &step.arguments) {
             let place = format!("{root}.arguments.steps[{index}].arguments");
-            if let Err(rejection) = check_run(&**provider, arguments, &place) {
+            let own = row.run_input_json_schema.as_ref();
+            if let Err(rejection) = run_arguments(&**provider, own, arguments, &place) {
                 return Ok(Err(rejection));
             }
         }

@@ -51,6 +51,8 @@ impl Installation {
             arguments: json!({}),
             pre_tasks: Vec::new(),
             post_tasks: Vec::new(),
+            run_input_json_schema: None,
+            run_input_ui_schema: None,
         })
         .await?;
         let client = self.scene.servers()?.schema.connect().await?;

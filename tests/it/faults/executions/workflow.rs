@@ -32,6 +32,8 @@ async fn workers_are_killed_between_the_steps_of_a_workflow_and_each_begins_once
         arguments: json!({"steps": [{"name": "first", "task": TASK}, {"name": "second", "task": TASK}]}),
         pre_tasks: Vec::new(),
         post_tasks: Vec::new(),
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
     };
     installation.publish(save).await?;
     let oracle = installation.oracle().await?;

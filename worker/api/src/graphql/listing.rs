@@ -68,6 +68,7 @@ pub(super) async fn executions(
         state: state.map(Into::into),
         task,
         hostname: parsed::<Hostname>("hostname", hostname)?,
+        parent: None,
         before: page.after,
         limit: page.limit,
     };
