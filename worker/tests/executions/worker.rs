@@ -216,7 +216,7 @@ impl Worker {
         ));
         let periodic = PeriodicTaskRunner {
             leases,
-            name: "elements",
+            name: "elements".into(),
             every: EVERY,
         };
         let stopped = stop.clone();

@@ -131,6 +131,7 @@ impl Scene {
         let tree = self.tree();
         let mut run = UnitRun::begin(&tree, Vec::new(), &[]);
         let unit = Unit {
+            children: None,
             element: ElementAttempt {
                 element: 7,
                 execution: 3,

@@ -273,6 +273,8 @@ fn executed() -> Scene {
         arguments: json!({"count": 3}),
         pre_tasks: vec!["uptime".to_owned(), "gone".to_owned()],
         post_tasks: Vec::new(),
+        run_input_json_schema: None,
+        run_input_ui_schema: None,
         saved_at: at(),
         saved_by: Some("anna".to_owned()),
     }];
