@@ -203,7 +203,7 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V10__pages.sql"),
         include_str!("../migrations/sqlite/V11__task_forms.sql"),
         include_str!("../migrations/sqlite/V12__workflow.sql"),
-        include_str!("../migrations/sqlite/V14__inventory_sources.sql"),
+        include_str!("../migrations/sqlite/V13__inventory_sources.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }

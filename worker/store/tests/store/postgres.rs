@@ -97,7 +97,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
-            (14, &["DROP TABLE inventory_source"]),
+            (13, &["DROP TABLE inventory_source"]),
             (12, UNDO_WORKFLOW),
             (11, UNDO_TASK_FORMS),
             (10, UNDO_PAGES),

@@ -84,7 +84,7 @@ impl Probe for File {
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
-            (14, &["DROP TABLE inventory_source"]),
+            (13, &["DROP TABLE inventory_source"]),
             (12, UNDO_WORKFLOW),
             (11, UNDO_TASK_FORMS),
             (10, UNDO_PAGES),
