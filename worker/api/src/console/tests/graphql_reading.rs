@@ -133,6 +133,20 @@ async fn a_level_is_one_call_of_the_store_however_many_objects_it_has() {
     assert_eq!(of_each, [8, 8, 8]);
 }
 
+/// The first request of GraphQL in the documentation of reading.
+#[tokio::test]
+async fn the_documented_request_is_answered() {
+    const TEXT: &str = include_str!("../../../../../docs/graphql.md");
+    let (_, reading) = TEXT.split_once("\n## Read\n").unwrap();
+    let (_, request) = reading.split_once("```graphql\n").unwrap();
+    let (request, _) = request.split_once("```").unwrap();
+    let scene = fleet(3, 1);
+    let devices = ask(&scene, request).await["devices"].clone();
+    assert_eq!(devices["totalCount"], 2);
+    let ports = &devices["nodes"][0]["interfaces"]["nodes"];
+    assert_eq!(ports[0]["clients"]["nodes"][0]["ip"], "192.0.2.7");
+}
+
 #[tokio::test]
 async fn lists_go_on_where_the_page_before_ended() {
     let scene = fleet(5, 3);
@@ -284,10 +298,10 @@ fn executed() -> Scene {
 #[tokio::test]
 async fn an_execution_has_its_task_and_its_elements() {
     let scene = executed();
-    let query = "{ executions { nodes { id state executionType do done counts { failed } dryRun executeOnType \
+    let query = "{ executions(first: 5) { nodes { id state executionType do done counts { failed } dryRun executeOnType \
         neopsTask { id name description taskKwargs provider { name providerType runOn runOnStrict deprecated } preRunTasks { name } } \
         elements(first: 2) { totalCount pageInfo { hasNextPage } nodes { id state changed willChange result hostname \
-            device { hostname } results { nodes { level state result } } } } } } }";
+            device { hostname } results(first: 5) { nodes { level state result } } } } } } }";
     let data = ask(&scene, query).await;
     let [running, dry] = [0, 1].map(|index| data["executions"]["nodes"][index].clone());
     assert_eq!(
@@ -463,7 +477,7 @@ async fn a_group_has_its_devices_and_default_has_all() {
         .lock()
         .unwrap()
         .retain(|(_, device)| *device != 2);
-    let query = "{ groups { nodes { id name devices(first: 2) { nodes { hostname } totalCount pageInfo { hasNextPage } } \
+    let query = "{ groups(first: 5) { nodes { id name devices(first: 2) { nodes { hostname } totalCount pageInfo { hasNextPage } } \
         clients { nodes { id } } facts { nodes { key } } } } }";
     let groups = ask(&scene, query).await["groups"]["nodes"].clone();
     let none = json!({"nodes": []});
