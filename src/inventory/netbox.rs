@@ -104,7 +104,6 @@ fn created(system: System, model: Model, object: Value) -> ObjectChange {
         after: None,
         request_id: None,
         revision: None,
-        by: None,
         at: Timestamp::UNIX_EPOCH,
     }
 }

@@ -248,7 +248,7 @@ async fn a_change_has_one_effect_whether_webhook_poll_or_both_bring_it() -> Resu
     let path = format!("/v1/messages?source=/webhooks/netbox/main&id={id}&wait=60");
     let (status, outcome) = up.console.ask("GET", &path, &up.authorization, "").await?;
     ensure!(
-        status == 200 && outcome["by"] == "webhook:netbox:anna",
+        status == 200 && outcome["by"] == "webhook:netbox",
         "{status} {outcome}"
     );
     site.polled_again().await?;

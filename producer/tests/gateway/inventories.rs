@@ -61,7 +61,7 @@ async fn a_signed_change_is_published_and_a_replay_is_the_same_message() {
         (decoded.envelope.identity, decoded.envelope.actor, decoded.digest)
     };
     assert_eq!(told(0), told(1));
-    assert_eq!(told(0).1.as_deref(), Some("webhook:netbox:anna"));
+    assert_eq!(told(0).1.as_deref(), Some("webhook:netbox"));
 }
 
 #[tokio::test]

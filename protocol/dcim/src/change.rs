@@ -135,8 +135,6 @@ pub struct ObjectChange {
     pub request_id: Option<String>,
     /// What tells changes of one object in one request apart, in systems that report each.
     pub revision: Option<String>,
-    /// Who made the change.
-    pub by: Option<String>,
     /// When the system reported it.
     pub at: Timestamp,
 }

@@ -16,24 +16,10 @@ pub fn source(system: System, name: &str) -> Result<Source, IdentityError> {
     Source::try_from(format!("{}{system}/{name}", Source::WEBHOOKS))
 }
 
-/// The most characters of a user's name in an actor.
-const LONGEST_USER: usize = 100;
-
-/// The actor of the messages about a change: the system, and the user who made the change, such as `webhook:netbox:anna`.
-pub fn actor(change: &ObjectChange) -> String {
-    let system = change.system;
-    let user: String = change
-        .by
-        .as_deref()
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST_USER)
-        .collect();
-    match user.as_str() {
-        "" => format!("{WEBHOOK_ACTOR}{system}"),
-        user => format!("{WEBHOOK_ACTOR}{system}:{user}"),
-    }
+/// The actor of the messages about changes in such a system. It is that of the source, as for forges, so that an outcome is found by the
+/// identity of its message alone.
+pub fn actor(system: System) -> String {
+    format!("{WEBHOOK_ACTOR}{system}")
 }
 
 /// The identity of a change, from which those of its messages derive: the request, the object and, where a system reports each change of
@@ -78,7 +64,7 @@ pub fn messages(cause: &Identity, change: &ObjectChange, events: Vec<Event>) -> 
             .request_id
             .as_deref()
             .and_then(|id| request(&cause.source, id)),
-        actor: Some(actor(change)),
+        actor: Some(actor(change.system)),
         message: event.into(),
     };
     events.into_iter().enumerate().map(message).collect()

@@ -18,8 +18,6 @@ struct Webhook {
     timestamp: Timestamp,
     model: String,
     #[serde(default)]
-    username: Option<String>,
-    #[serde(default)]
     request_id: Option<String>,
     data: Value,
     #[serde(default)]
@@ -30,8 +28,6 @@ struct Webhook {
 struct Entry {
     id: Value,
     time: Timestamp,
-    #[serde(default)]
-    user_name: Option<String>,
     #[serde(default)]
     request_id: Option<String>,
     action: Value,
@@ -63,7 +59,6 @@ pub fn webhook(body: &[u8]) -> Result<Reported, PayloadError> {
         before: snapshots.prechange,
         after: snapshots.postchange,
         request_id: webhook.request_id,
-        by: webhook.username,
         at: webhook.timestamp,
     })))
 }
@@ -92,7 +87,6 @@ pub fn entry(value: &Value) -> Result<(String, ObjectChange), PayloadError> {
         after: (action != Action::Deleted).then(|| object.clone()),
         object,
         request_id: entry.request_id,
-        by: entry.user_name,
         at: entry.time,
     };
     Ok((id(&entry.id, "$.id")?, change))

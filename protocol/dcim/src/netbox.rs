@@ -21,8 +21,6 @@ struct Webhook {
     #[serde(default)]
     model: Option<String>,
     #[serde(default)]
-    username: Option<String>,
-    #[serde(default)]
     request_id: Option<String>,
     data: Value,
     #[serde(default)]
@@ -42,8 +40,6 @@ pub(crate) struct Snapshots {
 struct Entry {
     id: u64,
     time: Timestamp,
-    #[serde(default)]
-    user_name: Option<String>,
     #[serde(default)]
     request_id: Option<String>,
     action: Value,
@@ -86,7 +82,6 @@ pub fn webhook(body: &[u8]) -> Result<Reported, PayloadError> {
         after: snapshots.postchange,
         request_id: webhook.request_id,
         revision: None,
-        by: webhook.username,
         at: webhook.timestamp,
     })))
 }
@@ -112,7 +107,6 @@ pub fn entry(value: &Value) -> Result<(String, ObjectChange), PayloadError> {
         after: entry.postchange_data,
         request_id: entry.request_id,
         revision: None,
-        by: entry.user_name,
         at: entry.time,
     };
     Ok((entry.id.to_string(), change))

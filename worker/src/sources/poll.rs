@@ -170,7 +170,7 @@ impl SourcePoll {
                 source: self.source.clone(),
                 id: id.clone(),
             },
-            actor: Some(lockstep_dcim::actor(change).into()),
+            actor: Some(lockstep_dcim::actor(change.system).into()),
         };
         if self.context.inbox.outcome(&key).await?.is_some() {
             counts.known += 1;

@@ -72,7 +72,7 @@ fn a_signed_webhook_is_published_under_an_id_of_its_change() {
             messages[0].identity.source.as_str(),
             format!("/webhooks/{system}/main")
         );
-        assert_eq!(messages[0].actor, Some(format!("webhook:{system}:anna")));
+        assert_eq!(messages[0].actor, Some(format!("webhook:{system}")));
         assert_eq!(messages[0].subject.as_deref(), Some("sw1"));
         // Sent again a second later, as by a second event rule.
         let again = String::from_utf8(body.to_vec())
