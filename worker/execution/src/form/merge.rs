@@ -31,7 +31,7 @@ pub(super) fn schemas(provider: &Value, own: &Value) -> Result<Value, ArgumentEr
             ("properties" | "definitions" | "patternProperties", Some(before)) => {
                 Some(named(before, value, &path)?)
             }
-            ("required" | "allOf", Some(before)) => Some(united(before, value)),
+            ("required" | "allOf", Some(before)) => Some(united(&before, value)),
             ("additionalProperties", Some(before)) => Some(stricter(before, value, &path)?),
             (_, Some(before)) if before == *value => Some(before),
             (_, Some(_)) => {
@@ -64,7 +64,7 @@ fn named(before: Value, own: &Value, path: &str) -> Result<Value, ArgumentError>
 }
 
 /// The entries of both lists, once.
-fn united(before: Value, own: &Value) -> Value {
+fn united(before: &Value, own: &Value) -> Value {
     let before = before.as_array().cloned().unwrap_or_default();
     let added = own.as_array().into_iter().flatten();
     let added: Vec<Value> = added.filter(|entry| !before.contains(entry)).cloned().collect();

@@ -79,14 +79,11 @@ impl Check<'_> {
         for part in parts.split('/').skip(1) {
             schema = resolved(self.schema, schema);
             let part = part.replace("~1", "/").replace("~0", "~");
-            match schema.get(&part) {
-                Some(inner) => schema = inner,
-                None => {
-                    let reason =
-                        format!("{scope} is not in the schema of the arguments: there is no {part:?}");
-                    return self.error(path.to_owned(), reason);
-                }
-            }
+            let Some(inner) = schema.get(&part) else {
+                let reason = format!("{scope} is not in the schema of the arguments: there is no {part:?}");
+                return self.error(path.to_owned(), reason);
+            };
+            schema = inner;
         }
     }
 
