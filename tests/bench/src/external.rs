@@ -26,7 +26,7 @@ const AT_ONCE: usize = 8;
 
 const SHELL: &str = r#"read -r begin; echo '{"type":"ready","protocol":1}'; read -r step
 echo '{"type":"done","id":1,"data":{"hostname":"leaf1"}}'
-read -r end
+read -r end; exit 0
 "#;
 
 const PYTHON: &str = r#"from lockstep_provider import DeviceProvider, main

@@ -335,7 +335,10 @@ mod tests {
         let texts = [
             (large, "more than 1048576 bytes"),
             (format!("{} {{}}", minimal()), "trailing characters"),
-            ("[".repeat(100_000), "recursion limit exceeded"),
+            (
+                format!("{{\"json_schema\":{}", "[".repeat(100_000)),
+                "recursion limit exceeded",
+            ),
             (String::new(), "EOF"),
         ];
         for (text, expected) in texts {

@@ -17,7 +17,7 @@ const SCRIPT: &str = r#"name=$1; shift
 read -r begin; echo '{"type":"ready","protocol":1}'; read -r step
 case "$begin" in *'"attempt":1,'*) setsid sleep 1000 & echo "$$ $!" >"FOLDER/$name.begun"; wait;; esac
 echo '{"type":"done","id":1,"message":"after all"}'
-read -r end
+read -r end; exit 0
 "#;
 
 /// Writes the program, and its description under this name. Returns the configuration.

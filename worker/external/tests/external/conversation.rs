@@ -90,7 +90,7 @@ async fn a_step_that_fails_leaves_the_process_to_the_next_entity() -> Result<()>
     let script = r#"read -r begin; echo '{"type":"ready","protocol":1}'
         read -r step; echo '{"type":"failed","id":1,"reason":"no-link","message":"it is down","state":"PARTIAL_FAILED","data":[1]}'
         read -r step; printf '%s\n' '{"type":"done","id":2,"message":"it is\nup"}'
-        read -r step"#;
+        read -r step; exit 0"#;
     let (results, _) = scene.run(scene.shell(script)?, &["run_on_interface"]).await;
     let [first, second] = &results[2..] else {
         panic!("{results:?}")
