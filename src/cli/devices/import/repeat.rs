@@ -26,10 +26,8 @@ const LONGEST_RETRY: Duration = Duration::from_mins(5);
 /// Runs until a signal stops the process. An import that is under way then is safe to do again.
 ///
 /// # Errors
-/// The command line is wrong, or no console is known. What may end by itself is printed instead, once: an invalid inventory, a console
-/// that cannot be reached.
+/// The command line is wrong. What may end by itself is printed instead, once: an invalid inventory, a console that cannot be reached.
 pub(super) async fn run(import: &Import, global: &Global, every: Duration) -> anyhow::Result<ExitCode> {
-    Client::new(global)?;
     let lifecycle = Lifecycle::start(Duration::ZERO)?;
     let mut repeated = Repeated::default();
     let rounds = async {
