@@ -27,6 +27,8 @@ pub(crate) struct FakeEntities {
     pub(crate) checks: Mutex<Vec<(EntityType, u64, CheckRow)>>,
     /// The results of elements.
     pub(crate) results: Mutex<Vec<(u64, EntityResult)>>,
+    /// The most bytes of data, if it is less than what the caller has left.
+    pub(crate) most_bytes: Mutex<Option<u64>>,
     /// The devices of elements.
     pub(crate) devices: Mutex<HashMap<u64, DeviceId>>,
 }
@@ -321,6 +323,9 @@ impl Entities for FakeStore {
         budget: &mut ByteBudget,
     ) -> Result<HashMap<u64, Bounded<Value>>, StoreError> {
         self.check("data of elements")?;
+        if let Some(most) = *self.entities.most_bytes.lock().unwrap() {
+            budget.0 = budget.0.min(most);
+        }
         let all = self.elements.lock().unwrap();
         let found = all
             .iter()

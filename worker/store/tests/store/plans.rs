@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use lockstep_protocol::{DeviceType, GroupName};
 use lockstep_store::postgres::PostgresStore;
 use lockstep_store::{
-    Attributes, DeviceEffect, Effects, Fleet as _, FollowUps as _, Inbox as _, InboxRow, InboxState, Keys,
-    Link, UnitOfWork as _,
+    Attributes, ClientsOf, DeviceEffect, Effects, Entities as _, Fleet as _, FollowUps as _, Inbox as _,
+    InboxRow, InboxState, Keys, Link, Page, UnitOfWork as _,
 };
 use lockstep_testbed::wait;
 
@@ -195,6 +195,72 @@ async fn batches_among_many_messages_and_devices_use_indexes() -> Result<()> {
             + seq_tup_read FROM pg_stat_user_tables AS every \
         WHERE relid IN (to_regclass('inbox'), to_regclass('device')) AND n_tup_ins > 100000 ORDER BY relname";
     read_at_most(&place, scans, 50_000).await
+}
+
+/// Devices with fifty interfaces each, a client behind each interface, and all devices in one group.
+const MANY_ENTITIES: [&str; 5] = [
+    "INSERT INTO device (hostname, device_type, state, desired_generation, synced_generation) \
+     SELECT 'many-' || n, 'ACCESS', 'MANAGED', 1, 1 FROM generate_series(1, 2000) AS n",
+    "INSERT INTO interface (device_id, name) SELECT id, 'Ethernet' || port FROM device CROSS JOIN generate_series(1, 50) AS port",
+    "INSERT INTO device_group (name) VALUES ('many')",
+    "INSERT INTO group_member (device_id, group_id) SELECT device.id, device_group.id FROM device CROSS JOIN device_group",
+    "INSERT INTO client (mac, interface_id, group_id) \
+     SELECT regexp_replace(lpad(to_hex(id), 12, '0'), '(..)(?=.)', '\\1:', 'g'), id, (SELECT id FROM device_group) FROM interface",
+];
+
+/// Pages of what belongs to entities read these, and little more.
+#[tokio::test]
+async fn pages_of_many_entities_use_indexes() -> Result<()> {
+    let place = open().await?;
+    let owner = schema(&place).connect().await?;
+    for statement in MANY_ENTITIES {
+        owner.batch_execute(statement).await?;
+    }
+    let ids = async |table: &str| -> Result<Vec<u64>> {
+        let query = format!("SELECT id::text FROM {table} ORDER BY id LIMIT 20");
+        let ids = place.probe.texts(&query).await?;
+        Ok(ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?)
+    };
+    let (devices, groups, interfaces) = (
+        ids("device").await?,
+        ids("device_group").await?,
+        ids("interface").await?,
+    );
+    owner.batch_execute("SELECT pg_stat_reset()").await?;
+    drop(owner);
+    let store = PostgresStore::connect(options(&url(&place)))?;
+    let (names, numbers) = (
+        Page {
+            after: Some("Ethernet3".to_owned()),
+            limit: 10,
+        },
+        Page {
+            after: Some(interfaces[10]),
+            limit: 10,
+        },
+    );
+    let found = store.interfaces_of_devices(&devices, &names).await?;
+    ensure!(found.len() == 20 && found.values().all(|page| page.len() == 10));
+    let found = store
+        .clients_of(
+            ClientsOf::Interface,
+            &interfaces,
+            &Page {
+                after: None,
+                limit: 10,
+            },
+        )
+        .await?;
+    ensure!(found.len() == 20);
+    let found = store.clients_of(ClientsOf::Group, &groups, &numbers).await?;
+    ensure!(found[&groups[0]].len() == 10);
+    let found = store.devices_of_groups(&groups, &numbers).await?;
+    ensure!(found[&groups[0]].len() == 10);
+    drop(store);
+    let scans = "SELECT relname || ' ' || (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes AS one WHERE one.relid = every.relid) \
+            + seq_tup_read FROM pg_stat_user_tables AS every \
+        WHERE relid IN (to_regclass('interface'), to_regclass('client')) AND idx_scan > 0 ORDER BY relname";
+    read_at_most(&place, scans, 5000).await
 }
 
 /// Two messages, of which one requeued dead letters and the other one caused work.

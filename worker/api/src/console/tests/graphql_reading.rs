@@ -428,10 +428,10 @@ async fn a_field_that_may_not_be_read_is_null_with_a_code() {
 #[tokio::test]
 async fn json_that_is_too_large_is_null_with_a_code() {
     let scene = executed();
-    let large = json!("x".repeat(20 << 20));
     for element in &mut *scene.store.elements.lock().unwrap() {
-        element.data = large.clone();
+        element.data = json!("x".repeat(20));
     }
+    *scene.store.entities.most_bytes.lock().unwrap() = Some(30);
     let query = "{ execution(id: 2) { elements { nodes { id result } } } }";
     let (data, errors) = failing(&scene, "all", query).await;
     let nodes = &data["execution"]["elements"]["nodes"];
