@@ -14,13 +14,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::document::{FromProgram, LogLevel};
-use crate::streams::{ErrorLines, Lines};
+use crate::streams::{ErrorLines, Lines, MAX_LOGGED};
 use crate::supervisor::{ARGUMENT, Begin, Ended, How, Report, STOP, Stdio, send_begin};
 use crate::text::{Secrets, visible};
 use crate::{ProcessError, Program, ProgramLimits};
 
 /// How long a program may take to end when its input is closed.
-const END: Duration = Duration::from_secs(5);
+const END: Duration = Duration::from_secs(10);
 /// How long the supervisor may take after the processes have ended, or after it killed them.
 const REPORT: Duration = Duration::from_secs(5);
 /// The most characters of a line that an error shows.
@@ -39,6 +39,8 @@ pub(crate) struct Process {
     input: Input,
     output: Lines,
     errors: ErrorLines,
+    /// How many lines of it were logged.
+    logged: usize,
 }
 
 impl Process {
@@ -89,6 +91,7 @@ impl Process {
             input: Input::new(pipe::Sender::from_owned_fd(input.into())?),
             output: Lines::new(receiver(output)?, limits.output),
             errors: ErrorLines::new(receiver(errors)?, limits.output),
+            logged: 0,
         })
     }
 
@@ -262,8 +265,12 @@ impl Process {
         }
     }
 
-    /// A line of the program for the log.
-    pub(crate) fn log(&self, level: LogLevel, message: &str) {
+    /// A line of the program for the log. After many of them, the rest of the run is not logged.
+    pub(crate) fn log(&mut self, level: LogLevel, message: &str) {
+        self.logged = self.logged.saturating_add(1);
+        if self.logged > MAX_LOGGED {
+            return;
+        }
         let (provider, line) = (self.provider.as_str(), self.secrets.line(message));
         match level {
             LogLevel::Debug => tracing::debug!(provider, line, "an external provider says"),

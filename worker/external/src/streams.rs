@@ -1,7 +1,5 @@
 //! The output of a program, bounded.
 
-use std::io;
-
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
@@ -10,8 +8,8 @@ use crate::text::Secrets;
 
 /// How many bytes are read at once.
 const CHUNK: usize = 64 * 1024;
-/// How many lines of the error output of one process are logged.
-const MAX_LOGGED: usize = 200;
+/// How many lines of the error output of one process are logged, and how many of its documents.
+pub(crate) const MAX_LOGGED: usize = 200;
 /// The most bytes of a line of the error output that are kept.
 const MAX_LINE: usize = 4096;
 
@@ -20,7 +18,9 @@ const MAX_LINE: usize = 4096;
 pub(crate) struct Lines {
     from: Receiver,
     buffer: Vec<u8>,
-    /// How much of the buffer is known to have no line feed.
+    /// Where the next line begins. What is before is dropped at the next reading, and not at each line.
+    begin: usize,
+    /// Up to where there is no line feed after that.
     searched: usize,
     left: u64,
     most: u64,
@@ -32,6 +32,7 @@ impl Lines {
         Self {
             from,
             buffer: Vec::new(),
+            begin: 0,
             searched: 0,
             left: most,
             most,
@@ -46,6 +47,9 @@ impl Lines {
 
     /// Reads more. Safe to cancel.
     pub(crate) async fn read(&mut self) -> Result<(), ProcessError> {
+        self.buffer.drain(..self.begin);
+        self.searched -= self.begin;
+        self.begin = 0;
         self.buffer.reserve(CHUNK);
         let read = self.from.read_buf(&mut self.buffer).await;
         let read = read.map_err(|error| ProcessError::Broken(error.to_string()))?;
@@ -65,11 +69,12 @@ impl Lines {
                 self.searched = self.buffer.len();
                 return None;
             };
-            let rest = self.buffer.split_off(self.searched + at + 1);
-            let mut line = std::mem::replace(&mut self.buffer, rest);
-            self.searched = 0;
-            line.pop();
-            if !line.trim_ascii().is_empty() {
+            let line = &self.buffer[self.begin..self.searched + at];
+            let is_empty = line.trim_ascii().is_empty();
+            let line = line.to_vec();
+            self.searched += at + 1;
+            self.begin = self.searched;
+            if !is_empty {
                 return Some(line);
             }
         }
@@ -77,7 +82,7 @@ impl Lines {
 
     /// What was read of a line that has no end.
     pub(crate) fn rest(&self) -> &[u8] {
-        self.buffer.trim_ascii()
+        self.buffer[self.begin..].trim_ascii()
     }
 
     /// All that was read.
@@ -121,7 +126,6 @@ impl ErrorLines {
         let mut chunk = Vec::with_capacity(CHUNK);
         let read = match self.from.read_buf(&mut chunk).await {
             Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(ProcessError::Broken(error.to_string())),
         };
         self.ended = read == 0;
@@ -168,5 +172,31 @@ impl ErrorLines {
     /// The last line that was read.
     pub(crate) fn last(&self) -> Option<String> {
         self.last.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_are_taken_whole_and_in_order_within_a_bound() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut lines = Lines::new(Receiver::from_owned_fd(reader.into()).unwrap(), 20);
+        let text = |line: Option<Vec<u8>>| line.map(|line| String::from_utf8(line).unwrap());
+        writer.write_all(b"a\n\n  \nbc\nd").unwrap();
+        lines.read().await.unwrap();
+        assert_eq!(text(lines.take()).as_deref(), Some("a"));
+        assert_eq!(text(lines.take()).as_deref(), Some("bc"));
+        assert_eq!((lines.take(), lines.rest()), (None, &b"d"[..]));
+        writer.write_all(b"e\n").unwrap();
+        lines.read().await.unwrap();
+        assert_eq!(text(lines.take()).as_deref(), Some("de"));
+        assert!(lines.rest().is_empty() && !lines.is_ended());
+        writer.write_all(b"123456789").unwrap();
+        let most = lines.read().await.unwrap_err();
+        assert_eq!(most.reason(), "too-much-output");
     }
 }

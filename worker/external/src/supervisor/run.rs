@@ -16,7 +16,7 @@ use super::{Begin, Ended, How, Report, Stdio};
 /// How often it is looked whether there may be more processes, and whether they have ended.
 const TICK: Duration = Duration::from_millis(50);
 /// How long processes may go on when the program itself has ended well: those of a pipeline end one after another.
-const LINGER: Duration = Duration::from_millis(200);
+const LINGER: Duration = Duration::from_secs(1);
 /// Reading all processes of the machine takes at most this part of the time of a processor, as a divisor, if there is no reason to hurry.
 const SHARE: u32 = 100;
 /// The same, if the machine has many more threads than before.

@@ -63,7 +63,7 @@ async fn a_program_that_does_not_end_is_ended() -> Result<()> {
         (
             &*format!("{DONE}; sleep 1000"),
             "timed-out",
-            "did not end within 5 s",
+            "did not end within 10 s",
         ),
         (
             "exec 1>&-; sleep 1000",
