@@ -7,7 +7,7 @@ use lockstep_protocol::commands::{
     TaskRequested,
 };
 use lockstep_protocol::{Code, ElementState, WorkResult};
-use lockstep_store::{CapScope, ExecutionQuery, ExecutionReference, ExecutionRow};
+use lockstep_store::{CapScope, ExecutionQuery, ExecutionReference, ExecutionRow, Halt};
 use lockstep_testbed::wait;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -304,7 +304,7 @@ async fn cancel_pause_and_resume_of_a_workflow_are_those_of_its_step(ground: Gro
     ensure!(row.state == Aborted, "{row:?}");
     let row = scene.ended(step.id).await?;
     ensure!(row.state == PartialFailed || row.state == Failed, "{row:?}");
-    ensure!(row.reason.is_some_and(|reason| reason.starts_with("cancelled")));
+    ensure!(row.halt == Some(Halt::Cancelled), "{row:?}");
     worker.stop().await
 }
 

@@ -129,19 +129,6 @@ pub(super) fn tasks(steps: &[Step]) -> Result<Vec<TaskOfStep>, String> {
 }
 
 pub(super) fn schema() -> Value {
-    let kinds = ExecuteOn::ALL.map(ExecuteOn::as_str);
-    let expression = |title: &str, description: &str| {
-        json!({
-            "title": title,
-            "description": description,
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 65_536,
-            "x-display": "editor-jinja2",
-        })
-    };
-    let limit = |title: &str, description: &str, maximum: u64| json!({ "title": title, "description": description, "type": "integer", "minimum": 1, "maximum": maximum });
-    let most = u64::from(u32::MAX);
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Workflow",
@@ -154,91 +141,111 @@ pub(super) fn schema() -> Value {
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MOST_STEPS,
-                "items": {
-                    "title": "Step",
-                    "type": "object",
-                    "required": ["task"],
-                    "properties": {
-                        "name": {
-                            "title": "Name",
-                            "description": "What results and expressions call the step; the name of its task if left out.",
-                            "type": "string",
-                            "minLength": 1,
-                            "maxLength": 255,
-                        },
-                        "task": {
-                            "title": "Task",
-                            "description": "The name of a task, or its number.",
-                            "type": ["string", "integer"],
-                            "minLength": 1,
-                            "maxLength": 255,
-                            "minimum": 0,
-                        },
-                        "run_as": {
-                            "title": "Kind of entity",
-                            "description": "What `on` or `on_expression` name; GLOBAL alone is the whole fleet. If left out, the step runs on what \
-                                            the workflow was requested for, without the elements that were not done in an earlier such step.",
-                            "type": "string",
-                            "enum": kinds,
-                        },
-                        "on": {
-                            "title": "Entities",
-                            "description": "The entities that it runs on: names, or ids.",
-                            "type": "array",
-                            "minItems": 1,
-                            "maxItems": MOST_ENTITIES,
-                            "items": { "type": ["string", "integer"], "minLength": 1, "maxLength": 1024, "minimum": 0 },
-                        },
-                        "on_expression": expression(
-                            "Entities by an expression",
-                            "Instead of `on`: an expression whose value is a list of names or ids. An empty list skips the step.",
-                        ),
-                        "arguments": {
-                            "title": "Arguments",
-                            "description": "Arguments of the run of the task.",
-                            "type": "object",
-                        },
-                        "argument_expressions": {
-                            "title": "Arguments by expressions",
-                            "description": "Arguments of the run of the task, by name, as expressions.",
-                            "type": "object",
-                            "maxProperties": 100,
-                            "additionalProperties": { "type": "string", "minLength": 1, "maxLength": 65_536 },
-                        },
-                        "when": expression(
-                            "Condition",
-                            "An expression that is true or false. If it is false, the step is skipped.",
-                        ),
-                        "continue_on_failure": {
-                            "title": "Continue on failure",
-                            "description": "Whether a failure of this step has no consequences: the next one begins, on all entities.",
-                            "type": "boolean",
-                            "default": false,
-                        },
-                        "limits": {
-                            "title": "Limits",
-                            "description": "The limits of the execution of the step; those of the run of the workflow if left out.",
-                            "type": "object",
-                            "properties": {
-                                "at_once": limit("At once", "The most elements that run at once.", most),
-                                "canary": limit("Canary", "So many elements run first.", most),
-                                "wave": limit("Wave", "After the canary, elements run in waves of so many.", most),
-                                "max_failed_percent": {
-                                    "title": "Failed elements",
-                                    "description": "Nothing more begins when more than this share of the elements failed, in percent.",
-                                    "type": "integer",
-                                    "minimum": 0,
-                                    "maximum": 100,
-                                },
-                                "deadline_seconds": limit("Deadline", "After so many seconds nothing more begins.", most),
-                            },
-                            "additionalProperties": false,
-                        },
-                    },
-                    "not": { "required": ["on", "on_expression"] },
-                    "additionalProperties": false,
-                },
+                "items": step_schema(),
             },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn step_schema() -> Value {
+    let kinds = ExecuteOn::ALL.map(ExecuteOn::as_str);
+    let expression = |title: &str, description: &str| {
+        json!({
+            "title": title,
+            "description": description,
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 65_536,
+            "x-display": "editor-jinja2",
+        })
+    };
+    json!({
+        "title": "Step",
+        "type": "object",
+        "required": ["task"],
+        "properties": {
+            "name": {
+                "title": "Name",
+                "description": "What results and expressions call the step; the name of its task if left out.",
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 255,
+            },
+            "task": {
+                "title": "Task",
+                "description": "The name of a task, or its number.",
+                "type": ["string", "integer"],
+                "minLength": 1,
+                "maxLength": 255,
+                "minimum": 0,
+            },
+            "run_as": {
+                "title": "Kind of entity",
+                "description": "What `on` or `on_expression` name; GLOBAL alone is the whole fleet. If left out, the step runs on what the \
+                                workflow was requested for, without the elements that were not done in an earlier such step.",
+                "type": "string",
+                "enum": kinds,
+            },
+            "on": {
+                "title": "Entities",
+                "description": "The entities that it runs on: names, or ids.",
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_ENTITIES,
+                "items": { "type": ["string", "integer"], "minLength": 1, "maxLength": 1024, "minimum": 0 },
+            },
+            "on_expression": expression(
+                "Entities by an expression",
+                "Instead of `on`: an expression whose value is a list of names or ids. An empty list skips the step.",
+            ),
+            "arguments": {
+                "title": "Arguments",
+                "description": "Arguments of the run of the task.",
+                "type": "object",
+            },
+            "argument_expressions": {
+                "title": "Arguments by expressions",
+                "description": "Arguments of the run of the task, by name, as expressions.",
+                "type": "object",
+                "maxProperties": 100,
+                "additionalProperties": { "type": "string", "minLength": 1, "maxLength": 65_536 },
+            },
+            "when": expression(
+                "Condition",
+                "An expression that is true or false. If it is false, the step is skipped.",
+            ),
+            "continue_on_failure": {
+                "title": "Continue on failure",
+                "description": "Whether a failure of this step has no consequences: the next one begins, on all entities.",
+                "type": "boolean",
+                "default": false,
+            },
+            "limits": limits_schema(),
+        },
+        "not": { "required": ["on", "on_expression"] },
+        "additionalProperties": false,
+    })
+}
+
+fn limits_schema() -> Value {
+    let limit = |title: &str, description: &str| json!({ "title": title, "description": description, "type": "integer", "minimum": 1, "maximum": u32::MAX });
+    json!({
+        "title": "Limits",
+        "description": "The limits of the execution of the step; those of the run of the workflow if left out.",
+        "type": "object",
+        "properties": {
+            "at_once": limit("At once", "The most elements that run at once."),
+            "canary": limit("Canary", "So many elements run first."),
+            "wave": limit("Wave", "After the canary, elements run in waves of so many."),
+            "max_failed_percent": {
+                "title": "Failed elements",
+                "description": "Nothing more begins when more than this share of the elements failed, in percent.",
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 100,
+            },
+            "deadline_seconds": limit("Deadline", "After so many seconds nothing more begins."),
         },
         "additionalProperties": false,
     })

@@ -194,9 +194,9 @@ fn decide(step: &Step, context: &Value) -> Result<Decided, StepFailure> {
     Ok(Decided::Begins(on, arguments))
 }
 
-fn targets(kind: ExecuteOn, named: Vec<NameOrId>) -> ChildTargets {
+fn targets(kind: ExecuteOn, entities: Vec<NameOrId>) -> ChildTargets {
     let (mut ids, mut names) = (Vec::new(), Vec::new());
-    for entity in named {
+    for entity in entities {
         match entity {
             NameOrId::Id(id) => ids.push(id),
             NameOrId::Name(name) => names.push(name),
