@@ -40,6 +40,10 @@ const NOT_RUN: &[(&str, &str)] = &[
         "lockstep devices rename",
         "it takes the name that other examples use",
     ),
+    (
+        "lockstep providers describe",
+        "it needs a program; `first_provider` describes one",
+    ),
     ("lockstep devices remove", "as `lockstep devices rename`"),
     ("lockstep simulate cvp", "as `lockstep simulate`"),
     ("lockstep simulate fleet", "as `lockstep simulate`"),

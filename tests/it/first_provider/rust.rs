@@ -81,7 +81,7 @@ async fn the_first_provider_goes_as_written() -> Result<()> {
     ensure!(shown.contains("Checks that devices did not restart."), "{shown}");
     let ran = page.run("tasks save")?;
     ensure!(ran.contains("SUCCESSFUL"), "{ran}");
-    let [ok, restarted] = [ran, page.run("--host leaf00001 --wait")?];
+    let [ok, restarted] = [ran, page.run("hours=48")?];
     for (printed, result) in [(&ok, "ok"), (&restarted, "nok")] {
         ensure!(
             has_check(printed, "restarted", result),

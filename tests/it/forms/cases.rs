@@ -48,10 +48,11 @@ pub(super) fn of(form: &str) -> Tables {
             arguments: vec![(json!({}), true), (json!({"a": 1}), false), (json!([]), false)],
             ..Tables::default()
         },
+        "rest_facts, task" => rest_facts(),
         "sync, task" => sync(),
         "template_check, task" => template_check(),
         "template_facts, task" => template_facts(),
-        "template_check, run" | "template_facts, run" => Tables {
+        "rest_facts, run" | "template_check, run" | "template_facts, run" | "workflow, run" => Tables {
             arguments: vec![
                 (json!({}), true),
                 (json!({"any": [1]}), true),
@@ -60,6 +61,7 @@ pub(super) fn of(form: &str) -> Tables {
             ..Tables::default()
         },
         "vlan is there, run" => vlan_is_there(),
+        "workflow, task" => workflow(),
         other => panic!("no table of cases for {other}"),
     }
 }
@@ -133,6 +135,33 @@ fn cvp_sweep() -> Tables {
             (json!({"tasks": ["1811"]}), &["look_again"]),
             (json!({"look_again": look}), &["devices", "tasks"]),
         ],
+    }
+}
+
+fn rest_facts() -> Tables {
+    let valid = json!({"run_on": "DEVICE", "facts_key": "site", "service": "cmdb", "path": "/devices/{{ device.hostname }}"});
+    Tables {
+        arguments: vec![
+            (valid.clone(), true),
+            (with(&valid, "not_found", json!("keep")), true),
+            (with(&valid, "timeout_seconds", json!(0)), false),
+            (with(&valid, "retries", json!("3")), false),
+            (json!({"run_on": "DEVICE"}), false),
+            (with(&valid, "url", json!("https://cmdb.example.org")), false),
+        ],
+        ..Tables::default()
+    }
+}
+
+fn workflow() -> Tables {
+    Tables {
+        arguments: vec![
+            (json!({"steps": [{"task": "first"}, {"task": "second"}]}), true),
+            (json!({"steps": [{"name": "first"}]}), false),
+            (json!({"steps": []}), false),
+            (json!({}), false),
+        ],
+        ..Tables::default()
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn answer(
     drop(buffered);
     let requests = Requests::new(shared, operator, &parts.headers);
     match media {
-        Media::EventStream => event_stream::respond(requests, request),
+        Media::EventStream => event_stream::respond(&requests, request),
         Media::Json | Media::GraphqlResponse => Ok(respond(&requests.execute(request).await, media)),
     }
 }

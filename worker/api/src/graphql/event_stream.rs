@@ -20,7 +20,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// Too many streams are open.
-pub(super) fn respond(requests: Requests, request: Request) -> Result<Response, ProblemResponse> {
+pub(super) fn respond(requests: &Requests, request: Request) -> Result<Response, ProblemResponse> {
     let shared = Arc::clone(&requests.shared);
     let place = shared.streams.place()?;
     let answers = requests.stream(request).map(|answer| {

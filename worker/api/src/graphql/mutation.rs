@@ -435,13 +435,11 @@ async fn execution_id(context: &Context<'_>, id: &ID) -> Result<Uuid> {
         .data_unchecked::<Operator>()
         .may_read(ReadScope::Executions)
         .map_err(error::of)?;
-    match id.parse() {
-        Ok(id) => Ok(id),
-        Err(_) => {
-            let shared = context.data_unchecked::<Arc<Shared>>();
-            Ok(reference::execution(shared, id).await?.id)
-        }
+    if let Ok(id) = id.parse() {
+        return Ok(id);
     }
+    let shared = context.data_unchecked::<Arc<Shared>>();
+    Ok(reference::execution(shared, id).await?.id)
 }
 
 fn is_number(id: &ID) -> bool {

@@ -107,16 +107,14 @@ impl Requests {
 
     async fn run(&self, prepared: Prepared) -> Response {
         let running = self.shared.graphql.0.execute(prepared.request);
-        match tokio::time::timeout_at(prepared.ends, running).await {
-            Ok(response) => with_codes(response),
-            Err(_) => {
-                let error = ServerError::new(
-                    "the request took too long; ask for less, and look at what its mutations did before sending it again",
-                    None,
-                );
-                Response::from_errors(vec![coded(error, "timeout")])
-            }
+        if let Ok(response) = tokio::time::timeout_at(prepared.ends, running).await {
+            return with_codes(response);
         }
+        let error = ServerError::new(
+            "the request took too long; ask for less, and look at what its mutations did before sending it again",
+            None,
+        );
+        Response::from_errors(vec![coded(error, "timeout")])
     }
 }
 

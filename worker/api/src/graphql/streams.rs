@@ -6,7 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::progress::ExecutionWatches;
 
-/// The most WebSockets at once whose client has not sent a token yet.
+/// The most connections by WebSocket at once whose client has not sent a token yet.
 const UNAUTHENTICATED: usize = 64;
 
 /// What is open for subscriptions: connections, event streams, and the executions that are read for them.
