@@ -45,10 +45,8 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, InventoryError> {
 /// It cannot be read, is too large, or is not UTF-8.
 pub(crate) fn text(path: &Path) -> Result<String, InventoryError> {
     String::from_utf8(bytes(path)?).map_err(|error| {
-        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|byte| *byte == b'\n').count();
         InventoryError::one(format!(
             "{}:{line}: is not UTF-8; save the file as UTF-8",
             path.display()
@@ -231,6 +229,8 @@ fn merge(map: &mut Map<String, Value>, merged: Value) -> Result<(), &'static str
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use serde_json::json;
 
     use super::*;
@@ -292,7 +292,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..10 {
             let before = format!("*a{}, ", level - 1).repeat(10);
-            text.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+            writeln!(text, "a{level}: &a{level} [{before}]").unwrap();
         }
         assert!(problem(&text).contains("repetition limit"), "{}", problem(&text));
         // Below the limit of the parser, above ours.

@@ -83,8 +83,11 @@ pub(crate) fn read(
     })
 }
 
-/// The hosts by name, what they inherit from, and warnings.
-fn load(files: &Files) -> Result<(BTreeMap<String, Element>, Parents, Vec<String>), InventoryError> {
+/// Hosts, groups or what else has elements, by name.
+type Elements = BTreeMap<String, Element>;
+
+/// The hosts, what they inherit from, and warnings.
+fn load(files: &Files) -> Result<(Elements, Parents, Vec<String>), InventoryError> {
     let mut loaded = Loaded::default();
     let hosts = loaded.elements(files, &files.hosts, "host")?;
     let groups = if files.groups.exists() {

@@ -146,16 +146,16 @@ impl Parents {
 impl ConnectionOptions {
     /// Takes what is not set. The extras are taken as a whole.
     fn fill_from(&mut self, other: &Self) {
-        fn fill<T: Clone>(own: &mut Option<T>, other: &Option<T>) {
+        fn fill<T: Clone>(own: &mut Option<T>, other: Option<&T>) {
             if own.is_none() {
-                own.clone_from(other);
+                *own = other.cloned();
             }
         }
-        fill(&mut self.hostname, &other.hostname);
-        fill(&mut self.port, &other.port);
-        fill(&mut self.username, &other.username);
-        fill(&mut self.platform, &other.platform);
-        fill(&mut self.extras, &other.extras);
+        fill(&mut self.hostname, other.hostname.as_ref());
+        fill(&mut self.port, other.port.as_ref());
+        fill(&mut self.username, other.username.as_ref());
+        fill(&mut self.platform, other.platform.as_ref());
+        fill(&mut self.extras, other.extras.as_ref());
     }
 }
 

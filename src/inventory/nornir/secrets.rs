@@ -18,12 +18,12 @@ const PARTS: [&str; 10] = [
 
 /// Whether the value of this key is a secret.
 pub(super) fn is_secret(key: &str) -> bool {
-    let letters: String = key
+    let plain: String = key
         .chars()
         .filter(char::is_ascii_alphanumeric)
-        .map(|letter| letter.to_ascii_lowercase())
+        .map(|character| character.to_ascii_lowercase())
         .collect();
-    PARTS.iter().any(|part| letters.contains(part))
+    PARTS.iter().any(|part| plain.contains(part))
 }
 
 /// Takes the secrets out of a map and of what is in it. Returns their paths; `place` is that of the map.

@@ -343,13 +343,12 @@ impl TargetDevice {
     ) -> Result<Self, StepFailure> {
         let hostname = hostname.into();
         let invalid = |reason: String| StepFailure::new("invalid-address", reason);
-        let mut address = match endpoint.ip {
-            Some(ip) => DeviceAddress::of_ip(ip),
-            None => {
-                let host = endpoint.host.as_ref().unwrap_or(&hostname);
-                host.parse()
-                    .map_err(|error: AddressError| invalid(error.to_string()))?
-            }
+        let mut address = if let Some(ip) = endpoint.ip {
+            DeviceAddress::of_ip(ip)
+        } else {
+            let host = endpoint.host.as_ref().unwrap_or(&hostname);
+            host.parse()
+                .map_err(|error: AddressError| invalid(error.to_string()))?
         };
         if let Some(port) = &endpoint.port {
             let port = port.parse().map_err(|_| {

@@ -80,19 +80,20 @@ async fn round(import: &Import, global: &Global, repeated: &mut Repeated) -> any
     repeated.hostnames = Some(before);
     let summary = publish::import(&client, messages).await?;
     repeated.imported(digest, hostnames);
+    let no_longer_listed = gone;
     show(
         global,
-        Summary {
-            no_longer_listed: gone,
+        &Summary {
+            no_longer_listed,
             ..summary
         },
     );
     Ok(step)
 }
 
-fn show(global: &Global, summary: Summary) {
+fn show(global: &Global, summary: &Summary) {
     if global.json {
-        output::json_line(&summary);
+        output::json_line(summary);
     } else {
         output::line(&summary.line());
         let more = summary
