@@ -222,7 +222,10 @@ async fn pages_of_many_entities_use_indexes() -> Result<()> {
     let ids = async |table: &str| -> Result<Vec<u64>> {
         let query = format!("SELECT id::text FROM {table} ORDER BY id LIMIT 20");
         let ids = place.probe.texts(&query).await?;
-        Ok(ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?)
+        Ok(ids
+            .iter()
+            .map(|id| id.parse::<u64>())
+            .collect::<Result<Vec<u64>, _>>()?)
     };
     let (devices, groups, interfaces) = (
         ids("device").await?,
