@@ -36,12 +36,12 @@ pub(crate) fn events(change: &ObjectChange) -> Result<Vec<Event>, String> {
         Action::Updated if was_connected(change) => LinknetAction::Removed,
         Action::Created | Action::Updated => return Err(format!("the cable is {status}, and not connected")),
     };
-    Ok(vec![Event::LinknetChanged(LinknetChanged {
+    Ok(vec![Event::LinknetChanged(Box::new(LinknetChanged {
         action,
         a,
         b,
         previous: None,
-    })])
+    }))])
 }
 
 fn is_connected(status: &str) -> bool {

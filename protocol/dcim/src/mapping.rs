@@ -30,7 +30,7 @@ pub enum Event {
     /// The configuration of an interface changed.
     InterfaceUpdated(InterfaceUpdated),
     /// A link appeared or disappeared.
-    LinknetChanged(LinknetChanged),
+    LinknetChanged(Box<LinknetChanged>),
 }
 
 impl Event {
@@ -55,7 +55,7 @@ impl From<Event> for Message {
             Event::Removed(event) => event.into(),
             Event::StateChanged(event) => event.into(),
             Event::InterfaceUpdated(event) => event.into(),
-            Event::LinknetChanged(event) => event.into(),
+            Event::LinknetChanged(event) => (*event).into(),
         }
     }
 }

@@ -28,6 +28,9 @@ pub fn actor(system: System) -> String {
 ///
 /// NetBox's action is not part of it either: NetBox sends one webhook for each object of a request, and its action may differ from that of
 /// the entries in the change log.
+///
+/// # Panics
+/// Never: a digest is a valid id.
 pub fn cause(source: Source, change: &ObjectChange, body: &[u8]) -> Identity {
     let (request, model, object) = (&change.request_id, change.model.as_str(), &change.object_id);
     let name = match request {

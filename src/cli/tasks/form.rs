@@ -37,9 +37,9 @@ impl Form {
             });
         } else {
             let header = ["argument", "type", "needed", "default", "description"];
-            output::table(header, &rows)
-                .iter()
-                .for_each(|line| output::line(line));
+            for line in output::table(header, &rows) {
+                output::line(&line);
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -102,10 +102,10 @@ async fn json_forms_renders_the_forms_of_every_provider_and_of_a_task() -> Resul
     }
     let mut answers = renderer.render(&cases)?.into_iter();
     for ((name, schema, _), tables) in forms.iter().zip(&tables) {
-        let rendered: Vec<Rendered> = answers.by_ref().take(tables.data().count()).collect();
-        let (empty, rest) = rendered.split_first().context("no answer")?;
+        let shown: Vec<Rendered> = answers.by_ref().take(tables.data().count()).collect();
+        let (empty, rest) = shown.split_first().context("no answer")?;
         every_property_has_a_control(schema, empty).with_context(|| name.clone())?;
-        for one in &rendered {
+        for one in &shown {
             is_whole(one).with_context(|| name.clone())?;
         }
         let (checked, ruled) = rest.split_at(tables.arguments.len());

@@ -43,6 +43,7 @@ pub fn document() -> Value {
     document.dead_letters();
     document.tasks();
     document.executions();
+    document.syncs();
     document.graphql();
     document.probes();
     document.finish()
@@ -418,6 +419,16 @@ impl Document {
             Some(ReadScope::DeviceOutput),
             &parameters,
         );
+        self.get::<ElementDetail>(
+            "/v1/elements/{number}",
+            "element",
+            "One element, with what its provider returned",
+            Some(ReadScope::DeviceOutput),
+            &[],
+        );
+    }
+
+    fn syncs(&mut self) {
         let parameters = [
             self.query::<u64>("after", "Only elements with a larger number."),
             self.limit(),
@@ -441,13 +452,6 @@ impl Document {
             "sync_configuration",
             "The whole difference, the rendered configuration and the one before the push, with their secrets",
             Some(ReadScope::Configurations),
-            &[],
-        );
-        self.get::<ElementDetail>(
-            "/v1/elements/{number}",
-            "element",
-            "One element, with what its provider returned",
-            Some(ReadScope::DeviceOutput),
             &[],
         );
     }

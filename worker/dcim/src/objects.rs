@@ -30,7 +30,7 @@ impl ChangeLogClient {
             });
             match self.options.system {
                 System::NetBox if path == "dcim/devices" => {
-                    query.push(("exclude", "config_context".to_owned()))
+                    query.push(("exclude", "config_context".to_owned()));
                 }
                 System::NetBox => {}
                 System::Nautobot => query.push(("depth", "1".to_owned())),

@@ -276,7 +276,7 @@ impl Process {
             LogLevel::Debug => tracing::debug!(provider, line, "an external provider says"),
             LogLevel::Info => tracing::info!(provider, line, "an external provider says"),
             LogLevel::Warning | LogLevel::Error => {
-                tracing::warn!(provider, line, "an external provider says")
+                tracing::warn!(provider, line, "an external provider says");
             }
         }
     }

@@ -204,7 +204,7 @@ impl SourcePoll {
     }
 
     async fn publish(&self, messages: Vec<Envelope>) -> Result<(), PollError> {
-        let outgoing = messages.into_iter().map(outgoing).collect();
+        let outgoing = messages.iter().map(outgoing).collect();
         let published = tokio::time::timeout(PUBLISH_TIMEOUT, self.context.bus.publish(outgoing)).await;
         Ok(published.map_err(|_| PollError::NotConfirmed)??)
     }
@@ -277,7 +277,7 @@ impl PeriodicTask for SourcePoll {
 }
 
 /// A message to the lane, under the actor that its webhook would have.
-fn outgoing(message: Envelope) -> Outgoing {
+fn outgoing(message: &Envelope) -> Outgoing {
     let kind = message.message.kind();
     let actor = message.actor.clone().unwrap_or_default();
     Outgoing {

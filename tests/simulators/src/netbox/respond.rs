@@ -72,7 +72,7 @@ fn answer(state: &State, fault: &Fault, request: &Request<Incoming>) -> Answer {
     };
     let found = match path.as_str() {
         path if path == log => Some(changes(state, fault, &query)),
-        "core/object-types" if state.flavor == Flavor::NetBox => Some(list(vec![json!({"id": 55})])),
+        "core/object-types" if state.flavor == Flavor::NetBox => Some(list(&[json!({"id": 55})])),
         path => state.objects.get(path).cloned(),
     };
     let Some(found) = found else {
@@ -113,7 +113,7 @@ fn changes(state: &State, fault: &Fault, query: &BTreeMap<String, String>) -> Va
         .map(|entry| (*entry).clone())
         .collect();
     let more = offset + page.len() < entries.len();
-    let mut answer = list(page);
+    let mut answer = list(&page);
     answer["count"] = entries.len().into();
     match fault {
         Fault::NextAt(address) => answer["next"] = address.as_str().into(),
@@ -124,7 +124,7 @@ fn changes(state: &State, fault: &Fault, query: &BTreeMap<String, String>) -> Va
     answer
 }
 
-fn list(results: Vec<Value>) -> Value {
+fn list(results: &[Value]) -> Value {
     json!({"count": results.len(), "next": null, "previous": null, "results": results})
 }
 

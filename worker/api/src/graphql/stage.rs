@@ -13,7 +13,8 @@ pub(crate) struct Stage {
     /// The name that the task of the phase had.
     task: String,
     /// The steps, such as `devices`.
-    stage: String,
+    #[graphql(name = "stage")]
+    steps: String,
 }
 
 impl Stage {
@@ -23,7 +24,7 @@ impl Stage {
             index: view.index,
             phase: view.phase,
             task: view.task,
-            stage: view.stage.to_string(),
+            steps: view.stage.to_string(),
         })
     }
 

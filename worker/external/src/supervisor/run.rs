@@ -52,7 +52,7 @@ fn start(begin: &Begin, folder: &std::path::Path, stdio: Stdio) -> io::Result<Pi
         .command
         .split_first()
         .ok_or_else(|| io::Error::other("no command"))?;
-    let [stdin, stdout, stderr] = stdio.0;
+    let [input, output, errors] = stdio.0;
     let child = Command::new(program)
         .args(arguments)
         .env_clear()
@@ -60,9 +60,9 @@ fn start(begin: &Begin, folder: &std::path::Path, stdio: Stdio) -> io::Result<Pi
         .env("TMPDIR", folder)
         .envs(&begin.environment)
         .current_dir(folder)
-        .stdin(stdin)
-        .stdout(stdout)
-        .stderr(stderr)
+        .stdin(input)
+        .stdout(output)
+        .stderr(errors)
         .process_group(0)
         .spawn()?;
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
