@@ -13,13 +13,13 @@ use crate::scene::{Answered, SECRET, Scene};
 /// A webhook that was sent a minute ago.
 fn body() -> String {
     let text = include_str!("../../../protocol/dcim/tests/payloads/netbox-4.6-device-created.json");
-    let mut body: Value = serde_json::from_str(text).unwrap();
+    let mut body: Value = serde_json::from_str(text).expect("it is JSON");
     body["timestamp"] = "2026-03-01T11:59:00+00:00".into();
     body.to_string()
 }
 
 fn signature(secret: &str, body: &str) -> String {
-    let mut mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).unwrap();
+    let mut mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).expect("keys have any length");
     mac.update(body.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }
@@ -29,7 +29,7 @@ async fn send(scene: &Scene, path: &str, signature: Option<String>, body: impl I
     if let Some(signature) = signature {
         request = request.header("x-hook-signature", signature);
     }
-    scene.send(request.body(body.into()).unwrap()).await
+    scene.send(request.body(body.into()).expect("a request")).await
 }
 
 #[tokio::test]

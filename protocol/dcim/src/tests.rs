@@ -181,7 +181,7 @@ fn a_device_with_another_name_is_renamed_and_imported_only_if_more_changed() {
         );
     }
     let more = edited(DEVICE_RENAMED, |body| {
-        body["snapshots"]["prechange"]["serial"] = json!("OLD")
+        body["snapshots"]["prechange"]["serial"] = json!("OLD");
     });
     let all = mapped(&more, &rules()).unwrap();
     let kinds: Vec<Kind> = all.iter().map(|(kind, _)| *kind).collect();
@@ -204,7 +204,7 @@ fn names_that_are_no_hostnames_are_ignored() {
     }
     // The device of another name before is new to Lockstep.
     let named = edited(DEVICE_RENAMED, |body| {
-        body["snapshots"]["prechange"]["name"] = json!(null)
+        body["snapshots"]["prechange"]["name"] = json!(null);
     });
     assert_eq!(one(&named, &rules()).0, Kind::InventoryImported);
 }
@@ -239,7 +239,7 @@ fn a_state_changes_only_where_devices_follow_their_status() {
         )
     );
     let same = edited(DEVICE_STATUS, |body| {
-        body["snapshots"]["prechange"]["status"] = json!("decommissioning")
+        body["snapshots"]["prechange"]["status"] = json!("decommissioning");
     });
     assert_eq!(
         mapped(&same, &following).unwrap().len(),
@@ -316,7 +316,7 @@ fn a_deleted_or_renamed_interface_has_no_configuration() {
         (Kind::InterfaceUpdated, &json!([{"name": "Ethernet1"}]))
     );
     let renamed = edited(INTERFACE_UPDATED, |body| {
-        body["snapshots"]["prechange"]["name"] = json!("Et1")
+        body["snapshots"]["prechange"]["name"] = json!("Et1");
     });
     let (_, data) = one(&renamed, &rules());
     assert_eq!(data["interfaces"][1], json!({"name": "Et1"}));
@@ -573,7 +573,7 @@ fn the_steps_of_a_request_are_one_change_of_each_object() {
 #[test]
 fn events_of_one_change_follow_one_another_in_time() {
     let more = edited(DEVICE_RENAMED, |body| {
-        body["snapshots"]["prechange"]["serial"] = json!("OLD")
+        body["snapshots"]["prechange"]["serial"] = json!("OLD");
     });
     let Mapped::Events(events) = map(&more, &rules()) else {
         panic!("the device was renamed");

@@ -15,11 +15,11 @@ fn at(minute: u32) -> String {
 }
 
 fn time(minute: u32) -> Timestamp {
-    at(minute).parse().unwrap()
+    at(minute).parse().expect("it is a time")
 }
 
 async fn simulated(flavor: Flavor) -> (Inventory, ChangeLogClient) {
-    let inventory = Inventory::start(flavor, TOKEN).await.unwrap();
+    let inventory = Inventory::start(flavor, TOKEN).await.expect("it starts");
     let client = client(&inventory, flavor, |_| ());
     (inventory, client)
 }
@@ -31,13 +31,17 @@ fn client(inventory: &Inventory, flavor: Flavor, edit: fn(&mut ClientOptions)) -
     let http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .build()
-        .unwrap();
+        .expect("a client");
     let system = if flavor == Flavor::Nautobot {
         System::Nautobot
     } else {
         System::NetBox
     };
-    let mut options = ClientOptions::new(system, inventory.url().parse().unwrap(), TOKEN.into());
+    let mut options = ClientOptions::new(
+        system,
+        inventory.url().parse().expect("it is a URL"),
+        TOKEN.into(),
+    );
     options.timeout = Duration::from_secs(5);
     options.page = 2;
     edit(&mut options);
@@ -65,7 +69,7 @@ fn device(action: &'static str, id: u64, name: &str, before: Option<&str>) -> Ch
 async fn completed(client: &ChangeLogClient, read: ReadChanges) -> Vec<Completed> {
     let mut all = Vec::new();
     for logged in read.changes {
-        all.push(client.complete(logged).await.unwrap());
+        all.push(client.complete(logged).await.expect("it is complete"));
     }
     all
 }
@@ -110,7 +114,7 @@ async fn each_fault_is_an_error_that_says_what_to_do() {
         inventory.change(&device("create", minute.into(), "sw", None), &at(minute));
     }
     let hurried = self::client(&inventory, Flavor::NetBox, |options| {
-        options.timeout = Duration::from_millis(200)
+        options.timeout = Duration::from_millis(200);
     });
     let elsewhere = Fault::Redirect("http://192.0.2.1/".to_owned());
     let table = [

@@ -283,7 +283,8 @@ mod tests {
     #[test]
     fn a_workflow_leads_to_tasks_that_exist_and_never_back() {
         type Tasks = &'static [(&'static str, &'static [&'static str])];
-        let table: [(Tasks, Result<(), (&str, &str)>); 9] = [
+        type Expected = Result<(), (&'static str, &'static str)>;
+        let table: [(Tasks, Expected); 9] = [
             (&[("a", &[])], Ok(())),
             (&[("A", &["a", "a", "b"]), ("a", &[]), ("b", &["a"])], Ok(())),
             (&[("A", &["a", "A"]), ("a", &[])], Err((".steps[1]", "A → A"))),

@@ -132,17 +132,21 @@ mod tests {
         let asked: Arc<Mutex<Vec<oneshot::Sender<()>>>> = Arc::default();
         let ask = async || {
             let (sender, receiver) = oneshot::channel();
-            let mut all = asked.lock().unwrap();
-            all.push(sender);
-            if all.len() == 1 {
+            let is_first = {
+                let mut all = asked.lock().unwrap();
+                all.push(sender);
+                all.len() == 1
+            };
+            if is_first {
                 let (asked, sizes) = (Arc::clone(&asked), Arc::clone(&sizes));
                 waiting.lock().unwrap().push(Box::pin(async move {
                     let all = std::mem::take(&mut *asked.lock().unwrap());
                     sizes.lock().unwrap().push(all.len());
-                    all.into_iter().for_each(|sender| sender.send(()).unwrap());
+                    for sender in all {
+                        sender.send(()).unwrap();
+                    }
                 }));
             }
-            drop(all);
             receiver.await.unwrap();
         };
         let object = async || {

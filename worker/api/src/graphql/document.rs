@@ -242,7 +242,8 @@ mod tests {
         let doubling = |levels: usize| {
             let mut text = "{...f0} ".to_owned();
             for level in 0..levels {
-                text += &format!("fragment f{level} on Query {{...f{0} ...f{0}}} ", level + 1);
+                let next = level + 1;
+                text = format!("{text}fragment f{level} on Query {{...f{next} ...f{next}}} ");
             }
             text + &format!("fragment f{levels} on Query {{a}}")
         };
@@ -266,7 +267,10 @@ mod tests {
             ),
             ("{...missing}".to_owned(), Ok(())),
             (
-                (0..101).map(|index| format!("query q{index} {{a}} ")).collect(),
+                (0..101)
+                    .map(|index| format!("query q{index} {{a}}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
                 Err(DocumentError::Definitions),
             ),
         ];
@@ -278,7 +282,8 @@ mod tests {
 
     #[test]
     fn mutations_are_bounded_however_they_are_written() {
-        let twenty: String = (0..20).map(|index| format!("a{index}:m{{b c}} ")).collect();
+        let twenty: Vec<String> = (0..20).map(|index| format!("a{index}:m{{b c}}")).collect();
+        let twenty = twenty.join(" ");
         let table = [
             (format!("mutation {{{twenty}}}"), Ok(())),
             (

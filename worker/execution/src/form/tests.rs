@@ -29,6 +29,7 @@ fn provider(run_input_json_schema: Value, run_input_ui_schema: Option<Value>) ->
 }
 
 /// The errors of what a task adds to a provider that takes a timeout.
+#[expect(clippy::needless_pass_by_value, reason = "values of tables")]
 fn errors(json_schema: Value, ui_schema: Option<Value>) -> Vec<String> {
     let timeout = json!({
         "$schema": DRAFT,
@@ -46,6 +47,7 @@ fn errors(json_schema: Value, ui_schema: Option<Value>) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "values of tables")]
 fn object(members: Value) -> Value {
     let mut schema = json!({"type": "object"});
     for (word, value) in members.as_object().unwrap() {
@@ -170,6 +172,7 @@ fn a_regular_expression_that_backtracks_without_end_is_given_up() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_a_task_adds_is_united_with_what_the_provider_takes() {
     let merged = |provider: Value, own: Value| match merge_run_input(&provider, Some(&own)) {
         Ok(merged) => {

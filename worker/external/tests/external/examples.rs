@@ -68,7 +68,7 @@ async fn napalm_writes_facts_of_devices_and_a_wrong_password_fails() -> Result<(
         scene.target.address = fleet.addresses()[0].to_string().parse()?;
         scene.arguments = json!({"facts_key": "napalm", "getters": ["facts", "interfaces"]});
         scene.login = Some((Options::default().username, password.to_owned()));
-        let ca = scene.executable("ca.pem", &fleet.ca_pem(), 0o600)?;
+        let ca = scene.executable("ca.pem", fleet.ca_pem(), 0o600)?;
         let ca = EnvironmentValue::Fixed(ca.display().to_string().into());
         scene.environment.insert("NAPALM_CA_FILE".to_owned(), ca);
         let program = example(&mut scene, &python, "napalm_facts.py");

@@ -44,7 +44,7 @@ impl Scene {
         Ok(Self {
             folder,
             limits: ProgramLimits {
-                timeout: Duration::from_secs(60),
+                timeout: Duration::from_mins(1),
                 grace: Duration::from_millis(500),
                 ..ProgramLimits::default()
             },
@@ -232,7 +232,7 @@ pub(crate) fn description(steps: &[&str]) -> Description {
         "protocol": 1, "name": "tested", "short_description": "Is tested.", "provider_type": "FACTS", "run_on": "DEVICE",
         "steps": steps, "success_message": "well done",
     });
-    Description::read(&text.to_string()).unwrap()
+    Description::read(&text.to_string()).expect("it is valid")
 }
 
 #[derive(Debug)]

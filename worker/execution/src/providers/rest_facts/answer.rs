@@ -139,6 +139,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "values of tables")]
     fn arguments(more: Value) -> Arguments {
         let mut arguments = json!({"service": "s", "path": "/"});
         for (name, value) in more.as_object().cloned().unwrap_or_default() {

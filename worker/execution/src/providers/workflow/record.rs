@@ -186,6 +186,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "values of tables")]
     fn step(more: Value) -> Step {
         let mut step = json!({"task": "upgrade"});
         for (name, value) in more.as_object().cloned().unwrap_or_default() {
@@ -263,11 +264,11 @@ mod tests {
         let of_child = |state| Some((StepState::Execution(state), Some(11)));
         assert_eq!(states(0, &[], &[]), None);
         assert_eq!(
-            states(0, &[], &[skipped.clone()]),
+            states(0, &[], std::slice::from_ref(&skipped)),
             Some((StepState::Skipped, None))
         );
         assert_eq!(
-            states(1, &[child(1, Running)], &[skipped.clone()]),
+            states(1, &[child(1, Running)], std::slice::from_ref(&skipped)),
             of_child(Running)
         );
         // The newer one counts.

@@ -67,6 +67,7 @@ async fn all_pages<T: Clone + PartialEq, P>(
     Ok(ids.iter().map(|id| of(&whole, id)).collect())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "pages as they are read")]
 fn named<T>(pages: Vec<Vec<T>>, name: impl Fn(&T) -> String) -> Vec<Vec<String>> {
     let names = pages.iter().map(|page| page.iter().map(&name).collect());
     names.collect()
@@ -197,8 +198,8 @@ pub(crate) async fn all_entities_are_listed_and_found_by_their_ids(place: &Place
     ensure!(names == [DEFAULT_GROUP, "campus", "core"], "{names:?}");
     let keys: Vec<u64> = groups.iter().filter_map(|row| row.id).collect();
     ensure!(same(store.groups_by_id(&keys).await?, &groups[1..], |row| row.id));
-    let named = store.group_named(&group(DEFAULT_GROUP)).await?;
-    ensure!(named.as_ref() == groups.first() && named.is_some());
+    let default = store.group_named(&group(DEFAULT_GROUP)).await?;
+    ensure!(default.as_ref() == groups.first() && default.is_some());
     ensure!(store.group_named(&group("none")).await?.is_none());
     let counted = store
         .groups_by_name(&[group("campus"), group("none"), group(DEFAULT_GROUP)])

@@ -5,7 +5,7 @@ use lockstep_store::{InventorySourceRow, SourceCursor};
 use super::Place;
 
 fn cursor(begins: i64, read_until: i64) -> SourceCursor {
-    let at = |second| Timestamp::from_second(second).unwrap();
+    let at = |second| Timestamp::from_second(second).expect("it is a time");
     SourceCursor {
         begins: at(begins),
         read_until: at(read_until),

@@ -35,6 +35,7 @@ fn schedule(name: &str, next_at: Option<Timestamp>) -> NewSchedule {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "the history of one task")]
 pub(crate) async fn a_task_is_found_by_number_and_name_and_replaced(place: &Place) -> Result<()> {
     let first = task("ping all");
     let saved = change!(place.store, |executions| executions.save_task(&first).await?);
