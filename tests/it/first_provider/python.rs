@@ -54,8 +54,8 @@ async fn the_first_provider_goes_as_written() -> Result<()> {
         broken.contains("NameError") || broken.contains("begin"),
         "{broken}"
     );
-    let mended = page.run("- start/")?;
-    ensure!(mended.contains("SUCCESSFUL"), "{mended}");
+    let repaired = page.run("- start/")?;
+    ensure!(repaired.contains("SUCCESSFUL"), "{repaired}");
     page.run("kill")?;
     page.ended()
 }
