@@ -17,7 +17,7 @@ use super::{Begin, Ended, How, Report, Stdio};
 const TICK: Duration = Duration::from_millis(50);
 /// How long processes may go on when the program itself has ended well: those of a pipeline end one after another.
 const LINGER: Duration = Duration::from_secs(1);
-/// Reading all processes of the machine takes at most this part of the time of a processor, as a divisor, if there is no reason to hurry.
+/// Reading all processes of the machine takes at most this part of the time of a processor, as a divisor, while nothing grows fast.
 const SHARE: u32 = 100;
 /// The same, if the machine has many more threads than before.
 const SOONER_SHARE: u32 = 10;
