@@ -148,6 +148,34 @@ pub(super) fn schema() -> Value {
     })
 }
 
+/// The form of steps. What JSON Forms has no control for, such as lists of names or numbers and maps, is written in files of tasks.
+pub(super) fn ui_schema() -> Value {
+    let control = |property: &str| json!({"type": "Control", "scope": format!("#/properties/{property}")});
+    let limit = |property: &str| control(&format!("limits/properties/{property}"));
+    json!({
+        "type": "VerticalLayout",
+        "elements": [{
+            "type": "Control",
+            "scope": "#/properties/steps",
+            "options": {"detail": {"type": "VerticalLayout", "elements": [
+                control("name"),
+                control("task"),
+                control("run_as"),
+                control("on_expression"),
+                control("when"),
+                control("continue_on_failure"),
+                {"type": "Group", "label": "Limits", "elements": [
+                    limit("at_once"),
+                    limit("canary"),
+                    limit("wave"),
+                    limit("max_failed_percent"),
+                    limit("deadline_seconds"),
+                ]},
+            ]}},
+        }],
+    })
+}
+
 fn step_schema() -> Value {
     let kinds = ExecuteOn::ALL.map(ExecuteOn::as_str);
     let expression = |title: &str, description: &str| {

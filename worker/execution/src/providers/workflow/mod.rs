@@ -49,7 +49,7 @@ impl Default for Workflow {
             success_message: None,
             repeatable: true,
             deprecated: None,
-            ui_schema: None,
+            ui_schema: Some(arguments::ui_schema()),
             run_input_ui_schema: None,
             json_schema: schema(),
             run_input_json_schema: input_schema("Run of a workflow"),
