@@ -62,6 +62,8 @@ pub struct ConsoleLimits {
     pub waiting: usize,
     /// Connections and event streams for subscriptions of GraphQL that are open at once; more are answered 429.
     pub streams: usize,
+    /// How long the client of a WebSocket may take to receive a message; then the connection ends.
+    pub send_timeout: Duration,
     /// The most bytes of all bodies in memory together.
     pub held_bytes: usize,
     /// The most time for a body to arrive.
@@ -83,6 +85,7 @@ impl Default for ConsoleLimits {
             requests: 256,
             waiting: 1024,
             streams: 256,
+            send_timeout: Duration::from_secs(10),
             held_bytes: 256 * 1024 * 1024,
             body_timeout: Duration::from_secs(20),
             connections: 2048,

@@ -37,7 +37,7 @@ struct Edge {
 /// Why a task leads to no end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum WorkflowError {
-    #[error("task {of} names task {task}, which does not exist; `lockstep tasks list` shows all tasks")]
+    #[error("task {of} names {task}, which does not exist; `lockstep tasks list` shows all tasks")]
     Unknown {
         task: TaskReference,
         of: String,
@@ -297,10 +297,10 @@ mod tests {
                 &[("A", &["b", "B"]), ("B", &["b"]), ("b", &["B"])],
                 Err((".steps[0]", "b → B → b")),
             ),
-            (&[("A", &["?"])], Err((".steps[0]", "task A names task ?"))),
+            (&[("A", &["?"])], Err((".steps[0]", "task A names ?"))),
             (
                 &[("A", &["a", "b"]), ("a", &[]), ("b", &["?"])],
-                Err((".steps[1]", "task b names task ?")),
+                Err((".steps[1]", "task b names ?")),
             ),
             (
                 &[

@@ -35,8 +35,6 @@ const MESSAGE_WINDOW: Duration = Duration::from_secs(10);
 const QUEUED: usize = 16;
 /// How long a client may take to send its token.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a client may take to receive a message.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a client is asked whether it is there, and how long it may say nothing.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_mins(1);
@@ -260,7 +258,7 @@ impl Connection {
 
     /// Sends a frame, if the client takes it in time.
     async fn send(&mut self, frame: Message) -> Result<(), Closed> {
-        match tokio::time::timeout(SEND_TIMEOUT, self.socket.send(frame)).await {
+        match tokio::time::timeout(self.shared.limits.send_timeout, self.socket.send(frame)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Closed::ByClient),
         }

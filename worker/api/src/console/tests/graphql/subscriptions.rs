@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use futures_util::{SinkExt, StreamExt};
 use lockstep_http::{Token, Tokens};
 use lockstep_protocol::{ExecutionState, TypePattern};
+use lockstep_store::TaskRow;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::super::executions::execution;
+use super::super::tasks::task;
 use super::super::{Console, Scene, context, request, scene, scene_with};
 use crate::ConsoleLimits;
 use crate::fakes::{FakeBus, FakeStore};
@@ -140,6 +142,28 @@ async fn a_subscription_tells_each_change_until_the_execution_ended() {
         json!({"data": {"executionSubscription": {"execution": {"id": "7"}}}})
     );
     ended.completes().await;
+}
+
+/// Each answer has loaders of its own: what changes meanwhile is read again.
+#[tokio::test(start_paused = true)]
+async fn a_subscription_reads_what_the_fields_of_each_answer_need() {
+    let scene = running(scene());
+    let number = scene.store.executions.lock().unwrap()[0].request.task_number;
+    let set_task = |text: &str| {
+        *scene.store.tasks.lock().unwrap() = vec![TaskRow {
+            description: Some(text.to_owned()),
+            ..task(number, "uptime")
+        }];
+    };
+    set_task("before");
+    let query = "subscription { execution(id: 7) { neopsTask { description } } }";
+    let mut events = listen(&scene, "all", query).await.unwrap();
+    for text in ["before", "after"] {
+        let (_, answer) = events.next().await.unwrap();
+        assert_eq!(answer["data"]["execution"]["neopsTask"], json!({"description": text}));
+        set_task("after");
+        set(&scene.store, 1, ExecutionState::Running);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,6 +306,7 @@ async fn served() -> Served {
         // Connections live longer than requests.
         request_timeout: Duration::from_millis(100),
         streams: 4,
+        send_timeout: Duration::from_millis(200),
         ..ConsoleLimits::default()
     };
     let console = Console::with_limits(context(&bus, &store, tokens), limits);
@@ -502,6 +527,43 @@ async fn operations_connections_and_messages_are_bounded() {
             .is_none_or(|frame| frame.is_err() || frame.unwrap().is_close()),
         "a message that is too large ends the connection"
     );
+}
+
+/// Its answers fill the buffers of the connection: 500 are allowed in a window, each with 100 KiB.
+#[tokio::test]
+async fn a_client_that_does_not_read_loses_its_connection() {
+    let served = served().await;
+    *served.store.tasks.lock().unwrap() = vec![TaskRow {
+        description: Some("x".repeat(100 * 1024)),
+        ..task(1, "uptime")
+    }];
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(served.begun().await);
+    }
+    for index in 0..480 {
+        let payload = json!({"query": "{ tasks(first: 1) { nodes { description } } }"});
+        let request = json!({"type": "subscribe", "id": index.to_string(), "payload": payload});
+        // The server may have closed the connection before the client sent all.
+        if clients[0].0.send(Message::text(request.to_string())).await.is_err() {
+            break;
+        }
+    }
+    // Then another client has its place.
+    let another = async {
+        loop {
+            let mut socket = served.connect(None).await;
+            socket
+                .send(json!({"type": "connection_init", "payload": {"Authorization": "Bearer all"}}))
+                .await;
+            if let Some(Ok(Message::Text(_))) = socket.0.next().await {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), another)
+        .await
+        .expect("the connection ends");
 }
 
 #[tokio::test]
