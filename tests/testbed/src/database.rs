@@ -19,6 +19,8 @@ use crate::{Disk, Schema, wait};
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// The superuser, without a password on the loopback interface.
 const USER: &str = "lockstep";
+/// What PostgreSQL says when backends of a server that was killed are still ending.
+const MEMORY_IN_USE: &str = "pre-existing shared memory block";
 /// PostgreSQL refuses to run as root; its package creates this user.
 const SYSTEM_USER: &str = "postgres";
 
@@ -131,13 +133,19 @@ impl Database {
     /// As [`Database::start`].
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.kill().await?;
-        let process = Process::start(&self.server(), &self.folder.path().join("output.log"))?;
-        let process = self.process.insert(process);
+        let (server, log) = (self.server(), self.folder.path().join("output.log"));
+        let mut process = Process::start(&server, &log)?;
         let url = format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port);
         wait::until("PostgreSQL to start", START_TIMEOUT, async || {
-            // If the server has ended already, there is no need to wait for the timeout.
             if let Err(ended) = process.check() {
-                return Ok(Err(ended));
+                // If the server has ended already, there is no need to wait for the timeout.
+                if !format!("{ended:#}").contains(MEMORY_IN_USE) {
+                    return Ok(Err(ended));
+                }
+                match Process::start(&server, &log) {
+                    Ok(again) => process = again,
+                    Err(error) => return Ok(Err(error)),
+                }
             }
             tokio_postgres::connect(&url, NoTls)
                 .await
@@ -145,7 +153,9 @@ impl Database {
                 .context("connect")
         })
         .await?
-        .context("start PostgreSQL")
+        .context("start PostgreSQL")?;
+        self.process = Some(process);
+        Ok(())
     }
 
     /// Whether the server has ended by itself.

@@ -303,7 +303,10 @@ async fn cancel_pause_and_resume_of_a_workflow_are_those_of_its_step(ground: Gro
     let row = scene.ended(id).await?;
     ensure!(row.state == Aborted, "{row:?}");
     let row = scene.ended(step.id).await?;
-    ensure!(row.state == Aborted && row.halt == Some(Halt::Cancelled), "{row:?}");
+    ensure!(
+        row.state == Aborted && row.halt == Some(Halt::Cancelled),
+        "{row:?}"
+    );
     worker.stop().await
 }
 

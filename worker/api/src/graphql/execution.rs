@@ -263,6 +263,12 @@ impl Execution {
         self.0.request.actor.as_deref()
     }
 
+    /// The id of the execution whose workflow it is a step of.
+    async fn parent_id(&self) -> Option<ID> {
+        let parent = self.0.request.parent?;
+        Some(parent.execution.into())
+    }
+
     /// The UUID of the execution whose failed elements it runs again.
     async fn relaunch_of(&self) -> Option<String> {
         self.0.request.relaunch_of.map(|id| id.to_string())

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use async_graphql::{Context, Result};
+use async_graphql::{Context, ID, Result};
 use lockstep_http::ReadScope;
 use lockstep_protocol::{GroupName, Hostname};
 use lockstep_store::{DeviceQuery, ExecutionQuery, Page, TotalOf};
@@ -55,20 +55,26 @@ pub(super) async fn devices(
     )
 }
 
+/// The filters of a list of executions, all of which an execution must match.
+pub(super) struct ExecutionFilters {
+    pub(super) state: Option<ExecutionState>,
+    pub(super) task: Option<String>,
+    pub(super) hostname: Option<String>,
+    pub(super) parent: Option<ID>,
+}
+
 pub(super) async fn executions(
     context: &Context<'_>,
-    state: Option<ExecutionState>,
-    task: Option<String>,
-    hostname: Option<String>,
+    filters: ExecutionFilters,
     arguments: Arguments,
 ) -> Result<List<Execution>> {
     may_read(context, ReadScope::Executions)?;
     let page: Page<u64> = arguments.page()?;
     let query = ExecutionQuery {
-        state: state.map(Into::into),
-        task,
-        hostname: parsed::<Hostname>("hostname", hostname)?,
-        parent: None,
+        state: filters.state.map(Into::into),
+        task: filters.task,
+        hostname: parsed::<Hostname>("hostname", filters.hostname)?,
+        parent: parsed("parent", filters.parent.map(|id| id.0))?,
         before: page.after,
         limit: page.limit,
     };

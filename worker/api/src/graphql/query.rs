@@ -9,7 +9,7 @@ use super::execution::Execution;
 use super::fact::{Fact, FactsOf};
 use super::group::Group;
 use super::interface::Interface;
-use super::listing::{self, DeviceFilters};
+use super::listing::{self, DeviceFilters, ExecutionFilters};
 use super::lookup;
 use super::provider::{Provider, ProviderResults};
 use super::run_on::RunOn;
@@ -29,17 +29,24 @@ impl Query {
 
     /// Executions, newest first.
     #[graphql(complexity = "cost(first, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "filters, and the arguments of a page")]
     async fn executions(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Only executions in this state.")] state: Option<ExecutionState>,
         #[graphql(desc = "Only executions of the task with this name.")] task: Option<String>,
         #[graphql(desc = "Only executions with an element on this device.")] hostname: Option<String>,
+        #[graphql(desc = "Only the steps of the workflow with this execution id.")] parent: Option<ID>,
         first: Option<i32>,
         after: Option<String>,
     ) -> Option<Result<List<Execution>>> {
-        let arguments = Arguments { first, after };
-        Some(listing::executions(context, state, task, hostname, arguments).await)
+        let filters = ExecutionFilters {
+            state,
+            task,
+            hostname,
+            parent,
+        };
+        Some(listing::executions(context, filters, Arguments { first, after }).await)
     }
 
     /// The task with this number or name.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use lockstep_http::{ReadScope, Token};
 use lockstep_protocol::{ElementState, EntityType, ExecutionState, Level};
-use lockstep_store::{CheckRow, Client, DeviceId, EntityResult, FactRow, GroupEntity, Interface, TaskRow};
+use lockstep_store::{
+    CheckRow, Client, DeviceId, EntityResult, FactRow, GroupEntity, Interface, ParentStep, TaskRow,
+};
 use serde_json::{Value, json};
 
 use super::executions::{at, element, execution};
@@ -293,6 +295,25 @@ fn executed() -> Scene {
         saved_by: Some("anna".to_owned()),
     }];
     scene
+}
+
+#[tokio::test]
+async fn the_steps_of_a_workflow_are_found_by_its_execution() {
+    let scene = executed();
+    scene.store.executions.lock().unwrap()[0].request.parent = Some(ParentStep {
+        execution: 9,
+        phase: 0,
+        step: 1,
+    });
+    let number = scene.store.executions.lock().unwrap()[0].number.to_string();
+    let data = ask(&scene, "{ executions(parent: 9) { nodes { id parentId } } }").await;
+    assert_eq!(
+        data["executions"]["nodes"],
+        json!([{"id": number, "parentId": "9"}])
+    );
+    let query = "{ executions(parent: \"x\") { nodes { id } } }";
+    let (_, codes) = failing(&scene, "all", query).await;
+    assert_eq!(codes["executions"], "invalid-argument");
 }
 
 #[tokio::test]

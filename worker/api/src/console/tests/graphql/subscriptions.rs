@@ -160,7 +160,10 @@ async fn a_subscription_reads_what_the_fields_of_each_answer_need() {
     let mut events = listen(&scene, "all", query).await.unwrap();
     for text in ["before", "after"] {
         let (_, answer) = events.next().await.unwrap();
-        assert_eq!(answer["data"]["execution"]["neopsTask"], json!({"description": text}));
+        assert_eq!(
+            answer["data"]["execution"]["neopsTask"],
+            json!({"description": text})
+        );
         set_task("after");
         set(&scene.store, 1, ExecutionState::Running);
     }
@@ -545,7 +548,12 @@ async fn a_client_that_does_not_read_loses_its_connection() {
         let payload = json!({"query": "{ tasks(first: 1) { nodes { description } } }"});
         let request = json!({"type": "subscribe", "id": index.to_string(), "payload": payload});
         // The server may have closed the connection before the client sent all.
-        if clients[0].0.send(Message::text(request.to_string())).await.is_err() {
+        if clients[0]
+            .0
+            .send(Message::text(request.to_string()))
+            .await
+            .is_err()
+        {
             break;
         }
     }
