@@ -6,14 +6,12 @@ use std::time::Instant;
 use anyhow::ensure;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use lockstep_device::{DeviceConnection, DeviceError, PooledConnection};
-use lockstep_execution::cycle::{CheckResult, Results};
+use lockstep_execution::fake::{EmptyStore, NoDevices};
 use lockstep_execution::{
-    CycleResult, Devices, ElementAttempt, Entity, EntityData, Provider, ProviderProperties, StepDone,
-    StepResult, StepRun, Steps, TargetDevice,
+    ElementAttempt, Entity, Provider, ProviderProperties, StepDone, StepResult, StepRun, Steps, TargetDevice,
 };
 use lockstep_external::{Description, EnvironmentValue, External, Program};
-use lockstep_protocol::{EntityType, Level};
+use lockstep_protocol::Level;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +61,10 @@ impl Provider for Hostname {
     }
 }
 
+fn last(figures: &[f64]) -> f64 {
+    figures.last().copied().unwrap_or(f64::NAN)
+}
+
 /// Measures all in turns.
 ///
 /// # Errors
@@ -79,21 +81,21 @@ pub(crate) async fn measure(rounds: u32, table: &mut Table) -> anyhow::Result<()
     let python = program(folder.path(), "hostname.py", PYTHON, "/usr/bin/python3")?;
     let python = External::new(&description, python, None);
     let (mut ours, mut by_shell, mut by_python, mut bare) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut rate, mut bare_rate) = (Vec::new(), Vec::new());
+    let (mut rate, mut one_by_one) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         ours.push(milliseconds(&rust).await?);
         by_shell.push(milliseconds(&shell).await?);
         by_python.push(milliseconds(&python).await?);
         bare.push(bare_milliseconds().await?);
         rate.push(per_second(&shell).await?);
-        bare_rate.push(1000.0 / bare.last().copied().unwrap_or(f64::INFINITY));
+        one_by_one.push(1000.0 / last(&by_shell));
         eprintln!(
-            "external, round {round}: Rust {:.4?} ms, sh {:.2?} ms, Python {:.2?} ms, python3 alone {:.2?} ms, {AT_ONCE} sh at once {:.0?} /s",
-            ours.last(),
-            by_shell.last(),
-            by_python.last(),
-            bare.last(),
-            rate.last()
+            "external, round {round}: Rust {:.4} ms, sh {:.2} ms, Python {:.2} ms, python3 alone {:.2} ms, {AT_ONCE} sh at once {:.0} /s",
+            last(&ours),
+            last(&by_shell),
+            last(&by_python),
+            last(&bare),
+            last(&rate)
         );
     }
     let in_rust = ("Rust", &ours[..]);
@@ -105,7 +107,7 @@ pub(crate) async fn measure(rounds: u32, table: &mut Table) -> anyhow::Result<()
             "external: runs by /bin/sh, 8 at once",
             "/s",
             &rate,
-            ("python3 alone", &bare_rate),
+            ("one by one", &one_by_one),
             Goal::None,
         ),
     ]);
@@ -186,56 +188,17 @@ async fn run(provider: &dyn Provider) -> anyhow::Result<()> {
         above: &[],
         pre_run: &nothing,
         below: &[],
-        results: &Nothing,
-        entities: &Nothing,
+        results: &EmptyStore,
+        entities: &EmptyStore,
         dry_run: true,
         arguments: &arguments,
         run_arguments: &arguments,
         children: None,
         cancel: &cancel,
-        devices: &Nothing,
+        devices: &NoDevices,
     };
     let done = provider.run_on_device(&step).await;
     let done = done.map_err(|failure| anyhow::anyhow!("{failure:?}"))?;
     ensure!(done.data["hostname"] == "leaf1", "{done:?}");
     Ok(())
-}
-
-/// No store and no devices: the step asks for nothing.
-#[derive(Debug)]
-struct Nothing;
-
-#[async_trait]
-impl Results for Nothing {
-    async fn page(&self, _: Level, _: Option<u64>, _: Option<u64>) -> Result<Vec<CycleResult>, String> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl EntityData for Nothing {
-    async fn entity(&self, _: EntityType, _: u64) -> Result<Value, String> {
-        Ok(Value::Null)
-    }
-
-    async fn checks_below(
-        &self,
-        _: EntityType,
-        _: u64,
-        _: EntityType,
-        _: &str,
-    ) -> Result<Vec<(String, Option<CheckResult>)>, String> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl Devices for Nothing {
-    async fn connect(&self, _: &TargetDevice) -> Result<PooledConnection, DeviceError> {
-        Err(DeviceError::NoCredentials)
-    }
-
-    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
-        Err(DeviceError::NoCredentials)
-    }
 }

@@ -174,6 +174,8 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(code) = lockstep_external::supervise_if_asked() {
         return Ok(code);
     }
+    // HTTP clients of several parts use it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run())?;
     Ok(ExitCode::SUCCESS)

@@ -94,8 +94,6 @@ pub(crate) fn client(address: SocketAddr, ca_file: &Path, concurrency: u16) -> a
 
 #[expect(clippy::disallowed_methods, reason = "the bench has a client of its own")]
 fn http(ca: &[u8]) -> anyhow::Result<reqwest::Client> {
-    // It fails if a provider is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder()
         .tls_certs_only(reqwest::Certificate::from_pem_bundle(ca)?)
         .redirect(reqwest::redirect::Policy::none())

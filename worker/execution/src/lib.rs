@@ -5,6 +5,8 @@ mod admission;
 mod arguments;
 mod child;
 pub mod cycle;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod form;
 mod progress;
 mod provider;

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lockstep_execution::{
-    CycleStep, DeviceConnection, DeviceError, Devices, Parked, PooledConnection, Provider,
-    ProviderProperties, ProviderType, StepDone, StepFailure, StepRun, Steps, TargetDevice,
+    CycleStep, Parked, Provider, ProviderProperties, ProviderType, StepDone, StepFailure, StepRun, Steps,
 };
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
@@ -217,20 +216,5 @@ impl Provider for Scripted {
             facts: vec![("seen".to_owned(), true.into())],
             ..StepDone::default()
         })
-    }
-}
-
-/// No device can be connected to.
-#[derive(Debug)]
-pub(crate) struct NoDevices;
-
-#[async_trait]
-impl Devices for NoDevices {
-    async fn connect(&self, _device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
-        Err(DeviceError::NoCredentials)
-    }
-
-    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
-        Err(DeviceError::NoCredentials)
     }
 }

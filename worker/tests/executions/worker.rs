@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use lockstep_bus::Bus;
 use lockstep_clock::SystemClock;
 use lockstep_execution::Registry;
+use lockstep_execution::fake::NoDevices;
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::topology::Lane;
 use lockstep_store::{
@@ -28,7 +29,6 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::provider::NoDevices;
 use crate::scene::PATIENCE;
 use crate::store::Store;
 

@@ -16,6 +16,7 @@ use lockstep_device::eapi::{EapiDriver, EapiOptions};
 use lockstep_device::{
     CredentialSource, Credentials, DeviceConnection, DeviceError, DevicePool, PoolOptions, PooledConnection,
 };
+use lockstep_execution::fake::NoDevices;
 use lockstep_execution::{
     Caps, CycleStep, Devices, Provider, ProviderProperties, ProviderType, Registry, StepDone, StepFailure,
     StepRun, Steps, TargetDevice,
@@ -235,29 +236,12 @@ fn sweeps(cluster: &ClusterAccess) -> anyhow::Result<CvpSweep> {
     Ok(CvpSweep::new([(CLUSTER.to_owned(), swept)].into()))
 }
 
-/// The providers connect to none.
-#[derive(Debug)]
-struct NoDevices;
-
-#[async_trait]
-impl Devices for NoDevices {
-    async fn connect(&self, _device: &TargetDevice) -> Result<PooledConnection, DeviceError> {
-        Err(DeviceError::NoCredentials)
-    }
-
-    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
-        Err(DeviceError::NoCredentials)
-    }
-}
-
 /// Connections to simulated devices, as a worker has them.
 ///
 /// # Errors
 /// The file of the authorities cannot be read.
 #[expect(clippy::disallowed_methods, reason = "the bench has a client of its own")]
 pub(crate) fn connections(fleet: &FleetAccess) -> anyhow::Result<Arc<dyn Devices>> {
-    // It fails if a provider is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let authorities = reqwest::Certificate::from_pem_bundle(&std::fs::read(&fleet.ca_file)?)?;
     let pool = PoolOptions::default();
     let http = reqwest::Client::builder()

@@ -5,58 +5,18 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use lockstep_execution::cycle::{
-    CheckResult, Phase, PhaseRole, Produced, Results, StagePlan, Stopped, Unit, UnitRun, UnitTree, run_unit,
-    unit_end,
+    Phase, PhaseRole, Produced, Results, StagePlan, Stopped, Unit, UnitRun, UnitTree, run_unit, unit_end,
 };
+use lockstep_execution::fake::{EmptyStore, NoDevices};
 use lockstep_execution::{
-    Counts, CycleResult, DeviceConnection, DeviceError, Devices, ElementAttempt, Entity, EntityData, Event,
-    PooledConnection, Progress, StageProgress, Step, TargetDevice, next,
+    Counts, CycleResult, ElementAttempt, Entity, Event, Progress, StageProgress, Step, next,
 };
-use lockstep_protocol::{ElementOutcome, ElementState, EntityType, ExecutionState, Level};
+use lockstep_protocol::{ElementOutcome, ElementState, ExecutionState, Level};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{FleetUnit, entity, fleet};
 use crate::recorder::Recorder;
-
-/// A store and devices of which there is nothing.
-#[derive(Debug)]
-pub(crate) struct Nothing;
-
-#[async_trait]
-impl Devices for Nothing {
-    async fn connect(&self, _: &TargetDevice) -> Result<PooledConnection, DeviceError> {
-        Err(DeviceError::NoCredentials)
-    }
-
-    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
-        Err(DeviceError::NoCredentials)
-    }
-}
-
-#[async_trait]
-impl EntityData for Nothing {
-    async fn entity(&self, _: EntityType, _: u64) -> Result<Value, String> {
-        Ok(Value::Null)
-    }
-
-    async fn checks_below(
-        &self,
-        _: EntityType,
-        _: u64,
-        _: EntityType,
-        _: &str,
-    ) -> Result<Vec<(String, Option<CheckResult>)>, String> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl Results for Nothing {
-    async fn page(&self, _: Level, _: Option<u64>, _: Option<u64>) -> Result<Vec<CycleResult>, String> {
-        Ok(Vec::new())
-    }
-}
 
 pub(crate) const NULL: &Value = &Value::Null;
 
@@ -79,10 +39,10 @@ pub(crate) fn unit<'a>(
         arguments,
         run_arguments: NULL,
         cancel,
-        devices: &Nothing,
+        devices: &NoDevices,
         children: None,
-        entities: &Nothing,
-        results: &Nothing,
+        entities: &EmptyStore,
+        results: &EmptyStore,
         journal: None,
     }
 }

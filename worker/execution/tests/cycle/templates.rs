@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use lockstep_execution::cycle::PhaseRole::{self, Main, Pre};
 use lockstep_execution::cycle::{Check, CheckResult, Half, Produced, Unit, UnitRun, run_unit};
+use lockstep_execution::fake::{EmptyStore, NoDevices};
 use lockstep_execution::{CycleResult, ElementAttempt, Entity, EntityData, Registry, check_arguments};
 use lockstep_protocol::{ElementState, EntityType, Level};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Nothing;
 use crate::fleet::{entity, fleet};
 
 /// What is known about entities, and which of them were read.
@@ -90,10 +90,10 @@ async fn run(
         arguments,
         run_arguments: &run_arguments,
         cancel: &cancel,
-        devices: &Nothing,
+        devices: &NoDevices,
         children: None,
         entities: known,
-        results: &Nothing,
+        results: &EmptyStore,
         journal: None,
     };
     let mut run = UnitRun::begin(unit.tree, Vec::new(), &[]);

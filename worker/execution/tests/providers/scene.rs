@@ -8,12 +8,11 @@ use lockstep_device::eapi::{EapiDriver, EapiOptions};
 use lockstep_device::{
     CredentialSource, Credentials, DeviceConnection, DeviceError, DevicePool, PoolOptions, PooledConnection,
 };
-use lockstep_execution::cycle::{CheckResult, Results};
+use lockstep_execution::fake::EmptyStore;
 use lockstep_execution::{
-    CycleResult, Devices, ElementAttempt, Entity, EntityData, Registry, StepDone, StepFailure, StepRun,
-    TargetDevice, check_arguments,
+    Devices, ElementAttempt, Entity, Registry, StepDone, StepFailure, StepRun, TargetDevice, check_arguments,
 };
-use lockstep_protocol::{EntityType, Level};
+use lockstep_protocol::Level;
 use lockstep_simulators::fleet::{Behaviour, Device, FleetSimulator, Options};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -40,34 +39,6 @@ impl Devices for Pool {
         self.0
             .open(&device.hostname, &device.groups, &device.address)
             .await
-    }
-}
-
-/// A store that is empty.
-#[derive(Debug)]
-struct Nothing;
-
-#[async_trait]
-impl Results for Nothing {
-    async fn page(&self, _: Level, _: Option<u64>, _: Option<u64>) -> Result<Vec<CycleResult>, String> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl EntityData for Nothing {
-    async fn entity(&self, _: EntityType, _: u64) -> Result<Value, String> {
-        Ok(Value::Null)
-    }
-
-    async fn checks_below(
-        &self,
-        _: EntityType,
-        _: u64,
-        _: EntityType,
-        _: &str,
-    ) -> Result<Vec<(String, Option<CheckResult>)>, String> {
-        Ok(Vec::new())
     }
 }
 
@@ -150,8 +121,8 @@ impl Scene {
             above: &[],
             pre_run: &Value::Null,
             below: &[],
-            results: &Nothing,
-            entities: &Nothing,
+            results: &EmptyStore,
+            entities: &EmptyStore,
             dry_run: true,
             arguments,
             run_arguments,

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use lockstep_device::{CredentialSource, Credentials, DeviceConnection, DeviceError, PooledConnection};
+use lockstep_device::{CredentialSource, Credentials};
 use lockstep_execution::cycle::{
     CheckResult, Half, PhaseRole, Produced, Results, Stopped, Unit, UnitRun, UnitTree, run_unit,
 };
-use lockstep_execution::{CycleResult, Devices, ElementAttempt, Entity, EntityData, Provider, TargetDevice};
+use lockstep_execution::fake::NoDevices;
+use lockstep_execution::{CycleResult, ElementAttempt, Entity, EntityData, Provider, TargetDevice};
 use lockstep_external::{Description, EnvironmentValue, External, Program, ProgramLimits};
 use lockstep_protocol::{ElementState, EntityType, Level};
 use lockstep_testbed::wait;
@@ -148,9 +149,9 @@ impl Scene {
             arguments: &self.arguments,
             run_arguments: &json!({}),
             cancel: &self.cancel,
-            devices: &Nothing,
-            entities: &Nothing,
-            results: &Nothing,
+            devices: &NoDevices,
+            entities: &Stored,
+            results: &Stored,
             journal: None,
         };
         let stopped = run_unit(&unit, &mut run).await;
@@ -244,12 +245,12 @@ impl CredentialSource for Keyring {
     }
 }
 
-/// A store with two results, and without devices to connect to.
+/// A store with two results.
 #[derive(Debug)]
-struct Nothing;
+struct Stored;
 
 #[async_trait]
-impl Results for Nothing {
+impl Results for Stored {
     async fn page(
         &self,
         level: Level,
@@ -279,7 +280,7 @@ impl Results for Nothing {
 }
 
 #[async_trait]
-impl EntityData for Nothing {
+impl EntityData for Stored {
     async fn entity(&self, entity_type: EntityType, id: u64) -> Result<Value, String> {
         Ok(json!({"type": entity_type, "id": id, "facts": {"vlans": [7]}}))
     }
@@ -292,16 +293,5 @@ impl EntityData for Nothing {
         _: &str,
     ) -> Result<Vec<(String, Option<CheckResult>)>, String> {
         Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl Devices for Nothing {
-    async fn connect(&self, _: &TargetDevice) -> Result<PooledConnection, DeviceError> {
-        Err(DeviceError::NoCredentials)
-    }
-
-    async fn connect_anew(&self, _: &TargetDevice) -> Result<Box<dyn DeviceConnection>, DeviceError> {
-        Err(DeviceError::NoCredentials)
     }
 }

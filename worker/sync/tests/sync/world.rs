@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_clock::Clock;
 use lockstep_device::{CredentialSource, Credentials, DevicePool, PoolOptions};
-use lockstep_execution::cycle::{CheckResult, Results};
+use lockstep_execution::fake::EmptyStore;
 use lockstep_execution::{
-    CycleResult, DeviceConnection, DeviceError, Devices, ElementAttempt, Entity, EntityData,
-    PooledConnection, Provider, StepResult, StepRun, TargetDevice,
+    DeviceConnection, DeviceError, Devices, ElementAttempt, Entity, PooledConnection, Provider, StepResult,
+    StepRun, TargetDevice,
 };
-use lockstep_protocol::{CommitId, EntityType, Level};
+use lockstep_protocol::{CommitId, Level};
 use lockstep_simulators::fleet::Options;
 use lockstep_store::{DeviceId, ElementOwner, RunningElement, SyncBinding};
 use lockstep_sync::{RenderFailure, Renderer, Sync, SyncOptions, SyncServices};
@@ -265,8 +265,8 @@ impl World {
             above: &[],
             pre_run: &Value::Null,
             below: &[],
-            results: &Nothing,
-            entities: &Nothing,
+            results: &EmptyStore,
+            entities: &EmptyStore,
             dry_run,
             arguments: &arguments,
             run_arguments: &json!({}),
@@ -420,33 +420,6 @@ impl Devices for Pool {
         self.0
             .open(&device.hostname, &device.groups, &device.address)
             .await
-    }
-}
-
-#[derive(Debug)]
-struct Nothing;
-
-#[async_trait]
-impl Results for Nothing {
-    async fn page(&self, _: Level, _: Option<u64>, _: Option<u64>) -> Result<Vec<CycleResult>, String> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl EntityData for Nothing {
-    async fn entity(&self, _: EntityType, _: u64) -> Result<Value, String> {
-        Ok(Value::Null)
-    }
-
-    async fn checks_below(
-        &self,
-        _: EntityType,
-        _: u64,
-        _: EntityType,
-        _: &str,
-    ) -> Result<Vec<(String, Option<CheckResult>)>, String> {
-        Ok(Vec::new())
     }
 }
 
