@@ -1,6 +1,7 @@
 //! Implements the resources under `/v1`: one file each.
 
 pub(crate) mod ages;
+pub(crate) mod approvals;
 mod cause;
 pub(crate) mod checks;
 pub(crate) mod dead_letters;

@@ -79,6 +79,7 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
     ConsoleContext {
         bus: bus.clone(),
         inbox: store.clone(),
+        messages: store.clone(),
         fleet: store.clone(),
         repositories: store.clone(),
         dead_letters: store.clone(),
@@ -198,6 +199,7 @@ fn applied(id: &str) -> InboxRow {
             warnings: Vec::new(),
         })),
         follow_ups: false,
+        trace_id: None,
     }
 }
 
