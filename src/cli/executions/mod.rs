@@ -12,7 +12,7 @@ pub(super) mod watch;
 use std::process::ExitCode;
 
 pub(super) use control::id;
-pub(super) use view::approved;
+pub(super) use view::{approved, status};
 
 use clap::{Args, Subcommand};
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cli::elements;
 
 /// What an execution does now, or did, in one line.
-pub(super) fn status(execution: &ExecutionView) -> String {
+pub(in crate::cli) fn status(execution: &ExecutionView) -> String {
     let ExecutionView {
         number,
         state,

@@ -1,7 +1,7 @@
 //! Messages: publishing them, and their outcomes.
 
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
-use lockstep_protocol::rest::{Accepted, MessageView};
+use lockstep_protocol::rest::{Accepted, ExplanationView, MessageMatches, MessageView};
 use serde_json::json;
 
 use super::{Document, operation, required, response_of};
@@ -57,6 +57,34 @@ impl Document {
             "The outcome of a message; of others than the caller's own with `messages`",
             None,
             &parameters,
+        );
+        let parameters = [
+            self.query::<String>("source", "The `source` of the message; all if absent."),
+            self.query::<String>(
+                "by",
+                "The sender of the message; all whose messages the token may read, if absent.",
+            ),
+        ];
+        self.get::<MessageMatches>(
+            "/v1/messages/{id}",
+            "find_messages",
+            "The processed messages with this id; those of others than the caller with `messages`",
+            None,
+            &parameters,
+        );
+        let mut of = self.query::<String>(
+            "of",
+            "What the id names. If absent: a number names an execution, or else an element; another text a message, or else an execution.",
+        );
+        of["schema"] = json!({"type": "string", "enum": ["message", "execution", "element"]});
+        let [source, by] = parameters;
+        self.get::<ExplanationView>(
+            "/v1/explain/{id}",
+            "explain",
+            "How one thing led to the next: message, causes and rules, devices, executions, results. What the token may not read is left out \
+             and named",
+            None,
+            &[of, source, by],
         );
     }
 }

@@ -2,6 +2,7 @@
 //! `worker/api/openapi.json`; tests compare it with the routes, and its parameters with what the routes take.
 
 mod dead_letters;
+mod examples;
 mod executions;
 mod fleet;
 mod graphql;
@@ -101,7 +102,8 @@ impl Document {
         self.add(path, "get", operation);
     }
 
-    fn add(&mut self, path: &str, method: &str, operation: Value) {
+    fn add(&mut self, path: &str, method: &str, mut operation: Value) {
+        examples::add_to(&mut operation);
         let item = self.paths.entry(path).or_insert_with(|| json!({}));
         item[method] = operation;
     }
@@ -110,12 +112,13 @@ impl Document {
         let problem = self.schema::<Problem>();
         let responses: Map<String, Value> = PROBLEMS
             .iter()
-            .map(|(status, description)| {
+            .map(|(status, code, description)| {
+                let example = Problem::new(*status, code, description);
                 let mut response = json!({
                     "description": description,
-                    "content": {"application/problem+json": {"schema": problem}},
+                    "content": {"application/problem+json": {"schema": problem, "example": example}},
                 });
-                if matches!(*status, "429" | "503") {
+                if matches!(*status, 429 | 503) {
                     let schema = json!({"type": "integer"});
                     response["headers"] = json!({
                         "Retry-After": {"description": "Seconds to wait before the request is sent again.", "schema": schema},
@@ -145,24 +148,37 @@ impl Document {
     }
 }
 
-/// The problems, by status. Those of every operation come first.
-const PROBLEMS: [(&str, &str); 13] = [
+/// The problems by status, each with one of its codes. Those of every operation come first.
+const PROBLEMS: [(u16, &str, &str); 13] = [
     (
-        "400",
+        400,
+        "invalid-query",
         "The parameters or the body are invalid; `place` tells where",
     ),
-    ("401", "The token is missing or invalid"),
-    ("403", "The token may not do this"),
-    ("429", "Too many concurrent requests"),
-    ("500", "The server failed; its log has the details"),
-    ("503", "The store or the broker is unavailable"),
-    ("404", "It does not exist"),
-    ("409", "The task does not fit its provider any more"),
-    ("406", "None of the forms of the answer is accepted"),
-    ("408", "The body took too long to arrive"),
-    ("413", "The body is too large"),
-    ("415", "The format of the body is not supported"),
-    ("502", "The broker refused the message"),
+    (401, "unauthorized", "The token is missing or invalid"),
+    (403, "not-allowed", "The token may not do this"),
+    (429, "too-many-requests", "Too many concurrent requests"),
+    (500, "internal", "The server failed; its log has the details"),
+    (503, "stopping", "The store or the broker is unavailable"),
+    (404, "unknown-execution", "It does not exist"),
+    (
+        409,
+        "task-outdated",
+        "The task does not fit its provider any more",
+    ),
+    (
+        406,
+        "not-acceptable",
+        "None of the forms of the answer is accepted",
+    ),
+    (408, "timeout", "The body took too long to arrive"),
+    (413, "too-large", "The body is too large"),
+    (
+        415,
+        "unsupported-media-type",
+        "The format of the body is not supported",
+    ),
+    (502, "broker-refused", "The broker refused the message"),
 ];
 /// How many of [`PROBLEMS`] every operation may answer with.
 const COMMON: usize = 6;
@@ -186,7 +202,7 @@ fn operation(
 ) -> Value {
     let mut responses: Map<String, Value> = PROBLEMS[..COMMON]
         .iter()
-        .map(|(status, _)| ((*status).to_owned(), response_of(status)))
+        .map(|(status, ..)| (status.to_string(), response_of(&status.to_string())))
         .collect();
     let content = json!({"application/json": {"schema": answer}});
     responses.insert(

@@ -2,7 +2,7 @@
 
 pub(crate) mod ages;
 pub(crate) mod approvals;
-mod cause;
+pub(crate) mod cause;
 pub(crate) mod checks;
 pub(crate) mod dead_letters;
 pub(crate) mod device_history;
@@ -10,6 +10,7 @@ pub(crate) mod devices;
 pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod executions;
+pub(crate) mod explanations;
 pub(crate) mod facts;
 pub(crate) mod groups;
 mod history;

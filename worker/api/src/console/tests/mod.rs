@@ -1,6 +1,7 @@
 mod access;
 mod dead_letters;
-mod executions;
+pub(crate) mod executions;
+mod explanations;
 mod graphql;
 mod graphql_reading;
 mod groups;
