@@ -59,6 +59,10 @@ pub enum Code {
     NotAPlan,
     /// Changes of devices need a plan that was looked at.
     PlanRequired,
+    /// The plan has no valid approval by somebody other than who made it and who applies it.
+    NotApproved,
+    /// Whoever made a plan cannot approve it.
+    SelfApproval,
     /// No dead letter has this number.
     UnknownDeadLetter,
     /// The sender may not publish this message: its type, source or reply queue is not one of the sender's.
@@ -81,7 +85,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::InvalidJson,
         Self::InvalidEnvelope,
         Self::InvalidData,
@@ -108,6 +112,8 @@ impl Code {
         Self::NotManaged,
         Self::NotAPlan,
         Self::PlanRequired,
+        Self::NotApproved,
+        Self::SelfApproval,
         Self::UnknownDeadLetter,
         Self::NotAllowed,
         Self::TooLarge,
@@ -147,6 +153,8 @@ impl Code {
             | Self::NotManaged
             | Self::NotAPlan
             | Self::PlanRequired
+            | Self::NotApproved
+            | Self::SelfApproval
             | Self::UnknownDeadLetter
             | Self::NotSupported => true,
             Self::InvalidJson
@@ -194,6 +202,8 @@ impl Code {
             Self::NotManaged => "not-managed",
             Self::NotAPlan => "not-a-plan",
             Self::PlanRequired => "plan-required",
+            Self::NotApproved => "not-approved",
+            Self::SelfApproval => "self-approval",
             Self::UnknownDeadLetter => "unknown-dead-letter",
             Self::NotAllowed => "not-allowed",
             Self::TooLarge => "too-large",

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::json::{self, Json, Text};
 use crate::kind::UnknownKind;
-use crate::{Code, Digest, EncodedResult, Identity, Kind, Message, MessageId, Source, TraceParent, bounds};
+use crate::{
+    Code, Digest, EncodedResult, Identity, Kind, Message, MessageId, SmolStr, Source, TraceParent, bounds,
+};
 
 /// The content type of every message.
 pub const CONTENT_TYPE: &str = "application/cloudevents+json";
@@ -193,6 +195,11 @@ pub struct DecodeError {
 }
 
 impl Envelope {
+    /// The trace that it belongs to: 32 hexadecimal digits.
+    pub fn trace_id(&self) -> Option<SmolStr> {
+        self.traceparent.as_ref().map(|parent| parent.trace_id().into())
+    }
+
     /// Creates a message with a new id and the given time.
     pub fn new(source: Source, time: Timestamp, message: impl Into<Message>) -> Self {
         Self {

@@ -304,6 +304,10 @@ messages! { $
         ExecutionResumeRequested(commands::ExecutionResumeRequested) = "lockstep.execution.resume-requested" in Executions,
         /// Run the failed elements of an execution again.
         ExecutionRelaunchRequested(commands::ExecutionRelaunchRequested) = "lockstep.execution.relaunch-requested" in Executions,
+        /// Approve a plan.
+        ExecutionApproveRequested(commands::ExecutionApproveRequested) = "lockstep.execution.approve-requested" in Executions,
+        /// Withdraw the own approval of a plan.
+        ExecutionWithdrawApprovalRequested(commands::ExecutionWithdrawApprovalRequested) = "lockstep.execution.withdraw-approval-requested" in Executions,
         /// Stop all executions.
         ExecutionsStopRequested(commands::ExecutionsStopRequested) = "lockstep.executions.stop-requested" in Executions,
         /// Let executions go on after a stop.

@@ -2,6 +2,7 @@
 
 mod executions;
 mod groups;
+mod messages;
 mod sync;
 
 use std::fmt;

@@ -14,6 +14,7 @@ mod devices;
 mod doctor;
 mod elements;
 mod executions;
+mod explain;
 mod failure;
 mod gateway;
 mod groups;
@@ -129,6 +130,7 @@ enum Command {
     Repositories(repositories::Repositories),
     Dead(dead::Dead),
     Messages(messages::Messages),
+    Explain(explain::Explain),
     Affected(affected::Affected),
     Render(render::Render),
     Check(check::Check),
@@ -193,6 +195,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Providers(command) => command.run(&global).await,
         Command::Repositories(command) => command.run(&global).await,
         Command::Dead(command) => command.run(&global).await,
+        Command::Explain(command) => command.run(&global).await,
         Command::Messages(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
         Command::Render(command) => command.run(&global).await,

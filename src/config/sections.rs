@@ -1,6 +1,7 @@
 //! The sections with fixed names. Each key is read in one place, with its bounds and its default; `lockstep config check`
 //! shows what was read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,17 @@ pub(crate) struct BrokerConfig {
     pub(crate) trusted_users: Vec<String>,
     /// The sources that belong to broker users and tokens.
     pub(crate) sources: Vec<SourcesConfig>,
+    /// Which broker users and tokens are the same person.
+    pub(crate) persons: Vec<PersonConfig>,
+}
+
+/// One of `[[broker.persons]]`
+#[derive(Debug)]
+pub(crate) struct PersonConfig {
+    /// The name of the person.
+    pub(crate) person: String,
+    /// The names of broker users, and of tokens of consoles and gateways, that are this person.
+    pub(crate) names: Vec<String>,
 }
 
 /// One of `[[broker.sources]]`
@@ -51,7 +63,48 @@ impl BrokerConfig {
             sources: (0..reader.count("broker.sources"))
                 .filter_map(|index| SourcesConfig::of(reader, &format!("broker.sources[{index}]")))
                 .collect(),
+            persons: PersonConfig::list(reader),
         }
+    }
+}
+
+impl PersonConfig {
+    /// A name is at most one person.
+    fn list(reader: &mut Reader) -> Vec<Self> {
+        let mut known = BTreeSet::new();
+        (0..reader.count("broker.persons"))
+            .filter_map(|index| Self::of(reader, &format!("broker.persons[{index}]"), &mut known))
+            .collect()
+    }
+
+    fn of(reader: &mut Reader, place: &str, known: &mut BTreeSet<String>) -> Option<Self> {
+        let (person, names) = (format!("{place}.person"), format!("{place}.names"));
+        let origin = reader.origin(&person).or_else(|| reader.origin(&names));
+        let named = reader.text(&person);
+        let its_names: Vec<String> = reader.list(&names, Vec::new());
+        if named.is_none() {
+            reader.problem(&person, origin.as_ref(), "is missing; set the name of the person");
+        }
+        if its_names.is_empty() {
+            reader.problem(
+                &names,
+                origin.as_ref(),
+                "is missing; set the names of broker users and tokens that are this person",
+            );
+        }
+        for name in &its_names {
+            if !known.insert(name.clone()) {
+                reader.problem(
+                    &names,
+                    origin.as_ref(),
+                    format!("{name:?} is already the name of a person; a name is of one person"),
+                );
+            }
+        }
+        Some(Self {
+            person: named?,
+            names: its_names,
+        })
     }
 }
 

@@ -13,21 +13,23 @@ const DAY: Duration = Duration::from_hours(24);
 /// `[sync]` and `[freeze.NAME]`: how devices are synchronized. All workers should have the same.
 #[derive(Debug)]
 pub(crate) struct SyncConfig {
-    /// Whether devices are changed only by plans, which somebody looked at.
+    /// Whether devices are changed only by plans that somebody else approved.
     pub(crate) approval: Approval,
     /// How long a device waits for the confirmation of a commit before it rolls back.
     pub(crate) commit_timer: Duration,
     /// How long to wait after a commit before the device is looked at over a new connection.
     pub(crate) read_back_pause: Duration,
-    /// How long after its end a plan may be applied.
+    /// How long after its end a plan may be approved and applied.
     pub(crate) plan_expires: Duration,
+    /// How long an approval counts.
+    pub(crate) approval_valid: Duration,
     /// How long a device may wait for the end of freeze windows.
     pub(crate) park_expires: Duration,
     /// When devices may not be changed.
     pub(crate) windows: FreezeWindows,
 }
 
-/// Whether changes need a plan.
+/// Whether changes need a plan that somebody else approved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Approval {
     /// They do not.
@@ -55,6 +57,12 @@ impl SyncConfig {
                 "",
             ),
             plan_expires: reader.duration("sync.plan_expires", DAY, expires.clone(), ""),
+            approval_valid: reader.duration(
+                "sync.approval_valid",
+                Duration::from_hours(8),
+                expires.clone(),
+                "",
+            ),
             park_expires: reader.duration("sync.park_expires", DAY, expires, ""),
             windows: windows(reader),
         }

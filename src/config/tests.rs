@@ -185,6 +185,7 @@ fn the_documented_example_explains_every_key_with_its_bounds() {
     let mut reader = Reader::new(settings);
     Config::of(&mut reader);
     let sections = [
+        "broker.persons",
         "broker.sources",
         "console.tokens",
         "gateway.tokens",

@@ -37,6 +37,7 @@ pub(super) fn build(
     let context = ConsoleContext {
         bus: bus.clone(),
         inbox: store.inbox.clone(),
+        messages: store.messages.clone(),
         fleet: store.fleet.clone(),
         repositories: store.repositories.clone(),
         dead_letters: store.dead_letters.clone(),

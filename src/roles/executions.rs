@@ -46,7 +46,7 @@ pub(super) fn context(
             },
             places: usize::from(config.worker.elements_at_once),
             element_timeout: executions.element_timeout,
-            sync: sync::requests(&config.sync),
+            sync: sync::requests(config),
             worker: process_name(),
             ..ExecutionOptions::default()
         },

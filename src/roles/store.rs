@@ -7,8 +7,8 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
     DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FollowUps, Inbox, InventorySources, Leases,
-    Migrated, RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns,
-    Tasks, UnitOfWork,
+    Messages, Migrated, RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans,
+    SyncRuns, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -23,6 +23,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Store {
     pub(super) unit_of_work: Arc<dyn UnitOfWork>,
     pub(super) inbox: Arc<dyn Inbox>,
+    pub(super) messages: Arc<dyn Messages>,
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) repositories: Arc<dyn Repositories>,
     pub(super) inventory_sources: Arc<dyn InventorySources>,
@@ -92,6 +93,7 @@ impl Store {
     fn of<
         S: UnitOfWork
             + Inbox
+            + Messages
             + Fleet
             + Repositories
             + InventorySources
@@ -115,6 +117,7 @@ impl Store {
         Self {
             unit_of_work: store.clone(),
             inbox: store.clone(),
+            messages: store.clone(),
             fleet: store.clone(),
             repositories: store.clone(),
             inventory_sources: store.clone(),

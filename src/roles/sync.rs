@@ -11,7 +11,7 @@ use lockstep_worker::sync::StoredFlags;
 use super::rendering::renderer;
 use super::store::Store;
 use super::worker::followed_clusters;
-use crate::config::{Approval, Config, SyncConfig};
+use crate::config::{Approval, Config};
 
 /// The provider on a worker.
 pub(super) fn provider(config: &Config, store: &Store, sources: &[Source], clock: &Arc<dyn Clock>) -> Sync {
@@ -39,9 +39,16 @@ pub(super) fn provider(config: &Config, store: &Store, sources: &[Source], clock
 }
 
 /// Which syncs may be requested.
-pub(super) fn requests(config: &SyncConfig) -> RequestOptions {
+pub(super) fn requests(config: &Config) -> RequestOptions {
+    let sync = &config.sync;
+    let persons = config.broker.persons.iter().flat_map(|person| {
+        let names = person.names.iter();
+        names.map(|name| (name.clone(), person.person.clone()))
+    });
     RequestOptions {
-        approval_required: config.approval == Approval::Required,
-        plan_expires: config.plan_expires,
+        approval_required: sync.approval == Approval::Required,
+        plan_expires: sync.plan_expires,
+        approval_valid: sync.approval_valid,
+        persons: persons.collect(),
     }
 }

@@ -30,6 +30,8 @@ mod elements;
 mod examples;
 #[cfg(feature = "simulators")]
 mod executions_cli;
+#[cfg(feature = "simulators")]
+mod explain;
 
 mod faults;
 mod first_provider;

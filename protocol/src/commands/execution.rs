@@ -48,6 +48,35 @@ pub struct ExecutionRelaunchRequested {
     pub dry_run: Option<bool>,
 }
 
+/// Approve a plan: a dry run of a sync that ended. Whoever made the plan cannot approve it. Approved again by the same sender, the approval
+/// is valid for as long as a new one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExecutionApproveRequested {
+    /// The id of the plan.
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
+    pub execution: Uuid,
+    /// Why, for people: such as the number of a change ticket.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::bounds::optional_note"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Note>"))]
+    pub note: Option<String>,
+}
+
+/// Withdraw the sender's own approval of a plan. What was accepted before goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExecutionWithdrawApprovalRequested {
+    /// The id of the plan.
+    #[serde(deserialize_with = "crate::bounds::uuid")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
+    pub execution: Uuid,
+}
+
 /// Stop all executions: nothing more begins anywhere until `lockstep.executions.resume-requested`; what runs finishes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -15,8 +15,9 @@ pub use dead_letter::{
 };
 pub use device::{DeviceMarkRequested, DeviceRemoveRequested, DeviceRenameRequested, DeviceStateRequested};
 pub use execution::{
-    ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested, ExecutionResumeRequested,
-    ExecutionsResumeRequested, ExecutionsStopRequested,
+    ExecutionApproveRequested, ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested,
+    ExecutionResumeRequested, ExecutionWithdrawApprovalRequested, ExecutionsResumeRequested,
+    ExecutionsStopRequested,
 };
 pub use repository::{RepositoryAcceptRequested, RepositoryRefreshRequested};
 pub use schedule::{ScheduleDeleteRequested, ScheduleSaveRequested};

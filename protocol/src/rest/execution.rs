@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::ApprovalView;
 use crate::commands::{ExecuteOn, RunLimits};
 use crate::{ExecutionState, Stage};
 
@@ -90,6 +91,9 @@ pub struct ExecutionView {
     /// The step of a workflow that it is.
     #[serde(default)]
     pub parent: Option<ParentView>,
+    /// The approvals of a plan, the oldest first; empty for other executions.
+    #[serde(default)]
+    pub approvals: Vec<ApprovalView>,
 }
 
 /// The step of a workflow that an execution is.

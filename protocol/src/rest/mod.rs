@@ -1,11 +1,13 @@
 //! Defines the JSON bodies of the console's HTTP API, shared by the server and the command line.
 
 mod age;
+mod approval;
 mod dead_letter;
 mod device;
 mod element;
 mod entity_result;
 mod execution;
+mod explanation;
 mod group;
 mod history;
 mod message;
@@ -18,6 +20,7 @@ mod sync;
 mod task;
 
 pub use age::{AgeOf, AgeOfError, AgedDevice, FleetAges};
+pub use approval::ApprovalView;
 pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};
 pub use device::{
     CauseView, DevicePage, DeviceView, HostnameList, LinkedInterfaceView, ManagementDomainView, MarkView,
@@ -26,9 +29,13 @@ pub use device::{
 pub use element::{CheckList, CheckView, ElementDetail, ElementPage, ElementView, FactList, FactView};
 pub use entity_result::{EntityResultPage, EntityResultView};
 pub use execution::{ExecutionPage, ExecutionView, ParentView, StageView, StopView};
+pub use explanation::{
+    ExplainedCause, ExplainedDevice, ExplainedElement, ExplainedThing, ExplanationPart, ExplanationView,
+    NotAllowedPart, RuleView,
+};
 pub use group::{GroupDetail, GroupPage, GroupRuleView, GroupView};
 pub use history::{HistoryEventView, HistoryPage};
-pub use message::{Accepted, MessageView};
+pub use message::{Accepted, MessageDetail, MessageMatches, MessageView};
 pub use problem::Problem;
 pub use provider::{ProviderList, ProviderView, StepView};
 pub use repository::{RepositoryList, RepositoryView};

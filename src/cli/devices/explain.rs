@@ -10,7 +10,7 @@ const COMMIT: usize = 12;
 const MOST_PATHS: usize = 3;
 
 /// A cause: the first line says which and when, the others what is known about it.
-pub(super) fn cause(cause: &CauseView) -> Vec<String> {
+pub(in crate::cli) fn cause(cause: &CauseView) -> Vec<String> {
     let by = cause
         .by
         .as_ref()

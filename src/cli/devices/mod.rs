@@ -19,6 +19,8 @@ mod why;
 
 use std::process::ExitCode;
 
+pub(super) use explain::cause;
+
 use clap::{Args, Subcommand};
 
 use super::Global;

@@ -85,7 +85,7 @@ impl Named {
 }
 
 /// The id of the execution with this number or id. An id need not be known.
-pub(super) async fn id(client: &Client, text: &str) -> anyhow::Result<Uuid> {
+pub(in crate::cli) async fn id(client: &Client, text: &str) -> anyhow::Result<Uuid> {
     match text.parse() {
         Ok(id) => Ok(id),
         Err(_) => Ok(client.execution(text).await?.id),

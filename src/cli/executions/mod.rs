@@ -11,6 +11,9 @@ pub(super) mod watch;
 
 use std::process::ExitCode;
 
+pub(super) use control::id;
+pub(super) use view::{approved, status};
+
 use clap::{Args, Subcommand};
 
 use super::Global;

@@ -1,14 +1,14 @@
 //! An execution as people read it. Pure.
 
 use jiff::Timestamp;
-use lockstep_protocol::rest::{ElementView, ExecutionView, StageView, StopView};
+use lockstep_protocol::rest::{ApprovalView, ElementView, ExecutionView, StageView, StopView};
 use lockstep_protocol::{ElementOutcome, ElementState, ExecutionState, counted};
 use serde_json::Value;
 
 use crate::cli::elements;
 
 /// What an execution does now, or did, in one line.
-pub(super) fn status(execution: &ExecutionView) -> String {
+pub(in crate::cli) fn status(execution: &ExecutionView) -> String {
     let ExecutionView {
         number,
         state,
@@ -207,10 +207,28 @@ pub(super) fn fields(execution: &ExecutionView) -> Vec<String> {
                 .map(|parent| format!("step {} of execution {}", parent.step, parent.execution)),
         ),
     ];
+    let approvals = execution
+        .approvals
+        .iter()
+        .map(|approval| ("approved", Some(approved(approval))));
     pairs
         .into_iter()
+        .chain(approvals)
         .filter_map(|(name, value)| Some(format!("{name:<13}{}", value?)))
         .collect()
+}
+
+/// Who approved a plan, when, until when that counts, and why.
+pub(in crate::cli) fn approved(approval: &ApprovalView) -> String {
+    let note = approval
+        .note
+        .as_ref()
+        .map(|note| format!(": {note}"))
+        .unwrap_or_default();
+    format!(
+        "by {} at {:.0}, until {:.0}{note}",
+        approval.by, approval.at, approval.expires_at
+    )
 }
 
 fn names(tasks: &[String]) -> Option<String> {

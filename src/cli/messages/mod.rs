@@ -1,5 +1,6 @@
 //! Commands for messages.
 
+pub(super) mod report;
 mod show;
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! Commands for syncs.
 
 mod apply;
+mod approve;
 pub(super) mod begin;
 mod diff;
 pub(super) mod plan;
@@ -17,11 +18,12 @@ use clap::{Args, Subcommand};
 
 use super::Global;
 
-/// Bring devices in lockstep with their intended configurations: select, plan, apply, roll back
+/// Bring devices in lockstep with their intended configurations: select, plan, approve, apply, roll back
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep sync select --all
   lockstep sync plan --all
+  lockstep sync approve 2
   lockstep sync apply 2
   lockstep sync show 2
   lockstep sync diff 2 sw1
@@ -35,6 +37,7 @@ pub(super) struct Sync {
 enum What {
     Select(select::Select),
     Plan(plan::Plan),
+    Approve(approve::Approve),
     Apply(apply::Apply),
     Show(show::Show),
     Diff(diff::Diff),
@@ -46,6 +49,7 @@ impl Sync {
         match self.what {
             What::Select(command) => command.run(global).await,
             What::Plan(command) => command.run(global).await,
+            What::Approve(command) => command.run(global).await,
             What::Apply(command) => command.run(global).await,
             What::Show(command) => command.run(global).await,
             What::Diff(command) => command.run(global).await,

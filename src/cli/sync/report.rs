@@ -8,6 +8,7 @@ use lockstep_protocol::{CommitId, ElementOutcome, counted, total_change_score};
 use serde::Serialize;
 
 use crate::cli::client::Client;
+use crate::cli::executions::approved;
 use crate::cli::output;
 
 /// The largest page of the console.
@@ -207,8 +208,13 @@ impl Report {
             "{what} {} ({}), {}",
             execution.number, execution.id, execution.state
         );
+        let approvals = execution
+            .approvals
+            .iter()
+            .map(|approval| ("approved", Some(approved(approval))));
         let fields = pairs
             .into_iter()
+            .chain(approvals)
             .filter_map(|(name, value)| Some(format!("  {name:<12}{}", value?)));
         std::iter::once(head).chain(fields).collect()
     }
@@ -314,6 +320,7 @@ pub(super) mod tests {
             "done": 2, "failed": 1, "skipped": 0, "accepted_at": "2026-02-03T04:05:06Z", "started_at": null,
             "ended_at": "2026-02-03T04:06:06Z", "deadline_at": null, "by": "anna", "execute_on_type": "DEVICE", "run_on": "DEVICE",
             "task_arguments": {"note": "CHG-7"}, "arguments": null, "limits": {}, "relaunch_of": null,
+            "approvals": [{"by": "berta", "at": "2026-02-03T05:00:00Z", "expires_at": "2026-02-03T13:00:00Z", "note": "looks good"}],
         });
         serde_json::from_value(json).unwrap()
     }
@@ -339,6 +346,7 @@ pub(super) mod tests {
             "  settings    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             "  devices     3: 1 would change, 1 unchanged, 1 failed, 0 skipped",
             "  score       100 of 100",
+            "  approved    by berta at 2026-02-03T05:00:00Z, until 2026-02-03T13:00:00Z: looks good",
         ];
         assert_eq!(report.summary(), expected);
         assert_eq!(

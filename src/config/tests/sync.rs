@@ -12,6 +12,7 @@ fn without_keys_changes_need_no_plan_and_nothing_is_frozen() {
     assert_eq!(sync.commit_timer, Duration::from_mins(5));
     let day = Duration::from_hours(24);
     assert_eq!((sync.plan_expires, sync.park_expires), (day, day));
+    assert_eq!(sync.approval_valid, Duration::from_hours(8));
     let now = "2026-12-24T12:00:00Z".parse().unwrap();
     assert_eq!(sync.windows.at(now, &[]), Freeze::Open);
 }
@@ -44,6 +45,24 @@ fn keys_and_windows_are_read_from_the_file_and_from_variables() {
     assert_eq!(config.effective["freeze"]["nights"]["length"], "5h");
     assert_eq!(config.effective["freeze"]["nights"]["kind"], "allow");
     assert_eq!(config.effective["freeze"]["year-end"]["kind"], "deny");
+}
+
+#[test]
+fn a_sender_is_one_person() {
+    let text = "[[broker.persons]]\nperson = 'anna'\nnames = ['anna-amqp', 'anna-2']\n";
+    let persons = read(text, &[]).unwrap().broker.persons;
+    assert_eq!(persons.len(), 1);
+    assert_eq!((persons[0].person.as_str(), persons[0].names.len()), ("anna", 2));
+    let text = "[[broker.persons]]\nperson = 'anna'\nnames = ['shared']\n\
+        [[broker.persons]]\nperson = 'berta'\nnames = ['shared']\n\
+        [[broker.persons]]\nnames = ['x']\n\
+        [[broker.persons]]\nperson = 'carla'\n";
+    let expected = [
+        ":6: broker.persons[1].names: \"shared\" is already the name of a person",
+        "broker.persons[2].person: is missing",
+        "broker.persons[3].names: is missing",
+    ];
+    assert_reported(&problems(text, &[]), &expected);
 }
 
 #[test]

@@ -190,6 +190,7 @@ fn completion(result: EventApplied) -> Completion {
         subject: None,
         result: WorkResult::EventApplied(result).into(),
         follow_ups: false,
+        trace_id: None,
     };
     row.into()
 }

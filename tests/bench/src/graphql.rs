@@ -173,6 +173,7 @@ impl Server {
         let context = ConsoleContext {
             bus: Arc::new(FakeBus::default()),
             inbox: store.clone(),
+            messages: store.clone(),
             fleet: store.clone(),
             repositories: store.clone(),
             dead_letters: store.clone(),
@@ -238,6 +239,10 @@ impl Providers for Nothing {
 impl SyncRules for Nothing {
     fn selects(&self, _: &SyncTarget, _: bool, _: DeviceState, _: bool) -> Result<(), String> {
         Err("nothing is contacted".to_owned())
+    }
+
+    fn rules(&self, _: &str, _: &str) -> Vec<lockstep_protocol::rest::RuleView> {
+        Vec::new()
     }
 
     fn knows(&self, _: &DeviceType) -> Result<(), String> {

@@ -3,7 +3,8 @@
 //! - Every request under `/v1` needs one of the configured [`Tokens`](lockstep_http::Tokens), which limits the types of
 //!   messages it may publish.
 //! - `POST /v1/events` takes events and commands in the CloudEvents HTTP binding, and answers 202 only after the broker
-//!   confirmed them. `GET /v1/messages` returns their outcomes.
+//!   confirmed them. `GET /v1/messages` returns their outcomes, `GET /v1/messages/{id}` finds messages by their ids alone.
+//! - `GET /v1/explain/{id}` explains how a message led to causes, devices, executions and results.
 //! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/groups` its groups, `GET /v1/sync/selection` which devices a
 //!   sync run would contact, `GET /v1/repositories` the accepted commits.
 //! - `GET /v1/fleet/ages` tells how long devices have been unsynchronized or UNMANAGED, for an alarm.
@@ -37,9 +38,9 @@ use tokio_util::task::TaskTracker;
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::graphql::{self, Streams};
 use crate::rest::{
-    ages, checks, dead_letters, device_history, devices, elements, events, executions, facts, groups,
-    messages, problem, providers, repositories, results, schedules, selection, surroundings, sync_devices,
-    tasks,
+    ages, checks, dead_letters, device_history, devices, elements, events, executions, explanations, facts,
+    groups, messages, problem, providers, repositories, results, schedules, selection, surroundings,
+    sync_devices, tasks,
 };
 use crate::{openapi, probes};
 
@@ -158,12 +159,14 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 31] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 33] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
     [
         ("/v1/events", post(events::publish)),
+        ("/v1/messages/{id}", get(messages::find)),
+        ("/v1/explain/{id}", get(explanations::explain)),
         ("/v1/devices", get(devices::list)),
         ("/v1/devices/{hostname}", get(devices::show)),
         ("/v1/devices/{hostname}/facts", get(facts::list)),
@@ -204,4 +207,4 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 31] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

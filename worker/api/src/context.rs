@@ -5,7 +5,8 @@ use lockstep_bus::{Bus, Outgoing};
 use lockstep_clock::Clock;
 use lockstep_http::{BodyLimiter, KnowsTokens, ProblemResponse, Tokens, confirmed};
 use lockstep_store::{
-    DeadLetters, Entities, Executions, Fleet, Inbox, Repositories, RunCycle, Schema, SyncPlans, Tasks,
+    DeadLetters, Entities, Executions, Fleet, Inbox, Messages, Repositories, RunCycle, Schema, SyncPlans,
+    Tasks,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,8 @@ pub struct ConsoleContext {
     pub bus: Arc<dyn Bus>,
     /// Reads the outcomes of messages.
     pub inbox: Arc<dyn Inbox>,
+    /// Finds messages by their ids.
+    pub messages: Arc<dyn Messages>,
     /// Reads devices.
     pub fleet: Arc<dyn Fleet>,
     /// Reads repositories.

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 pub(crate) use lockstep_bus::fake::{FakeBus, FakeMode};
 use lockstep_protocol::commands::{ExecuteOn, TaskReference, TaskSaveRequested};
-use lockstep_protocol::rest::{ProviderView, TaskForm, TaskProblem, TaskView};
+use lockstep_protocol::rest::{ProviderView, RuleView, TaskForm, TaskProblem, TaskView};
 use lockstep_protocol::{
-    DeviceState, DeviceType, EntityType, GroupName, Hostname, MessageKey, RepositoryName, SyncTarget,
+    DeviceState, DeviceType, EntityType, GroupName, Hostname, MessageId, MessageKey, RepositoryName, Source,
+    SyncTarget,
 };
 use serde_json::json;
 use tokio::sync::Notify;
@@ -23,10 +24,11 @@ use lockstep_store::{
     DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery,
     ElementDetail, ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
     ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery, GroupRules,
-    HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry, Lifecycle, Migrated, NamedEntities,
-    RenewedElements, Repositories, RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle,
-    ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary, Surroundings, SyncElement,
-    SyncElementQuery, SyncPlans, SyncState, TaskRow, Tasks, UnitEntities, UnitLevels,
+    HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry, Lifecycle, MessageRow, Messages, Migrated,
+    NamedEntities, PlanApproval, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
+    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary,
+    Surroundings, SyncElement, SyncElementQuery, SyncPlans, SyncState, SyncedTo, TaskRow, Tasks,
+    UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]
@@ -67,6 +69,8 @@ pub(crate) struct FakeStore {
     pub(crate) results: Mutex<Vec<(u64, EntityResult)>>,
     /// The elements of syncs with the numbers of their executions, ordered by number.
     pub(crate) syncs: Mutex<Vec<(u64, SyncElement)>>,
+    /// Ordered by plan and time.
+    pub(crate) approvals: Mutex<Vec<PlanApproval>>,
     /// The ids of entities by kind and name.
     pub(crate) names: Mutex<HashMap<(ExecuteOn, String), u64>>,
     pub(crate) stop: Mutex<Option<StopRow>>,
@@ -94,6 +98,60 @@ impl Inbox for FakeStore {
         let row = self.rows.lock().unwrap().get(message).cloned();
         self.outcome_read.notify_one();
         Ok(row)
+    }
+}
+
+#[async_trait]
+impl Messages for FakeStore {
+    async fn messages(
+        &self,
+        id: &MessageId,
+        source: Option<&Source>,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        self.check("messages")?;
+        let rows = self.rows.lock().unwrap();
+        let found = rows.values().filter(|row| {
+            row.identity.id == *id && source.is_none_or(|source| row.identity.source == *source)
+        });
+        let mut found: Vec<MessageRow> = found.map(message_row).collect();
+        found.sort_by_key(|row| (row.identity.source.as_str().to_owned(), row.actor.clone()));
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    async fn dead_letters_of(
+        &self,
+        message: &MessageKey,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterSummary>, StoreError> {
+        self.check("dead_letters_of")?;
+        let dead_letters = self.dead_letters.lock().unwrap();
+        let heads = dead_letters.iter().map(|dead_letter| &dead_letter.head);
+        let found = heads.filter(|head| head.identity == message.identity);
+        Ok(found.take(limit as usize).cloned().collect())
+    }
+
+    async fn causes_of_message(&self, message: &MessageKey, limit: u32) -> Result<Vec<CauseId>, StoreError> {
+        self.check("causes_of_message")?;
+        let causes = self.causes.lock().unwrap();
+        let found = causes.iter().filter(|(_, row)| row.identity == message.identity);
+        Ok(found.map(|(id, _)| *id).take(limit as usize).collect())
+    }
+}
+
+/// A processed message as it is found by its id.
+fn message_row(row: &InboxRow) -> MessageRow {
+    MessageRow {
+        identity: row.identity.clone(),
+        actor: row.actor.clone(),
+        kind: row.kind.to_string(),
+        state: row.state,
+        at: row.at,
+        subject: row.subject.clone(),
+        redrive_count: row.redrive_count,
+        trace_id: row.trace_id.clone(),
+        result: row.result.clone(),
     }
 }
 
@@ -463,6 +521,30 @@ impl SyncPlans for FakeStore {
         });
         Ok(read.collect())
     }
+
+    async fn synced_to(&self, elements: &[u64]) -> Result<HashMap<u64, SyncedTo>, StoreError> {
+        self.check("synced_to")?;
+        let syncs = self.syncs.lock().unwrap();
+        let found = syncs
+            .iter()
+            .filter(|(_, element)| elements.contains(&element.number));
+        let to = found.map(|(_, element)| {
+            let to = SyncedTo {
+                generation: element.generation,
+                settings: element.settings.clone(),
+                templates: element.templates.clone(),
+            };
+            (element.number, to)
+        });
+        Ok(to.collect())
+    }
+
+    async fn approvals(&self, plans: &BTreeSet<u64>) -> Result<Vec<PlanApproval>, StoreError> {
+        self.check("approvals")?;
+        let approvals = self.approvals.lock().unwrap();
+        let found = approvals.iter().filter(|approval| plans.contains(&approval.plan));
+        Ok(found.cloned().collect())
+    }
 }
 
 #[async_trait]
@@ -648,6 +730,13 @@ impl SyncRules for FakeSyncRules {
             return Err("synchronized".to_owned());
         }
         Ok(())
+    }
+
+    fn rules(&self, kind: &str, cause: &str) -> Vec<RuleView> {
+        vec![RuleView {
+            event: format!("what {kind} tells"),
+            devices: format!("those that get {cause}"),
+        }]
     }
 
     fn knows(&self, device_type: &DeviceType) -> Result<(), String> {

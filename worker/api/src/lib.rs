@@ -13,6 +13,7 @@
 
 pub mod console;
 mod context;
+mod explanation;
 #[cfg(test)]
 mod fake_entities;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::fmt::Debug;
 
+use lockstep_protocol::rest::RuleView;
 use lockstep_protocol::{DeviceState, DeviceType, SyncTarget};
 
 /// The rules of sync runs, as far as the console shows them: it does not depend on what they belong to.
@@ -15,6 +16,9 @@ pub trait SyncRules: Debug + Send + Sync + 'static {
         state: DeviceState,
         synchronized: bool,
     ) -> Result<(), String>;
+
+    /// The rules by which a message of this type gives this cause to devices. None for a type or a cause that this version does not know.
+    fn rules(&self, kind: &str, cause: &str) -> Vec<RuleView>;
 
     /// Whether the site has devices of this type.
     ///

@@ -1,8 +1,9 @@
 use lockstep_protocol::Message;
 use lockstep_protocol::commands::{
-    CvpSweepRequested, ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested,
-    ExecutionResumeRequested, ExecutionsResumeRequested, ExecutionsStopRequested, ScheduleDeleteRequested,
-    ScheduleSaveRequested, SyncRequested, TaskDeleteRequested, TaskRequested, TaskSaveRequested,
+    CvpSweepRequested, ExecutionApproveRequested, ExecutionCancelRequested, ExecutionPauseRequested,
+    ExecutionRelaunchRequested, ExecutionResumeRequested, ExecutionWithdrawApprovalRequested,
+    ExecutionsResumeRequested, ExecutionsStopRequested, ScheduleDeleteRequested, ScheduleSaveRequested,
+    SyncRequested, TaskDeleteRequested, TaskRequested, TaskSaveRequested,
 };
 use lockstep_protocol::internal::{CvpElementQueued, CvpLookDue, ElementQueued};
 
@@ -29,6 +30,10 @@ pub enum ExecutionMessage<'a> {
     ResumeRequested(&'a ExecutionResumeRequested),
     /// Run the failed elements of an execution again.
     RelaunchRequested(&'a ExecutionRelaunchRequested),
+    /// Approve a plan.
+    ApproveRequested(&'a ExecutionApproveRequested),
+    /// Withdraw the own approval of a plan.
+    WithdrawApprovalRequested(&'a ExecutionWithdrawApprovalRequested),
     /// Stop all executions.
     StopAllRequested(&'a ExecutionsStopRequested),
     /// Let executions go on.
@@ -68,6 +73,8 @@ run_lane!(Executions(ExecutionMessage):
     ExecutionPauseRequested => PauseRequested,
     ExecutionResumeRequested => ResumeRequested,
     ExecutionRelaunchRequested => RelaunchRequested,
+    ExecutionApproveRequested => ApproveRequested,
+    ExecutionWithdrawApprovalRequested => WithdrawApprovalRequested,
     ExecutionsStopRequested => StopAllRequested,
     ExecutionsResumeRequested => ResumeAllRequested,
     SyncRequested => SyncRequested,

@@ -7,6 +7,7 @@
 
 mod advance;
 mod announce;
+mod approvals;
 mod children;
 mod claim;
 mod cluster;
@@ -24,6 +25,7 @@ mod message;
 mod names;
 mod options;
 mod periodic;
+mod persons;
 mod phase;
 mod plan;
 mod publisher;
@@ -46,4 +48,5 @@ pub use element_runner::ElementRunner;
 pub use message::ExecutionMessage;
 pub use options::{ExecutionOptions, SyncOptions};
 pub use periodic::ElementsTask;
+pub use persons::Persons;
 pub use runner::ExecutionRunner;

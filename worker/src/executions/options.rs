@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use lockstep_execution::Caps;
 
+use super::Persons;
+
 /// How executions run on a worker. All workers should have the same caps.
 #[derive(Clone, Debug)]
 pub struct ExecutionOptions {
@@ -25,12 +27,16 @@ pub struct ExecutionOptions {
 }
 
 /// Which syncs may be requested. All workers should have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncOptions {
-    /// Whether devices are changed only by plans, which somebody looked at.
+    /// Whether devices are changed only by plans that somebody else approved.
     pub approval_required: bool,
-    /// How long after its end a plan may be applied.
+    /// How long after its end a plan may be approved and applied.
     pub plan_expires: Duration,
+    /// How long an approval counts.
+    pub approval_valid: Duration,
+    /// Which senders are the same person.
+    pub persons: Persons,
 }
 
 impl Default for SyncOptions {
@@ -38,6 +44,8 @@ impl Default for SyncOptions {
         Self {
             approval_required: false,
             plan_expires: Duration::from_hours(24),
+            approval_valid: Duration::from_hours(8),
+            persons: Persons::default(),
         }
     }
 }

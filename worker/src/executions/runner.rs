@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::advance::{Aftermath, log_end};
 use super::announce::Announcer;
 use super::settle::{release_stopped, settle};
-use super::{ExecutionContext, ExecutionMessage, control, relaunch, schedules, start, sweep, sync, tasks};
+use super::{
+    ExecutionContext, ExecutionMessage, approvals, control, relaunch, schedules, start, sweep, sync, tasks,
+};
 use crate::handlers::Rejection;
 use crate::runtime::{Attempt, ProcessingError, RunContext, RunEnd, Runner, TransactionRetry};
 
@@ -179,6 +181,8 @@ impl Command<'_> {
             ExecutionMessage::CancelRequested(request) => control::cancel(self, request).await,
             ExecutionMessage::PauseRequested(request) => control::pause(self, request.execution).await,
             ExecutionMessage::ResumeRequested(request) => control::resume(self, request.execution).await,
+            ExecutionMessage::ApproveRequested(request) => approvals::approve(self, request).await,
+            ExecutionMessage::WithdrawApprovalRequested(request) => approvals::withdraw(self, request).await,
             ExecutionMessage::StopAllRequested(request) => control::stop_all(self, request).await,
             ExecutionMessage::SyncRequested(request) => sync::sync(self, request).await,
             ExecutionMessage::SweepRequested(request) => sweep::sweep(self, request).await,

@@ -15,6 +15,7 @@ use lockstep_store::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::approvals::check_approved;
 use super::options::SyncOptions;
 use super::phase::levels;
 use super::plan::{provider, stages};
@@ -26,8 +27,7 @@ pub(super) const PROVIDER: &str = "sync";
 
 /// Begins a sync.
 pub(super) async fn sync(mut command: Command<'_>, request: &SyncRequested) -> Decided {
-    let options = command.context.options.sync;
-    let wanted = match check(request, options) {
+    let wanted = match check(request, &command.context.options.sync) {
         Ok(wanted) => wanted,
         Err(rejection) => return Ok(Err(rejection)),
     };
@@ -75,7 +75,7 @@ enum Wanted {
 }
 
 /// Checks what can be checked without the store. Pure.
-fn check(request: &SyncRequested, options: SyncOptions) -> Result<Wanted, Rejection> {
+fn check(request: &SyncRequested, options: &SyncOptions) -> Result<Wanted, Rejection> {
     let invalid = |place: &str, reason: &str| Err(Rejection::new(Code::InvalidData, place, reason));
     let wanted = match (&request.targets, request.plan, request.rollback) {
         (Some(targets), None, None) => Wanted::Targets(target(targets)),
@@ -141,10 +141,10 @@ fn check(request: &SyncRequested, options: SyncOptions) -> Result<Wanted, Reject
         (SyncAction::AbortSession, _) | (_, None) => {}
         _ => return invalid("$.data.session", "only abort-session takes a session"),
     }
-    let is_approved = request.dry_run || matches!(wanted, Wanted::Plan(_));
-    if options.approval_required && synchronizes && !is_approved {
-        let reason = "this site changes devices only by plans (sync.approval): plan it (`lockstep sync plan`), look at it, and apply \
-            the plan (`lockstep sync apply`)";
+    let is_planned = request.dry_run || matches!(wanted, Wanted::Plan(_));
+    if options.approval_required && synchronizes && !is_planned {
+        let reason = "this site changes devices only by approved plans (sync.approval): plan it (`lockstep sync plan`), let somebody \
+            else approve the plan (`lockstep sync approve`), and apply it (`lockstep sync apply`)";
         return Err(Rejection::new(Code::PlanRequired, "$.data.dry_run", reason));
     }
     Ok(wanted)
@@ -169,10 +169,11 @@ async fn look_up(
         devices: SyncDevices::Bound,
         bound,
     };
-    let executions = &mut *command.executions;
     match wanted {
         Wanted::Targets(target) => {
-            if let Err(rejection) = check_target(executions, &target, &command.context.types).await? {
+            if let Err(rejection) =
+                check_target(&mut *command.executions, &target, &command.context.types).await?
+            {
                 return Ok(Err(rejection));
             }
             let synchronized = request.resync || request.action != SyncAction::Synchronize;
@@ -184,18 +185,16 @@ async fn look_up(
         }
         Wanted::Plan(plan) => {
             const PLACE: &str = "$.data.plan";
-            let Some(row) = executions.lock(plan).await? else {
-                return Ok(Err(unknown(PLACE)));
+            let row = match plan_to_apply(command, plan, PLACE).await? {
+                Ok(row) => row,
+                Err(rejection) => return Ok(Err(rejection)),
             };
-            if let Err(reason) = check_plan(&row, command.now, command.context.options.sync) {
-                return Ok(Err(Rejection::new(Code::NotAPlan, PLACE, reason)));
-            }
             let force = row.request.task_arguments["force"] == true;
             Ok(Ok((bound_to(SyncBound::Plan(row.number)), force)))
         }
         Wanted::Rollback(execution) => {
             const PLACE: &str = "$.data.rollback";
-            let Some(row) = executions.lock(execution).await? else {
+            let Some(row) = command.executions.lock(execution).await? else {
                 return Ok(Err(unknown(PLACE)));
             };
             if let Err(rejection) = check_rollback(&row, PLACE) {
@@ -204,6 +203,25 @@ async fn look_up(
             Ok(Ok((bound_to(SyncBound::PreviousOf(row.number)), request.force)))
         }
     }
+}
+
+/// Locks a plan that the sender of the command may apply. `place` is what names it.
+async fn plan_to_apply(
+    command: &mut Command<'_>,
+    plan: Uuid,
+    place: &str,
+) -> Result<Result<ExecutionRow, Rejection>, StoreError> {
+    let options = &command.context.options.sync;
+    let Some(row) = command.executions.lock(plan).await? else {
+        return Ok(Err(unknown(place)));
+    };
+    if let Err(reason) = check_plan(&row, command.now, options) {
+        return Ok(Err(Rejection::new(Code::NotAPlan, place, reason)));
+    }
+    let approvals = command.executions.approvals(row.number).await?;
+    let sender = command.attempt.key.actor.as_deref();
+    let approved = check_approved(&row, &approvals, sender, command.now, options, place);
+    Ok(approved.map(|()| row))
 }
 
 /// Rejects targets that cannot be meant: a group or a type that does not exist, and a named device that is not MANAGED.
@@ -250,12 +268,14 @@ async fn check_target(
     }
 }
 
-/// Why an execution is no plan that can be applied now. Pure.
-fn check_plan(row: &ExecutionRow, now: Timestamp, options: SyncOptions) -> Result<(), String> {
+/// Why an execution is no plan that can be approved or applied now. Pure.
+pub(super) fn check_plan(row: &ExecutionRow, now: Timestamp, options: &SyncOptions) -> Result<(), String> {
     let request = &row.request;
     let synchronizes = request.task_arguments["action"] == json!(SyncAction::Synchronize);
     if request.provider != PROVIDER || !request.requested.dry_run || !synchronizes {
-        return Err("the execution is no plan: only a dry run of a sync can be applied".to_owned());
+        return Err(
+            "the execution is no plan: only a dry run of a sync can be approved and applied".to_owned(),
+        );
     }
     let Some(ended_at) = row.ended_at.filter(|_| row.state.is_final()) else {
         return Err("the plan has not ended; wait for its end (`lockstep executions watch`)".to_owned());
@@ -340,17 +360,13 @@ pub(super) async fn again(
         let reason = "a sync runs again as it was; to apply a plan, use `lockstep sync apply`";
         return Ok(Err(Rejection::new(Code::InvalidData, "$.data.dry_run", reason)));
     }
-    let options = command.context.options.sync;
     let arguments = &request.task_arguments;
     let id = |name: &str| arguments[name].as_str().and_then(|id| id.parse::<Uuid>().ok());
     let bound = if let Some(plan) = id("plan") {
-        let Some(row) = command.executions.lock(plan).await? else {
-            return Ok(Err(unknown(PLACE)));
-        };
-        if let Err(reason) = check_plan(&row, command.now, options) {
-            return Ok(Err(Rejection::new(Code::NotAPlan, PLACE, reason)));
+        match plan_to_apply(command, plan, PLACE).await? {
+            Ok(row) => SyncBound::Plan(row.number),
+            Err(rejection) => return Ok(Err(rejection)),
         }
-        SyncBound::Plan(row.number)
     } else if let Some(execution) = id("rollback") {
         let Some(row) = command.executions.lock(execution).await? else {
             return Ok(Err(unknown(PLACE)));
@@ -358,8 +374,8 @@ pub(super) async fn again(
         SyncBound::PreviousOf(row.number)
     } else {
         let synchronizes = arguments["action"] == json!(SyncAction::Synchronize);
-        if options.approval_required && synchronizes && !dry_run {
-            let reason = "this site changes devices only by plans (sync.approval): plan them again (`lockstep sync plan`)";
+        if command.context.options.sync.approval_required && synchronizes && !dry_run {
+            let reason = "this site changes devices only by approved plans (sync.approval): plan them again (`lockstep sync plan`)";
             return Ok(Err(Rejection::new(Code::PlanRequired, PLACE, reason)));
         }
         SyncBound::Accepted

@@ -255,6 +255,7 @@ fn row(
         subject: subject(received.decoded.as_ref().ok()),
         result: result.into(),
         follow_ups: false,
+        trace_id: received.decoded.as_ref().ok().and_then(Envelope::trace_id),
     }
 }
 

@@ -177,6 +177,7 @@ impl Attempt {
             subject: self.envelope.subject.clone(),
             result: result.into(),
             follow_ups: false,
+            trace_id: self.envelope.trace_id(),
         }
     }
 }

@@ -24,6 +24,8 @@ macro_rules! summary {
     };
 }
 
+pub(crate) use summary;
+
 macro_rules! filters {
     () => {
         " FROM dead_letter WHERE number < $1 \
@@ -291,7 +293,7 @@ fn read(row: &Row) -> Result<DeadLetter, StoreError> {
     })
 }
 
-fn read_summary(row: &Row) -> Result<DeadLetterSummary, StoreError> {
+pub(crate) fn read_summary(row: &Row) -> Result<DeadLetterSummary, StoreError> {
     Ok(DeadLetterSummary {
         number: row.number("dead_letter.number", 0)?,
         // The schema allows no other state.

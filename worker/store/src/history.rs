@@ -145,6 +145,15 @@ impl Order {
 pub struct InvalidPosition;
 
 impl HistoryPosition {
+    /// The place of whatever happened before this time, and not at it.
+    pub fn before(time: Timestamp) -> Self {
+        Self {
+            at: column::microseconds(time),
+            order: Order::Changed,
+            number: i64::MIN,
+        }
+    }
+
     /// The time.
     pub(crate) fn at(self) -> i64 {
         self.at

@@ -29,6 +29,8 @@ pub struct InboxRow {
     pub result: EncodedResult,
     /// Whether it caused follow-ups, which are published before the message is acknowledged.
     pub follow_ups: bool,
+    /// The trace that it belongs to: 32 hexadecimal digits. `None` if its sender gave none.
+    pub trace_id: Option<SmolStr>,
 }
 
 impl InboxRow {

@@ -41,6 +41,8 @@ mod lease;
 mod link;
 mod management_domain;
 mod merged;
+mod message;
+mod message_table;
 mod migrated;
 mod neighbor;
 pub mod postgres;
@@ -112,6 +114,7 @@ pub use keys::Keys;
 pub use lease::{Lease, Leases};
 pub use link::{Link, LinkAddresses, LinkChange, LinkEnd, LinkRow};
 pub use management_domain::{ManagementDomainChange, ManagementDomainRow};
+pub use message::{MOST_SOURCES, MessageRow, Messages};
 pub use render_facts::{DeviceSurroundings, FactsDevice, FactsLink, ManagementDomain, RenderFacts};
 pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
 pub use repository_failure::{RepositoryFailure, RepositoryFailures};
@@ -123,8 +126,8 @@ pub use rows::{
 pub use stats::{DevicesInState, RepositoryState, Sessions, Stats, Summary};
 pub use surroundings::{Hostnames, LinkedInterface, Surroundings};
 pub use sync::{
-    RunningElement, SyncBinding, SyncDiff, SyncElement, SyncElementQuery, SyncIntent, SyncPlans, SyncRuns,
-    SyncedDevice,
+    PlanApproval, RunningElement, SyncBinding, SyncDiff, SyncElement, SyncElementQuery, SyncIntent,
+    SyncPlans, SyncRuns, SyncedDevice, SyncedTo,
 };
 pub use unit_of_work::{Transaction, UnitOfWork};
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    DeliveryAttempts, Executions, Fleet, FollowUps, Leases, RunCycle, Schema, SyncRuns, UnitOfWork,
+    DeliveryAttempts, Executions, Fleet, FollowUps, Leases, RunCycle, Schema, SyncPlans, SyncRuns, UnitOfWork,
 };
 
 /// Which database a test uses.
@@ -30,6 +30,7 @@ pub(crate) struct Store {
     pub(crate) schema: Arc<dyn Schema>,
     pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) syncs: Arc<dyn SyncRuns>,
+    pub(crate) plans: Arc<dyn SyncPlans>,
 }
 
 impl Store {
@@ -43,7 +44,8 @@ impl Store {
             + Leases
             + Schema
             + Fleet
-            + SyncRuns,
+            + SyncRuns
+            + SyncPlans,
     {
         Self {
             unit_of_work: store.clone(),
@@ -54,6 +56,7 @@ impl Store {
             leases: store.clone(),
             schema: store.clone(),
             syncs: store.clone(),
+            plans: store.clone(),
             fleet: store,
         }
     }

@@ -23,7 +23,7 @@ use lockstep_worker::executions::{
 };
 use lockstep_worker::handlers::FleetHandlers;
 use lockstep_worker::runtime::{
-    self, Claimant, PeriodicTaskRunner, RunLaneOptions, Runner, WorkerContext, WorkerOptions,
+    self, Claimant, PeriodicTaskRunner, RunLaneOptions, Runner, TrustedUsers, WorkerContext, WorkerOptions,
 };
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -185,6 +185,7 @@ impl Worker {
         };
         let runner: Arc<dyn Runner> = Arc::new(ExecutionRunner::new(context.clone()));
         let claimant: Arc<dyn Claimant> = Arc::new(ElementRunner::new(context.clone()));
+        let trusted_users = TrustedUsers::new([bus.user().to_owned()]);
         let worker = WorkerContext {
             bus,
             store: unit_of_work,
@@ -205,6 +206,8 @@ impl Worker {
         let worker_options = WorkerOptions {
             lanes,
             run_lanes: [(Lane::Executions, lane)].into(),
+            // Messages of a test may name their senders.
+            trusted_users,
             ..WorkerOptions::default()
         };
         let stop = CancellationToken::new();

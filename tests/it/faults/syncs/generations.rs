@@ -122,7 +122,7 @@ async fn a_plan_is_applied_only_where_nothing_changed_since() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_plans_are_required_workers_reject_what_has_none() -> Result<()> {
+async fn where_approval_is_required_workers_reject_what_has_none() -> Result<()> {
     let scene = Scene::new(Ground::Servers).await?;
     let site = Site::new(scene, 1, Duration::ZERO).await?;
     let required = [("LOCKSTEP__SYNC__APPROVAL", "required")];
@@ -136,11 +136,11 @@ async fn where_plans_are_required_workers_reject_what_has_none() -> Result<()> {
 
     let plan = site.sync(json!({"targets": "all"})).await?;
     oracle.all_ended(1).await?;
-    ensure!(site.fleet.totals(0).commits == 0);
-    site.sync(json!({"plan": plan.id, "dry_run": false})).await?;
-    oracle.all_ended(2).await?;
-    site.check_devices(10).await?;
-    ensure!(site.is_synchronized(0).await?);
+    let unapproved: SyncRequested = serde_json::from_value(json!({"plan": plan.id, "dry_run": false}))?;
+    let unapproved = site.publish(unapproved).await?;
+    let rejection = site.rejection(&unapproved).await?;
+    ensure!(rejection["code"] == "not-approved", "{rejection}");
+    ensure!(site.fleet.totals(0).commits == 0 && !site.is_synchronized(0).await?);
     first.stop().await?;
     second.stop().await
 }

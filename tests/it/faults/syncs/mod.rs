@@ -2,6 +2,7 @@
 //! of a run, one by one, are in `worker/sync/tests`.
 
 mod answers;
+mod approvals;
 mod generations;
 mod killed;
 mod limits;

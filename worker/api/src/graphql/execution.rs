@@ -7,16 +7,18 @@ use lockstep_protocol as protocol;
 use lockstep_store::{ElementFilter, ExecutionRow, Page, PhaseTask, Relation, StoreError};
 use serde_json::Value;
 
+use super::approval::Approval;
 use super::connection::{Arguments, List, Total, cost, nested_with};
 use super::date_time::DateTime;
 use super::element::{Element, ElementsOfExecution};
 use super::field::{invalid, load, may_read};
-use super::loads::{Counted, Loads, PageOf, ProviderKey};
+use super::loads::{ApprovalsKey, Counted, Loads, PageOf, ProviderKey};
 use super::provider::ProviderType;
 use super::run_on::RunOn;
 use super::stage::Stage;
 use super::state::{ElementOutcome, ExecutionState};
 use super::task::NeopsTask;
+use crate::rest::approvals::is_plan;
 
 /// One run of a task.
 #[derive(Debug)]
@@ -274,6 +276,11 @@ impl Execution {
         self.0.request.relaunch_of.map(|id| id.to_string())
     }
 
+    /// The approvals of a plan, the oldest first; empty for other executions.
+    async fn approvals(&self, context: &Context<'_>) -> Option<Result<Vec<Approval>>> {
+        Some(self.load_approvals(context).await)
+    }
+
     /// Its elements, ordered by number: all, those that have not ended (`open`), or those of which this became.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn elements(
@@ -290,6 +297,15 @@ impl Execution {
 }
 
 impl Execution {
+    async fn load_approvals(&self, context: &Context<'_>) -> Result<Vec<Approval>> {
+        may_read(context, ReadScope::Executions)?;
+        if !is_plan(&self.0) {
+            return Ok(Vec::new());
+        }
+        let found = load(context, ApprovalsKey(self.0.number)).await?;
+        Ok(found.unwrap_or_default().into_iter().map(Approval).collect())
+    }
+
     async fn load_type(&self, context: &Context<'_>) -> Result<ExecutionType> {
         may_read(context, ReadScope::Executions)?;
         let provider = load(context, ProviderKey(self.0.request.provider.clone())).await?;

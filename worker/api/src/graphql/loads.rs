@@ -12,7 +12,7 @@ use lockstep_protocol::GroupName;
 use lockstep_protocol::rest::ProviderView;
 use lockstep_store::{
     Bounded, ByteBudget, CauseId, CauseRow, Client, Device, DeviceId, ExecutionRow, Group, GroupEntity,
-    Interface, Page, Pages, Relation, StoreError, TaskRow,
+    Interface, Page, Pages, PlanApproval, Relation, StoreError, TaskRow,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
@@ -241,6 +241,25 @@ impl Loader<CauseKey> for Loads {
         Ok(causes
             .map(|(id, cause)| (CauseKey(id), Arc::new(cause)))
             .collect())
+    }
+}
+
+/// The approvals of a plan, by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ApprovalsKey(pub(super) u64);
+
+impl Loader<ApprovalsKey> for Loads {
+    type Value = Vec<PlanApproval>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[ApprovalsKey]) -> Result<HashMap<ApprovalsKey, Self::Value>> {
+        let plans: BTreeSet<u64> = keys.iter().map(|key| key.0).collect();
+        let rows = self.context().syncs.approvals(&plans).await;
+        let mut found: HashMap<ApprovalsKey, Self::Value> = HashMap::new();
+        for row in rows.map_err(error::of_store)? {
+            found.entry(ApprovalsKey(row.plan)).or_default().push(row);
+        }
+        Ok(found)
     }
 }
 

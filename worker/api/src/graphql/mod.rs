@@ -4,6 +4,7 @@
 //! `request` runs requests, which come by `endpoint` (one answer), `event_stream` or `websocket` (subscriptions); `command` publishes
 //! what mutations ask for, and `progress` reads what subscriptions listen to.
 
+mod approval;
 mod batches;
 mod cause;
 mod check;

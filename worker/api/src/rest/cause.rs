@@ -15,6 +15,11 @@ pub(super) fn detailed(row: &CauseRow, device: &ConcernedDevice<'_>) -> CauseVie
     view(row, detail.concerning(device))
 }
 
+/// A cause with all that the message says about it, whichever devices it concerns.
+pub(crate) fn whole(row: &CauseRow) -> CauseView {
+    view(row, row.detail.as_deref().cloned().unwrap_or_default())
+}
+
 /// What paths are compared with.
 pub(super) fn concerned(device: &Device) -> ConcernedDevice<'_> {
     ConcernedDevice {

@@ -170,7 +170,7 @@ fn group(group: DeadLetterGroupCount) -> DeadLetterGroup {
     }
 }
 
-fn view(summary: DeadLetterSummary) -> DeadLetterView {
+pub(super) fn view(summary: DeadLetterSummary) -> DeadLetterView {
     DeadLetterView {
         number: summary.number,
         state: summary.state,

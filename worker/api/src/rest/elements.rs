@@ -87,7 +87,7 @@ fn outcome(parameters: &mut Parameters) -> Result<(Option<ElementOutcome>, bool)
     Ok((outcome, false))
 }
 
-fn view(row: ElementRow, execution: Option<&NewExecution>) -> ElementView {
+pub(crate) fn view(row: ElementRow, execution: Option<&NewExecution>) -> ElementView {
     ElementView {
         number: row.number,
         execution: row.execution,

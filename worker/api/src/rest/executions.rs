@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lockstep_http::{Operator, ProblemResponse, ReadScope};
-use lockstep_protocol::rest::{ExecutionPage, ExecutionView, ParentView, StopView};
+use lockstep_protocol::rest::{ApprovalView, ExecutionPage, ExecutionView, ParentView, StopView};
 
 use super::parameters::{self, Parameters};
-use super::{problem, stages};
+use super::{approvals, problem, stages};
 use crate::context::Shared;
 use lockstep_store::{ExecutionQuery, ExecutionReference, ExecutionRow, PhaseTask};
 
@@ -37,7 +37,12 @@ pub(crate) async fn list(
     let (mut rows, total) =
         tokio::try_join!(store.executions(&one_more), total).map_err(problem::store_error)?;
     let next = parameters::cut(&mut rows, limit, |execution| execution.number);
-    let executions = rows.into_iter().map(view).collect();
+    let mut approvals = approvals::of(&shared, rows.iter()).await?;
+    let view_of = |row: ExecutionRow| {
+        let approvals = approvals.remove(&row.number).unwrap_or_default();
+        view(row, approvals)
+    };
+    let executions = rows.into_iter().map(view_of).collect();
     Ok(Json(ExecutionPage {
         executions,
         next,
@@ -53,7 +58,10 @@ pub(crate) async fn show(
 ) -> Result<Json<ExecutionView>, ProblemResponse> {
     operator.may_read(ReadScope::Executions)?;
     let text = parameters::segment(execution)?;
-    find(&shared, &text).await.map(|row| Json(view(row)))
+    let row = find(&shared, &text).await?;
+    let mut approvals = approvals::of(&shared, [&row]).await?;
+    let approvals = approvals.remove(&row.number).unwrap_or_default();
+    Ok(Json(view(row, approvals)))
 }
 
 /// `GET /v1/executions/stopped`: whether all executions are stopped.
@@ -101,7 +109,7 @@ fn query(mut parameters: Parameters) -> Result<ExecutionQuery, ProblemResponse> 
     Ok(query)
 }
 
-fn view(row: ExecutionRow) -> ExecutionView {
+pub(super) fn view(row: ExecutionRow, approvals: Vec<ApprovalView>) -> ExecutionView {
     let ExecutionRow {
         request,
         counts,
@@ -150,5 +158,6 @@ fn view(row: ExecutionRow) -> ExecutionView {
             execution: parent.execution,
             step: parent.step.saturating_add(1),
         }),
+        approvals,
     }
 }

@@ -1,7 +1,8 @@
 //! Implements the resources under `/v1`: one file each.
 
 pub(crate) mod ages;
-mod cause;
+pub(crate) mod approvals;
+pub(crate) mod cause;
 pub(crate) mod checks;
 pub(crate) mod dead_letters;
 pub(crate) mod device_history;
@@ -9,6 +10,7 @@ pub(crate) mod devices;
 pub(crate) mod elements;
 pub(crate) mod events;
 pub(crate) mod executions;
+pub(crate) mod explanations;
 pub(crate) mod facts;
 pub(crate) mod groups;
 mod history;

@@ -18,7 +18,7 @@ fn rejected(data: &Value, is_required: bool) -> Option<(Code, String)> {
         approval_required: is_required,
         ..SyncOptions::default()
     };
-    let rejection = check(&request(data.clone()), options).err()?;
+    let rejection = check(&request(data.clone()), &options).err()?;
     Some((rejection.code, rejection.place))
 }
 
@@ -174,7 +174,7 @@ fn only_a_young_ended_dry_run_of_a_sync_is_a_plan() {
         (running, hour(1), "has not ended"),
     ];
     for (row, now, expected) in table {
-        let reason = check_plan(&row, now, SyncOptions::default())
+        let reason = check_plan(&row, now, &SyncOptions::default())
             .err()
             .unwrap_or_default();
         assert!(

@@ -13,7 +13,7 @@ use super::{
     NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
     StartedExecution, StopRow, TaskRow,
 };
-use crate::StoreError;
+use crate::{PlanApproval, StoreError};
 
 /// Changes tasks, schedules, executions and elements within a unit of work. Each method runs statements at once; they take effect with
 /// the commit.
@@ -100,6 +100,15 @@ pub trait ExecutionTransaction: Send {
 
     /// Whether an element of these executions changed something, or would have in a dry run.
     async fn any_changed(&mut self, executions: &BTreeSet<u64>) -> Result<bool, StoreError>;
+
+    /// Writes an approval of a plan that is locked, in the place of an earlier one of the same sender.
+    async fn approve(&mut self, approval: &PlanApproval) -> Result<(), StoreError>;
+
+    /// Deletes the approval of a plan by this sender. False if there is none.
+    async fn withdraw_approval(&mut self, plan: u64, by: &str) -> Result<bool, StoreError>;
+
+    /// The approvals of a plan, the oldest first. Under the lock of the plan they stay as they are.
+    async fn approvals(&mut self, plan: u64) -> Result<Vec<PlanApproval>, StoreError>;
 
     /// Locks an execution and returns it.
     async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError>;

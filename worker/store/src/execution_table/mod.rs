@@ -54,11 +54,12 @@ pub(super) use retention::expire;
 pub(super) use task::{tasks_by_name, tasks_by_number};
 
 use super::sql::{Row, SqlSession, Value, rows};
+use super::sync_table::approval;
 use super::{
     BeginElement, BegunStage, Candidates, CapScope, ElementEnd, ElementLevels, ElementOwner, ElementRow,
     ElementSource, EndedElement, ExecutionRow, ExecutionTransaction, ExpiredElement, Halt, HeldBack, LeftOut,
-    NamedEntities, NewExecution, NewSchedule, NewTask, OpenExecution, QueuedElement, SavedRow, ScheduleRow,
-    StartedExecution, StopRow, StoreError, TaskRow,
+    NamedEntities, NewExecution, NewSchedule, NewTask, OpenExecution, PlanApproval, QueuedElement, SavedRow,
+    ScheduleRow, StartedExecution, StopRow, StoreError, TaskRow,
 };
 
 const READ: &str = "read executions";
@@ -156,6 +157,18 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn any_changed(&mut self, executions: &BTreeSet<u64>) -> Result<bool, StoreError> {
         workflow::any_changed(&self.0, executions).await
+    }
+
+    async fn approve(&mut self, approval: &PlanApproval) -> Result<(), StoreError> {
+        approval::approve(&self.0, approval).await
+    }
+
+    async fn withdraw_approval(&mut self, plan: u64, by: &str) -> Result<bool, StoreError> {
+        approval::withdraw(&self.0, plan, by).await
+    }
+
+    async fn approvals(&mut self, plan: u64) -> Result<Vec<PlanApproval>, StoreError> {
+        approval::of(&self.0, plan).await
     }
 
     async fn lock(&mut self, id: Uuid) -> Result<Option<ExecutionRow>, StoreError> {

@@ -243,6 +243,7 @@ fn record(facts: &mut Facts, second: i64, kind: &str) {
         subject: None,
         result: result.into(),
         follow_ups: false,
+        trace_id: None,
     });
 }
 

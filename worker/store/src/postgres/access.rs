@@ -288,6 +288,11 @@ pub const OBJECTS: &[ObjectRights] = &[
         &[Select],
     ),
     rights("sync_element", &[Select, Insert, Update, Delete], &[Select]),
+    rights(
+        "plan_approval",
+        &[Select, Insert, UpdateOf(&["at", "expires_at", "note"]), Delete],
+        &[Select],
+    ),
     rights("sync_intent", &[Select, Insert, Update, Delete], &[]),
     rights("sync_key", &[Select, Insert], &[]),
     rights("execution_target", &[Select, Insert, Delete], &[]),

@@ -13,14 +13,14 @@ use crate::{Facts, Inbox, InboxRow, NewCause, StoreError, column};
 /// the whole index of a table that was empty.
 pub(super) const SELECT: &str = "\
     SELECT found.* FROM unnest($1::text[], $2::text[], $3::text[]) AS requested (source, id, actor) CROSS JOIN LATERAL ( \
-        SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups FROM inbox \
+        SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups, trace_id FROM inbox \
         WHERE inbox.source = requested.source AND inbox.id = requested.id AND inbox.actor = requested.actor OFFSET 0) AS found";
 
 macro_rules! insert {
     ($values:literal) => {
         concat!(
             "INSERT INTO inbox (source, kind, state, at, actor, result_type, redrive_count, follow_ups, cause, note, \
-                id, digest, subject, result, cause_id, detail) SELECT ",
+                id, digest, subject, result, cause_id, detail, trace_id) SELECT ",
             $values
         )
     };
@@ -29,13 +29,13 @@ macro_rules! insert {
 /// If a row exists, another worker committed it after `begin`, or `begin` did not look: the transaction fails and is repeated.
 pub(super) const INSERT: &str = insert!(
     "* FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::integer[], $8::boolean[], \
-        $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[], $16::text[])"
+        $9::text[], $10::text[], $11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[], $16::text[], $17::text[])"
 );
 
 /// For rows that are [alike](Alike), as those of most batches are: what they share is encoded, sent and read once.
 pub(super) const INSERT_ALIKE: &str = insert!(
     "$1::text, $2::text, $3::text, $4::timestamptz, $5::text, $6::text, $7::integer, $8::boolean, $9::text, $10::text, own.* \
-        FROM unnest($11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[], $16::text[]) AS own"
+        FROM unnest($11::text[], $12::bytea[], $13::text[], $14::text[], $15::bigint[], $16::text[], $17::text[]) AS own"
 );
 
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
@@ -75,6 +75,7 @@ pub(super) fn read(row: &Row) -> Result<InboxRow, StoreError> {
         result,
         redrive_count: column::read_redrive_count("inbox.redrive_count", row.get(10))?,
         follow_ups: row.get(11),
+        trace_id: row.get::<_, Option<&str>>(12).map(Into::into),
     })
 }
 
@@ -175,7 +176,8 @@ fn write<'a>(rows: &[(&'a InboxRow, FirstCause<'a>)]) -> Write<'a> {
         .column(rows.clone().map(|row| row.identity.id.as_str()))
         .column(rows.clone().map(|row| &row.digest.as_bytes()[..]))
         .column(rows.clone().map(|row| row.subject.as_deref()))
-        .column(rows.map(|row| row.result.json()))
+        .column(rows.clone().map(|row| row.result.json()))
         .column(causes.map(|cause| cause.map(|(id, _)| id)))
         .column(details.map(column::cause_detail))
+        .column(rows.map(|row| row.trace_id.as_deref()))
 }

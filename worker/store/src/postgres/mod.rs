@@ -27,6 +27,7 @@ mod inbox;
 mod lease;
 mod lock_watch;
 mod management_domain;
+mod message;
 mod message_columns;
 mod microseconds;
 mod migrate;

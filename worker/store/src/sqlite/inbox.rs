@@ -10,8 +10,8 @@ use crate::{Facts, Inbox, InboxRow, StoreError, column};
 /// Fails if the row exists: then one batch recorded a message twice, because `begin` reads all other rows.
 const INSERT: &str = "\
     INSERT INTO inbox (source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, \
-        follow_ups) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        follow_ups, trace_id) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 /// Deletes the row of a dead-lettered message that is processed again after a requeue. Rows of applied messages stay.
 const DELETE_REQUEUED: &str = "DELETE FROM inbox WHERE source = ?1 AND id = ?2 AND actor = ?3 AND state = 'dead' AND redrive_count < ?4";
@@ -34,7 +34,7 @@ impl Inbox for SqliteStore {
 
 pub(super) fn find(connection: &Connection, message: &MessageKey) -> Result<Option<InboxRow>, Failure> {
     let mut select = connection.prepare_cached(
-        "SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups \
+        "SELECT source, id, kind, digest, state, at, actor, subject, result_type, result, redrive_count, follow_ups, trace_id \
          FROM inbox WHERE source = ?1 AND id = ?2 AND actor = ?3",
     )?;
     let MessageKey { identity, actor } = message;
@@ -57,6 +57,7 @@ fn read(row: &Row<'_>) -> Result<InboxRow, Failure> {
         result,
         redrive_count: row.get(10)?,
         follow_ups: row.get(11)?,
+        trace_id: row.get::<_, Option<String>>(12)?.map(Into::into),
     })
 }
 
@@ -85,6 +86,7 @@ pub(super) fn insert(connection: &Connection, facts: &Facts) -> Result<(), Failu
             row.result.json(),
             row.redrive_count,
             row.follow_ups,
+            row.trace_id.as_deref(),
         ])?;
     }
     Ok(())

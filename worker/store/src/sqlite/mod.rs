@@ -15,6 +15,7 @@ mod history;
 mod inbox;
 mod lease;
 mod management_domain;
+mod message;
 mod migrate;
 mod related;
 mod repository;

@@ -1,8 +1,10 @@
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use lockstep_protocol::{CommitId, ElementState, Hostname};
 
+use super::PlanApproval;
 use crate::StoreError;
 
 /// Which elements of a sync are read.
@@ -57,6 +59,17 @@ pub struct SyncElement {
     pub previous: Option<String>,
 }
 
+/// What an element of a sync is bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncedTo {
+    /// The generation that the device gets by it.
+    pub generation: i64,
+    /// The commits that it is rendered from.
+    pub settings: Option<CommitId>,
+    /// As `settings`.
+    pub templates: Option<CommitId>,
+}
+
 /// Reads what syncs planned and did.
 #[async_trait]
 pub trait SyncPlans: Debug + Send + Sync + 'static {
@@ -65,4 +78,16 @@ pub trait SyncPlans: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn sync_elements(&self, query: &SyncElementQuery) -> Result<Vec<SyncElement>, StoreError>;
+
+    /// What these elements are bound to, by their numbers. Elements of no sync are left out.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn synced_to(&self, elements: &[u64]) -> Result<HashMap<u64, SyncedTo>, StoreError>;
+
+    /// The approvals of the plans with these numbers, ordered by plan and time.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn approvals(&self, plans: &BTreeSet<u64>) -> Result<Vec<PlanApproval>, StoreError>;
 }

@@ -1,5 +1,6 @@
 //! Reads and writes what elements of syncs are bound to and what they found, on both databases.
 
+pub(crate) mod approval;
 mod bind;
 mod check;
 mod held;
@@ -21,6 +22,7 @@ const WRITE: &str = "write a sync";
 #[cfg(test)]
 pub(super) fn statements() -> impl Iterator<Item = &'static str> {
     [
+        approval::STATEMENTS,
         bind::STATEMENTS,
         check::STATEMENTS,
         held::STATEMENTS,

@@ -1,9 +1,11 @@
+use std::collections::{BTreeSet, HashMap};
+
 use async_trait::async_trait;
 use lockstep_protocol::Hostname;
 
-use super::READ;
-use crate::sql::{Row, SqlDatabase};
-use crate::{StoreError, SyncElement, SyncElementQuery, SyncPlans, column};
+use super::{READ, approval};
+use crate::sql::{Row, SqlDatabase, rows};
+use crate::{PlanApproval, StoreError, SyncElement, SyncElementQuery, SyncPlans, SyncedTo, column};
 
 /// Elements of a sync, with `$texts` at the end. A device that was removed has had newer causes in any case.
 macro_rules! elements {
@@ -26,6 +28,10 @@ macro_rules! elements {
 const ELEMENTS: &str = elements!("CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS text)");
 const WHOLE: &str = elements!("sync_element.diff, sync_element.rendered, sync_element.previous");
 
+const SYNCED_TO: &str = "\
+    SELECT element, generation, settings_commit, templates_commit FROM sync_element \
+    WHERE element IN (SELECT number FROM {rows $1: number bigint} AS listed)";
+
 #[async_trait]
 impl<D: SqlDatabase> SyncPlans for D {
     async fn sync_elements(&self, query: &SyncElementQuery) -> Result<Vec<SyncElement>, StoreError> {
@@ -38,6 +44,23 @@ impl<D: SqlDatabase> SyncPlans for D {
         let statement = if query.whole { WHOLE } else { ELEMENTS };
         let rows = self.read_planned_for_now(READ, statement, parameters).await?;
         rows.iter().map(read).collect()
+    }
+
+    async fn synced_to(&self, elements: &[u64]) -> Result<HashMap<u64, SyncedTo>, StoreError> {
+        let wanted = rows(elements.iter().map(|element| vec![(*element).into()]));
+        let found = self.read_planned_for_now(READ, SYNCED_TO, vec![wanted]).await?;
+        found.iter().map(read_synced_to).collect()
+    }
+
+    async fn approvals(&self, plans: &BTreeSet<u64>) -> Result<Vec<PlanApproval>, StoreError> {
+        if plans.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parameters = vec![approval::listed(plans)];
+        let rows = self
+            .read_planned_for_now(READ, approval::OF_PLANS, parameters)
+            .await?;
+        rows.iter().map(approval::read).collect()
     }
 }
 
@@ -66,5 +89,15 @@ fn read(row: &Row) -> Result<SyncElement, StoreError> {
     })
 }
 
+fn read_synced_to(row: &Row) -> Result<(u64, SyncedTo), StoreError> {
+    let commit = |what, index| column::optional_name(what, row.optional_text(what, index)?);
+    let to = SyncedTo {
+        generation: row.integer("sync_element.generation", 1)?,
+        settings: commit("sync_element.settings_commit", 2)?,
+        templates: commit("sync_element.templates_commit", 3)?,
+    };
+    Ok((row.number("sync_element.element", 0)?, to))
+}
+
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[ELEMENTS, WHOLE];
+pub(super) const STATEMENTS: &[&str] = &[ELEMENTS, WHOLE, SYNCED_TO];

@@ -24,7 +24,7 @@ pub(super) fn planned(phase: u8, stage: Stage) -> PlannedStage {
     PlannedStage { phase, stage }
 }
 
-pub(super) fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
+pub(crate) fn execution(number: u64, task: &str, state: ExecutionState) -> ExecutionRow {
     let requested = json!({
         "task": task, "execute_on": [1, 2], "execute_on_type": "GROUP", "dry_run": false, "arguments": {"count": 2},
         "limits": {"canary": 1},

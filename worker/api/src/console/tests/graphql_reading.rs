@@ -6,7 +6,7 @@ use axum::body::Body;
 use lockstep_http::{ReadScope, Token};
 use lockstep_protocol::{ElementState, EntityType, ExecutionState, Level};
 use lockstep_store::{
-    CheckRow, Client, DeviceId, EntityResult, FactRow, GroupEntity, Interface, ParentStep, TaskRow,
+    CheckRow, Client, DeviceId, EntityResult, FactRow, GroupEntity, Interface, ParentStep, PlanApproval, TaskRow,
 };
 use serde_json::{Value, json};
 
@@ -522,4 +522,25 @@ async fn a_request_that_would_read_too_much_is_refused_before_it_reads() {
     let message = answer.body["errors"][0]["message"].as_str().unwrap();
     assert!(message.contains("complex"), "{message}");
     assert!(scene.store.calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn approvals_are_a_field_of_their_plan() {
+    let scene = scene();
+    let mut plan = execution(2, "sync", ExecutionState::Successful);
+    plan.request.provider = "sync".to_owned();
+    plan.request.requested.dry_run = true;
+    *scene.store.executions.lock().unwrap() = vec![execution(1, "uptime", ExecutionState::Running), plan];
+    scene.store.approvals.lock().unwrap().push(PlanApproval {
+        plan: 2,
+        by: "berta".to_owned(),
+        at: at(),
+        expires_at: at(),
+        note: None,
+    });
+    let found = ask(&scene, "{ execution(id: 2) { approvals { by note expiresAt } } }").await;
+    let approvals = &found["execution"]["approvals"];
+    assert_eq!(approvals[0]["by"], "berta", "{found}");
+    let other = ask(&scene, "{ execution(id: 1) { approvals { by } } }").await;
+    assert_eq!(other["execution"]["approvals"], json!([]), "{other}");
 }

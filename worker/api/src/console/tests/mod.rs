@@ -1,6 +1,7 @@
 mod access;
 mod dead_letters;
-mod executions;
+pub(crate) mod executions;
+mod explanations;
 mod graphql;
 mod graphql_reading;
 mod groups;
@@ -79,6 +80,7 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
     ConsoleContext {
         bus: bus.clone(),
         inbox: store.clone(),
+        messages: store.clone(),
         fleet: store.clone(),
         repositories: store.clone(),
         dead_letters: store.clone(),
@@ -198,6 +200,7 @@ fn applied(id: &str) -> InboxRow {
             warnings: Vec::new(),
         })),
         follow_ups: false,
+        trace_id: None,
     }
 }
 

@@ -1,6 +1,6 @@
 use lockstep_http::{ReadScope, Token};
 use lockstep_protocol::{ElementState, TypePattern};
-use lockstep_store::SyncElement;
+use lockstep_store::{PlanApproval, SyncElement};
 use serde_json::json;
 
 use super::executions::filled;
@@ -106,4 +106,40 @@ async fn a_device_that_is_not_part_of_the_sync_is_unknown() {
         json!([])
     );
     assert_eq!(scene.get("/v1/executions/99/devices").await.status, 404);
+}
+
+#[tokio::test]
+async fn approvals_are_shown_with_their_plan() {
+    let scene = synced();
+    {
+        let mut executions = scene.store.executions.lock().unwrap();
+        let plan = executions.iter_mut().find(|row| row.number == 2).unwrap();
+        plan.request.provider = "sync".to_owned();
+        plan.request.requested.dry_run = true;
+    }
+    let approval = |by: &str, hour: &str, note: Option<&str>| PlanApproval {
+        plan: 2,
+        by: by.to_owned(),
+        at: format!("2026-02-03T0{hour}:00:00Z").parse().unwrap(),
+        expires_at: format!("2026-02-03T1{hour}:00:00Z").parse().unwrap(),
+        note: note.map(str::to_owned),
+    };
+    *scene.store.approvals.lock().unwrap() = vec![
+        approval("berta", "4", Some("both cores checked")),
+        approval("carla", "5", None),
+    ];
+    let expected = json!([
+        {"by": "berta", "at": "2026-02-03T04:00:00Z", "expires_at": "2026-02-03T14:00:00Z", "note": "both cores checked"},
+        {"by": "carla", "at": "2026-02-03T05:00:00Z", "expires_at": "2026-02-03T15:00:00Z", "note": null},
+    ]);
+    assert_eq!(scene.get("/v1/executions/2").await.body["approvals"], expected);
+    let listed = scene.get("/v1/executions").await.body["executions"].clone();
+    for execution in listed.as_array().unwrap() {
+        let expected = if execution["number"] == 2 {
+            &expected
+        } else {
+            &json!([])
+        };
+        assert_eq!(&execution["approvals"], expected);
+    }
 }

@@ -52,7 +52,7 @@ fn dead_letter(id: &str, redrive_count: u32) -> NewDeadLetter {
     }
 }
 
-fn completion(id: &str, redrive_count: u32, requeued: Option<u64>) -> Completion {
+pub(super) fn completion(id: &str, redrive_count: u32, requeued: Option<u64>) -> Completion {
     Completion {
         row: dead_row(id, redrive_count),
         dead_letter: Some(dead_letter(id, redrive_count)),

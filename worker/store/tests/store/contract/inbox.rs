@@ -241,6 +241,7 @@ pub(crate) async fn what_is_recorded_is_what_is_read_again(place: &Place) -> Res
         at: "2026-02-03T04:05:06.123456789Z".parse()?,
         kind: "a\0b".into(),
         subject: Some("sw1\0".to_owned()),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
         ..row(message("1"))
     };
     let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;

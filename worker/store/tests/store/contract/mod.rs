@@ -33,6 +33,7 @@ pub(crate) mod link_versions;
 pub(crate) mod listing;
 pub(crate) mod locks;
 pub(crate) mod management_domains;
+pub(crate) mod messages;
 pub(crate) mod migration;
 pub(crate) mod named;
 pub(crate) mod related;
@@ -63,7 +64,7 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Entities, Executions,
-    Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Origin,
+    Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Messages, Origin,
     RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks,
     UnitOfWork,
 };
@@ -139,6 +140,11 @@ macro_rules! contract {
                 a_message_that_is_wrongly_taken_for_new_is_a_conflict,
                 one_of_two_that_take_the_same_message_for_new_commits,
                 what_is_recorded_is_what_is_read_again,
+            }
+            messages {
+                a_message_is_found_by_its_id_in_all_sources,
+                the_causes_of_a_message_are_found,
+                the_dead_letters_of_a_message_are_found,
             }
             dead_letter_writing {
                 unsettled_dead_letters_are_counted,
@@ -413,6 +419,7 @@ macro_rules! contract {
                 a_run_sees_causes_by_type,
                 the_key_of_hashes_is_made_once,
                 texts_go_before_their_executions,
+                approvals_are_one_for_each_sender_and_go_with_their_plan,
             }
             texts {
                 texts_come_back_as_they_were,
@@ -456,6 +463,7 @@ pub(crate) trait Store:
     + RenderFacts
     + SyncRuns
     + SyncPlans
+    + Messages
 {
 }
 
@@ -478,7 +486,8 @@ impl<
         + Entities
         + RenderFacts
         + SyncRuns
-        + SyncPlans,
+        + SyncPlans
+        + Messages,
 > Store for S
 {
 }
@@ -570,6 +579,13 @@ pub(crate) const UNDO_SYNC: &[&str] = &[
     "ALTER TABLE device DROP COLUMN checked_at",
     "ALTER TABLE device DROP COLUMN data",
     "UPDATE schema_compatibility SET oldest = 8",
+];
+
+/// What undoes version 15 of the schema, on both databases.
+pub(crate) const UNDO_TRACES: &[&str] = &[
+    "DROP TABLE plan_approval",
+    "DROP INDEX cause_message",
+    "ALTER TABLE inbox DROP COLUMN trace_id",
 ];
 
 /// What undoes version 12 of the schema, on both databases.
@@ -682,6 +698,7 @@ pub(crate) fn row(identity: Identity) -> InboxRow {
         subject: None,
         result: result.into(),
         follow_ups: false,
+        trace_id: None,
     }
 }
 

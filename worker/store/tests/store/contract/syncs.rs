@@ -1,14 +1,14 @@
 //! What the elements of syncs are bound to, and what their runs write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{CommitId, DeviceState, ElementState, SyncTarget};
 use lockstep_store::{
-    DeviceEffect, ElementSource, NewExecution, Records, RunningElement, SyncBinding, SyncBound, SyncDevices,
-    SyncDiff, SyncElement, SyncElementQuery, SyncSource, SyncedDevice,
+    DeviceEffect, ElementSource, NewExecution, PlanApproval, Records, RunningElement, SyncBinding, SyncBound,
+    SyncDevices, SyncDiff, SyncElement, SyncElementQuery, SyncSource, SyncedDevice,
 };
 
 use super::broad_causes::hours;
@@ -386,5 +386,56 @@ pub(crate) async fn texts_go_before_their_executions(place: &Place) -> Result<()
     ensure!(listed(place, young, false).await?.len() == 1);
     let old = lockstep_store::ExecutionReference::Id(execution_id("old"));
     ensure!(place.store.execution(&old).await?.is_none());
+    Ok(())
+}
+
+pub(crate) async fn approvals_are_one_for_each_sender_and_go_with_their_plan(place: &Place) -> Result<()> {
+    create_all(place, &["a"]).await?;
+    let (plan, elements) = start(place, "plan", all()).await?;
+    let (other, _) = start(place, "other", all()).await?;
+    let approval = |plan, by: &str, hour: u64, note: Option<&str>| PlanApproval {
+        plan,
+        by: by.to_owned(),
+        at: hours(hour),
+        expires_at: hours(hour + 8),
+        note: note.map(str::to_owned),
+    };
+    for approval in [
+        approval(plan, "berta", 1, None),
+        approval(other, "berta", 2, None),
+        approval(plan, "anna", 3, Some("CHG-1")),
+        approval(plan, "berta", 4, Some("again")),
+    ] {
+        change!(place.store, |executions| executions.approve(&approval).await?);
+    }
+    let expected = [
+        approval(plan, "anna", 3, Some("CHG-1")),
+        approval(plan, "berta", 4, Some("again")),
+        approval(other, "berta", 2, None),
+    ];
+    let found = place.other.approvals(&[plan, other].into()).await?;
+    ensure!(found == expected, "{found:?}");
+    ensure!(place.other.approvals(&BTreeSet::new()).await?.is_empty());
+    let withdrawn = change!(place.store, |executions| {
+        let found = executions.approvals(plan).await?;
+        ensure!(found == expected[..2], "{found:?}");
+        (
+            executions.withdraw_approval(plan, "anna").await?,
+            executions.withdraw_approval(plan, "anna").await?,
+        )
+    });
+    ensure!(withdrawn == (true, false));
+
+    let run = run(place, elements["a"], "worker").await?;
+    done(place, &run).await?;
+    let ended = format!(
+        "UPDATE execution SET ended_at = {} WHERE number = {plan}",
+        place.probe.time(hours(1))
+    );
+    place.probe.texts(&ended).await?;
+    let expired = place.store.expire(&Records::Executions, hours(2), 0, 100).await?;
+    ensure!(expired.deleted > 0, "{expired:?}");
+    let left = place.other.approvals(&[plan, other].into()).await?;
+    ensure!(left == expected[2..], "{left:?}");
     Ok(())
 }
