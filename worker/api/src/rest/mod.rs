@@ -1,6 +1,7 @@
 //! Implements the resources under `/v1`: one file each.
 
 pub(crate) mod ages;
+pub(crate) mod audit;
 mod cause;
 pub(crate) mod checks;
 pub(crate) mod dead_letters;
@@ -25,3 +26,5 @@ pub(crate) mod stages;
 pub(crate) mod surroundings;
 pub(crate) mod sync_devices;
 pub(crate) mod tasks;
+mod token_request;
+pub(crate) mod tokens;
