@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs, missing_debug_implementations)]
 
+pub mod access_limits;
+mod audit_kind;
 pub mod authority;
 pub mod bounds;
 pub mod cause;
@@ -25,6 +27,7 @@ mod message_properties;
 pub mod names;
 pub mod rest;
 pub mod results;
+mod role;
 mod run_cycle;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -32,11 +35,14 @@ mod secret_url;
 mod source_pattern;
 mod strict;
 mod sync_target;
+mod task_pattern;
 mod text;
 pub mod topology;
 pub mod trace;
 mod type_pattern;
 
+pub use access_limits::AccessLimits;
+pub use audit_kind::{AuditKind, AuditKindError};
 pub use cause::Cause;
 pub use cause_detail::{CauseCommit, CauseDetail, CausePath, ConcernedDevice};
 pub use change_score::{device_change_score, total_change_score};
@@ -56,11 +62,13 @@ pub use names::{
     CommitId, DeviceState, GroupName, Hostname, InterfaceAddress, InterfaceName, Mac, NameError,
     RepositoryName, Serial,
 };
+pub use role::{Role, RoleError};
 pub use run_cycle::{EntityType, Level, Stage};
 pub use smol_str::SmolStr;
 
 pub use secret_url::{SecretUrl, mask_url, mask_urls};
 pub use source_pattern::{SourcePattern, SourcePatternError};
 pub use sync_target::SyncTarget;
+pub use task_pattern::{TaskPattern, TaskPatternError};
 pub use trace::TraceParent;
 pub use type_pattern::{TypePattern, TypePatternError};

@@ -1,5 +1,6 @@
 //! A client of the console's HTTP API.
 
+mod access;
 mod executions;
 mod groups;
 mod messages;
@@ -9,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use lockstep_http::binding;
 use lockstep_protocol::rest::{
     DeadLetterCounts, DeadLetterDetail, DeadLetterPage, DevicePage, DeviceView, FleetAges, HistoryPage,
     MessageView, Problem, RepositoryList, RepositoryView, SurroundingsView,
@@ -29,6 +31,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait of one request. The console allows a minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// The header that says why a request is sent.
+const REASON: &str = "lockstep-reason";
+
 /// How often a request is sent while the console is busy or unavailable.
 const ATTEMPTS: u32 = 5;
 
@@ -37,6 +42,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: String,
     token: SecretString,
+    /// Why requests are sent, for the audit.
+    reason: Option<String>,
 }
 
 /// A response of the console other than success.
@@ -145,7 +152,11 @@ impl Client {
                 (local.url, local.token)
             }
         };
-        Self::of(&url, token)
+        let client = Self::of(&url, token)?;
+        Ok(Self {
+            reason: global.reason.clone(),
+            ..client
+        })
     }
 
     /// A client for the console at this address.
@@ -175,6 +186,7 @@ impl Client {
             http: roles::http_client()?,
             base: url.trim_end_matches('/').to_owned(),
             token,
+            reason: None,
         })
     }
 
@@ -379,13 +391,20 @@ impl Client {
             .pop_if_empty()
             .push("v1")
             .extend(path);
-        let request = self.http.request(method, url);
-        Ok(request.bearer_auth(self.token.expose_secret()))
+        Ok(self.authorized(self.http.request(method, url)))
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
-        request.bearer_auth(self.token.expose_secret())
+        self.authorized(self.http.request(method, format!("{}{path}", self.base)))
+    }
+
+    /// The same request, with the token and the reason.
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = request.bearer_auth(self.token.expose_secret());
+        match &self.reason {
+            Some(reason) => request.header(REASON, binding::header_value(reason)),
+            None => request,
+        }
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {

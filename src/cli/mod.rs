@@ -1,6 +1,7 @@
 //! The command line, one file for each command. Commands that act on a running system are clients of the console.
 
 mod affected;
+mod audit;
 mod await_outcome;
 mod check;
 mod client;
@@ -35,6 +36,7 @@ mod simulate;
 mod stop_all;
 mod sync;
 mod tasks;
+mod tokens;
 mod up;
 mod worker;
 mod yaml;
@@ -101,6 +103,9 @@ pub(crate) struct Global {
         conflicts_with = "token"
     )]
     token_file: Option<PathBuf>,
+    /// Why, for the audit of the console
+    #[arg(long, global = true, value_name = "TEXT")]
+    reason: Option<String>,
     /// Print JSON, for scripts; errors, too, each as a line on stderr
     #[arg(long, global = true)]
     json: bool,
@@ -131,6 +136,8 @@ enum Command {
     Dead(dead::Dead),
     Messages(messages::Messages),
     Explain(explain::Explain),
+    Tokens(tokens::Tokens),
+    Audit(audit::Audit),
     Affected(affected::Affected),
     Render(render::Render),
     Check(check::Check),
@@ -197,6 +204,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dead(command) => command.run(&global).await,
         Command::Explain(command) => command.run(&global).await,
         Command::Messages(command) => command.run(&global).await,
+        Command::Tokens(command) => command.run(&global).await,
+        Command::Audit(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
         Command::Render(command) => command.run(&global).await,
         Command::Check(command) => Ok(command.run(&global).await),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use lockstep_api::AccessOptions;
 use lockstep_protocol::SourcePattern;
 use lockstep_protocol::topology::Lane;
 use lockstep_worker::retention::Keep;
@@ -164,6 +165,8 @@ pub(crate) struct ConsoleConfig {
     pub(crate) listen: SocketAddr,
     /// The tokens it accepts. Without any, it refuses every request.
     pub(crate) tokens: Vec<TokenConfig>,
+    /// How it checks what people do.
+    pub(crate) access: AccessOptions,
 }
 
 impl ConsoleConfig {
@@ -176,7 +179,20 @@ impl ConsoleConfig {
                 "an address and a port, such as 127.0.0.1:8910",
             ),
             tokens: TokenConfig::list(reader, "console.tokens", true),
+            access: access(reader),
         }
+    }
+}
+
+fn access(reader: &mut Reader) -> AccessOptions {
+    const MINUTE: Duration = Duration::from_mins(1);
+    const LONGEST: Duration = Duration::from_hours(24 * 31);
+    let default = AccessOptions::default();
+    let mut duration = |key: &str, default| reader.duration(key, default, MINUTE..=LONGEST, "");
+    AccessOptions {
+        longest_session: duration("console.session", default.longest_session),
+        idle_session: duration("console.idle_session", default.idle_session),
+        requires_reasons: reader.flag("console.require_reasons", default.requires_reasons),
     }
 }
 
@@ -259,6 +275,7 @@ impl RetentionConfig {
                 dead_letters: reader.duration("retention.dead_letters", 90 * DAY, DAY..=LONGEST, ""),
                 executions: reader.duration("retention.executions", 90 * DAY, DAY..=LONGEST, ""),
                 sync_texts: reader.duration("retention.sync_texts", 30 * DAY, DAY..=LONGEST, ""),
+                audit: reader.duration("retention.audit", 400 * DAY, DAY..=LONGEST, ""),
             },
         }
     }

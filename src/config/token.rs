@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use lockstep_http::{ReadScope, Token};
-use lockstep_protocol::{SourcePattern, TypePattern};
+use lockstep_http::{ReadScope, Token, is_token_name};
+use lockstep_protocol::{Role, SourcePattern, TypePattern};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
@@ -9,8 +9,12 @@ use super::reader::Reader;
 /// One of `[[console.tokens]]` or `[[gateway.tokens]]`
 #[derive(Debug)]
 pub(crate) struct TokenConfig {
-    /// The `actor` of everything that is published with it.
+    /// Its name; without a person, the `actor` of everything that is published with it.
     pub(crate) name: String,
+    /// The person or the service that it belongs to: the `actor`.
+    pub(crate) person: Option<String>,
+    /// What it may do at most.
+    pub(crate) role: Option<Role>,
     pub(crate) token: SecretString,
     /// The message types it may publish. Without any, it can only read.
     pub(crate) types: Vec<TypePattern>,
@@ -24,8 +28,13 @@ pub(crate) struct TokenConfig {
 impl TokenConfig {
     /// The token as a server knows it.
     pub(crate) fn token(&self) -> Token {
-        let token =
-            Token::new(&self.name, &self.token, self.types.clone()).with_sources(self.sources.clone());
+        let token = Token::new(&self.name, &self.token, self.types.clone())
+            .with_sources(self.sources.clone())
+            .with_person(self.person.clone());
+        let token = match self.role {
+            Some(role) => token.with_role(role),
+            None => token,
+        };
         match &self.reads {
             Some(reads) => token.with_reads(reads.iter().copied()),
             None => token,
@@ -55,7 +64,24 @@ impl TokenConfig {
             .or_else(|| reader.origin(&key("types")));
         let name = reader.text(&key("name"));
         let token = reader.long_secret(&key("token"));
-        let types = reader.list(&key("types"), Vec::new());
+        let person = reads.then(|| reader.text(&key("person"))).flatten();
+        if let Some(person) = person.as_deref().filter(|person| !is_token_name(person)) {
+            let reason =
+                format!("is {person:?}, must be 1 to 64 letters, digits, dots, hyphens, underscores or @");
+            reader.problem(&key("person"), origin.as_ref(), reason);
+        }
+        let role = if reads {
+            reader.optional(&key("role"), "viewer, operator, approver or admin")
+        } else {
+            None
+        };
+        // A role says which types there are; without it, a token without types only reads.
+        let default = if role.is_some() {
+            vec![TypePattern::ALL]
+        } else {
+            Vec::new()
+        };
+        let types = reader.list(&key("types"), default);
         let sources = reader.list(&key("sources"), Vec::new());
         let is_set = reads && reader.origin(&key("reads")).is_some();
         let reads = is_set.then(|| reader.list(&key("reads"), Vec::new()));
@@ -72,7 +98,7 @@ impl TokenConfig {
                 origin.as_ref(),
                 "is missing; set the name that becomes the actor of published messages",
             ),
-            Some(name) if !name_fits(name) => {
+            Some(name) if !is_token_name(name) => {
                 let reason = "must be 1 to 64 letters, digits, dots, hyphens, underscores or @";
                 reader.problem(&key("name"), origin.as_ref(), reason);
             }
@@ -87,15 +113,12 @@ impl TokenConfig {
         }
         Some(Self {
             name: name?,
+            person,
+            role,
             token: token?,
             types,
             sources,
             reads,
         })
     }
-}
-
-fn name_fits(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
-    (1..=64).contains(&name.len()) && name.chars().all(fits)
 }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use lockstep_bus::Bus;
 use lockstep_http::Token;
-use lockstep_protocol::TypePattern;
+use lockstep_protocol::{Role, TypePattern};
 use lockstep_store::Migrated;
 use secrecy::SecretString;
 
@@ -99,7 +99,8 @@ pub(crate) async fn up(
         url: http::url_of(listener.local_addr()?),
         token: console::new_token(),
     };
-    let local = Token::new("local", &address.token, vec![TypePattern::ALL]);
+    // Whoever may read the data folder owns this installation.
+    let local = Token::new("local", &address.token, vec![TypePattern::ALL]).with_role(Role::Admin);
     let scrape = metrics::with_fleet(&mut lifecycle, &bus, &store);
     let console = console::build(config, &bus, &store, scrape.clone(), connections.console, [local]);
     let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape)?;

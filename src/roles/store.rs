@@ -6,9 +6,9 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FollowUps, Inbox, InventorySources, Leases,
-    Messages, Migrated, RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans,
-    SyncRuns, Tasks, UnitOfWork,
+    AccessTokens, AuditLog, DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FollowUps, Inbox,
+    InventorySources, Leases, LoginSessions, Messages, Migrated, RenderFacts, Repositories, Retention,
+    RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -38,6 +38,9 @@ pub(super) struct Store {
     pub(super) follow_ups: Arc<dyn FollowUps>,
     pub(super) delivery_attempts: Arc<dyn DeliveryAttempts>,
     pub(super) leases: Arc<dyn Leases>,
+    pub(super) access_tokens: Arc<dyn AccessTokens>,
+    pub(super) login_sessions: Arc<dyn LoginSessions>,
+    pub(super) audit: Arc<dyn AuditLog>,
     pub(super) retention: Arc<dyn Retention>,
     pub(super) schema: Arc<dyn Schema>,
     pub(super) stats: Arc<dyn Stats>,
@@ -108,6 +111,9 @@ impl Store {
             + FollowUps
             + DeliveryAttempts
             + Leases
+            + AccessTokens
+            + LoginSessions
+            + AuditLog
             + Retention
             + Schema
             + Stats,
@@ -132,6 +138,9 @@ impl Store {
             follow_ups: store.clone(),
             delivery_attempts: store.clone(),
             leases: store.clone(),
+            access_tokens: store.clone(),
+            login_sessions: store.clone(),
+            audit: store.clone(),
             retention: store.clone(),
             schema: store.clone(),
             stats: store,

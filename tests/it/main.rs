@@ -4,6 +4,7 @@
     reason = "tests print why they failed or what they skipped"
 )]
 
+mod access;
 mod advisories;
 mod affected;
 mod alarm;

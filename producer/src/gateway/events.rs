@@ -16,8 +16,9 @@ pub(super) async fn publish(
     let buffered = shared.event_bodies.read(body, MAX_BODY_BYTES).await?;
     let _place = shared.place()?;
     let now = (shared.context.now)();
-    let Submission { messages, receipt } =
-        Submission::read(&operator, Takes::Events, &parts.headers, &buffered.bytes, now)?;
+    let Submission {
+        messages, receipt, ..
+    } = Submission::read(&operator, Takes::Events, &parts.headers, &buffered.bytes, now)?;
     drop(buffered);
     let count = messages.len();
     shared.publish(messages).await?;

@@ -150,8 +150,22 @@ fn binary(headers: &HeaderMap, media_type: &str, body: &[u8]) -> Result<Received
     })
 }
 
-/// Decodes the header of an attribute: unquoted, then percent-decoded once, as the binding requires.
-fn header_text(value: &[u8]) -> Option<String> {
+/// Encodes a text as the value of a header, as [`header_text`] decodes it.
+pub fn header_value(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'%') {
+            value.push(char::from(byte));
+        } else {
+            value.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    value
+}
+
+/// Decodes the header of an attribute: unquoted, then percent-decoded once, as the binding requires. `None` if it is not
+/// percent-encoded UTF-8.
+pub fn header_text(value: &[u8]) -> Option<String> {
     let unquoted = match value {
         [b'"', inner @ .., b'"'] => unescape(inner),
         _ => value.to_vec(),
@@ -293,6 +307,9 @@ mod tests {
         ];
         for (value, expected) in table {
             assert_eq!(header_text(value.as_bytes()).as_deref(), expected, "{value}");
+        }
+        for text in ["plain text", "Euro €", "100 %", "a \"b\"", "line\nfeed"] {
+            assert_eq!(header_text(header_value(text).as_bytes()).as_deref(), Some(text));
         }
     }
 

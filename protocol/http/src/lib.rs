@@ -25,5 +25,5 @@ pub use readiness::Readiness;
 pub use routes::routes;
 pub use server::{AddressRange, AddressRangeError, GoesOn, Peer, ServeLimits, TrustedProxies, serve};
 pub use submission::{Receipt, Submission, Takes, confirmed};
-pub use token::{KnowsTokens, Operator, Token, Tokens};
+pub use token::{KnowsTokens, Operator, Token, Tokens, is_token_name};
 pub use trace::trace_of;

@@ -87,7 +87,8 @@ impl ProblemResponse {
     pub fn may_not_read(scope: ReadScope) -> Self {
         Problem::new(403, Code::NotAllowed.as_str(), "the token may not read this")
             .with_detail(format!(
-                "add {scope:?} to `reads` of the token in the configuration of the console",
+                "add {scope:?} to `reads` of the token in the configuration of the console, or create a token with `lockstep tokens create \
+                 … --read {scope}`",
                 scope = scope.as_str()
             ))
             .into()

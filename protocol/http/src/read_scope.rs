@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lockstep_protocol::Role;
+
 /// What a token may read at the console. Every token may read the outcomes of its own messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReadScope {
@@ -22,12 +24,14 @@ pub enum ReadScope {
     DeviceOutput,
     /// Whole configurations of devices and differences between them, with their secrets.
     Configurations,
+    /// The audit: what people did, from where, and why.
+    Audit,
 }
 
 /// The text is not a read scope.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} is not one of messages, devices, repositories, dead-letters, dead-letter-bodies, tasks, executions, device-output, configurations"
+    "{0:?} is not one of messages, devices, repositories, dead-letters, dead-letter-bodies, tasks, executions, device-output, configurations, audit"
 )]
 pub struct ReadScopeError(String);
 
@@ -43,7 +47,37 @@ impl ReadScope {
         Self::Executions,
         Self::DeviceOutput,
         Self::Configurations,
+        Self::Audit,
     ];
+
+    /// What a token reads that is not limited to events: everything but the audit, which is given by name or by the role.
+    pub const USUAL: &[Self] = &[
+        Self::Messages,
+        Self::Devices,
+        Self::Repositories,
+        Self::DeadLetters,
+        Self::DeadLetterBodies,
+        Self::Tasks,
+        Self::Executions,
+        Self::DeviceOutput,
+        Self::Configurations,
+    ];
+
+    /// What a holder of the role reads. Results of devices are a right of their own: a viewer gets them by name only.
+    pub const fn of_role(role: Role) -> &'static [Self] {
+        match role {
+            Role::Viewer => &[
+                Self::Messages,
+                Self::Devices,
+                Self::Repositories,
+                Self::DeadLetters,
+                Self::Tasks,
+                Self::Executions,
+            ],
+            Role::Operator | Role::Approver => Self::USUAL,
+            Role::Admin => Self::ALL,
+        }
+    }
 
     /// The scope as it is written in the configuration.
     pub const fn as_str(self) -> &'static str {
@@ -57,6 +91,7 @@ impl ReadScope {
             Self::Executions => "executions",
             Self::DeviceOutput => "device-output",
             Self::Configurations => "configurations",
+            Self::Audit => "audit",
         }
     }
 }
@@ -80,6 +115,50 @@ impl fmt::Display for ReadScope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documentation_has_the_table_of_roles() {
+        let line = |right: &str, allowed: &dyn Fn(Role) -> bool| {
+            let cells = Role::ALL
+                .iter()
+                .map(|role| if allowed(*role) { " yes |" } else { " no |" });
+            format!("| {right} |{}", cells.collect::<String>())
+        };
+        let mut lines = vec![
+            line("publish events and commands", &|role| {
+                role.publishes(lockstep_protocol::Kind::SyncRequested)
+            }),
+            line("create, rotate and revoke tokens", &Role::manages_tokens),
+        ];
+        lines.extend(ReadScope::ALL.iter().map(|scope| {
+            line(&format!("read `{scope}`"), &|role| {
+                ReadScope::of_role(role).contains(scope)
+            })
+        }));
+        let table = lines.join("\n");
+        let page = include_str!("../../../docs/access.md");
+        assert!(page.contains(&table), "docs/access.md lacks\n{table}");
+    }
+
+    #[test]
+    fn a_role_reads_what_those_before_it_read() {
+        for pair in Role::ALL.windows(2) {
+            let (less, more) = (ReadScope::of_role(pair[0]), ReadScope::of_role(pair[1]));
+            assert!(less.iter().all(|scope| more.contains(scope)), "{pair:?}");
+        }
+        for (scope, roles) in [
+            (ReadScope::Devices, 4),
+            (ReadScope::DeviceOutput, 3),
+            (ReadScope::Configurations, 3),
+            (ReadScope::DeadLetterBodies, 3),
+            (ReadScope::Audit, 1),
+        ] {
+            let reading = Role::ALL
+                .iter()
+                .filter(|role| ReadScope::of_role(**role).contains(&scope));
+            assert_eq!(reading.count(), roles, "{scope}");
+        }
+    }
 
     #[test]
     fn the_error_for_an_unknown_scope_names_every_scope() {

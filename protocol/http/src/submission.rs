@@ -8,7 +8,7 @@ use lockstep_bus::{Outgoing, Properties};
 use lockstep_protocol::envelope::{CONTENT_TYPE, MAX_BODY_BYTES};
 use lockstep_protocol::rest::{Accepted, Problem};
 use lockstep_protocol::topology::Destination;
-use lockstep_protocol::{Class, Code, Kind, TraceParent};
+use lockstep_protocol::{Class, Code, Envelope, Kind, TraceParent};
 use lockstep_telemetry::Span;
 
 use crate::binding::{self, BindingError, Content, Received};
@@ -28,6 +28,8 @@ pub enum Takes {
 pub struct Submission {
     /// The messages in the order of the request.
     pub messages: Vec<Outgoing>,
+    /// The commands among them, as they were decoded.
+    pub commands: Vec<Envelope>,
     /// The response to send after the broker confirmed all messages.
     pub receipt: Receipt,
 }
@@ -69,13 +71,26 @@ impl Submission {
         match content {
             Content::One(received) => {
                 let receipt = Receipt::One(accepted(&received));
-                let messages = vec![outgoing(*received)?];
-                Ok(Self { messages, receipt })
+                let (message, command) = outgoing(*received)?;
+                Ok(Self {
+                    messages: vec![message],
+                    commands: command.into_iter().collect(),
+                    receipt,
+                })
             }
             Content::Batch(batch) => {
                 let receipt = Receipt::Batch(batch.iter().map(accepted).collect());
-                let messages = batch.into_iter().map(outgoing).collect::<Result<_, _>>()?;
-                Ok(Self { messages, receipt })
+                let (mut messages, mut commands) = (Vec::with_capacity(batch.len()), Vec::new());
+                for received in batch {
+                    let (message, command) = outgoing(received)?;
+                    messages.push(message);
+                    commands.extend(command);
+                }
+                Ok(Self {
+                    messages,
+                    commands,
+                    receipt,
+                })
             }
         }
     }
@@ -145,34 +160,34 @@ fn outgoing(
     takes: Takes,
     trace: &TraceParent,
     now: Timestamp,
-) -> Result<Outgoing, ProblemResponse> {
+) -> Result<(Outgoing, Option<Envelope>), ProblemResponse> {
     let Received {
         envelope,
         mut attributes,
     } = received;
     let kind = envelope.message.kind();
     takes.check(kind)?;
-    token
-        .authorize(kind, &envelope.identity.source)
-        .map_err(ProblemResponse::denied)?;
-    let trace = envelope.traceparent.unwrap_or_else(|| trace.clone());
+    token.permit(&envelope).map_err(ProblemResponse::denied)?;
+    let trace = envelope.traceparent.as_ref().unwrap_or(trace);
     attributes.insert("traceparent".to_owned(), trace.as_str().into());
-    attributes.insert("actor".to_owned(), token.name().into());
+    attributes.insert("actor".to_owned(), token.principal().into());
     let body = serde_json::to_vec(&attributes).expect("a JSON object can be written");
     if body.len() > MAX_BODY_BYTES {
         return Err(ProblemResponse::too_large(MAX_BODY_BYTES));
     }
-    Ok(Outgoing {
+    let message = Outgoing {
         destination: Destination::Ingress(kind),
         properties: Properties {
-            message_id: Some(envelope.identity.id.into()),
+            message_id: Some(envelope.identity.id.clone().into()),
             kind: Some(kind.as_str().into()),
             content_type: Some(CONTENT_TYPE.into()),
             timestamp: Timestamp::from_second(now.as_second()).ok(),
             ..Properties::default()
         },
         body: body.into(),
-    })
+    };
+    let command = (kind.class() == Class::Command).then_some(envelope);
+    Ok((message, command))
 }
 
 fn command_refused(kind: Kind) -> ProblemResponse {

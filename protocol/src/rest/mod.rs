@@ -1,5 +1,6 @@
 //! Defines the JSON bodies of the console's HTTP API, shared by the server and the command line.
 
+mod access;
 mod age;
 mod approval;
 mod dead_letter;
@@ -19,6 +20,9 @@ mod selection;
 mod sync;
 mod task;
 
+pub use access::{
+    AuditPage, AuditView, TokenPage, TokenRequest, TokenRevocation, TokenRotation, TokenSecret, TokenView,
+};
 pub use age::{AgeOf, AgeOfError, AgedDevice, FleetAges};
 pub use approval::ApprovalView;
 pub use dead_letter::{DeadLetterCounts, DeadLetterDetail, DeadLetterGroup, DeadLetterPage, DeadLetterView};

@@ -38,7 +38,7 @@ impl Run {
         let task = client.task(&self.task).await?;
         let command = self
             .options
-            .request(&client, TaskReference::Number(task.number))
+            .request(&client, TaskReference::Name(task.name))
             .await?;
         let envelope = Envelope::new(request::source(), SystemClock.now(), command);
         let view = request::ask(&client, &envelope).await?;

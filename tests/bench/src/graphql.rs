@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use lockstep_api::{Console, ConsoleContext, Providers, SyncRules};
+use lockstep_api::{AccessOptions, Console, ConsoleContext, Providers, SyncRules};
 use lockstep_bus::fake::FakeBus;
 use lockstep_clock::SystemClock;
 use lockstep_http::{ReadScope, Token};
@@ -184,6 +184,10 @@ impl Server {
             syncs: store.clone(),
             providers: Arc::new(Nothing),
             sync_rules: Arc::new(Nothing),
+            access_tokens: store.clone(),
+            login_sessions: store.clone(),
+            audit: store.clone(),
+            access: AccessOptions::default(),
             schema: store.clone(),
             clock: Arc::new(SystemClock),
             tokens: [token].into_iter().collect(),

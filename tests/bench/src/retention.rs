@@ -103,6 +103,7 @@ pub(crate) async fn deleting<T>(
             dead_letters: 90 * DAY,
             executions: 90 * DAY,
             sync_texts: 30 * DAY,
+            audit: 400 * DAY,
         },
     };
     let mut deleted = Deleted::default();

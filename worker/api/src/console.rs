@@ -18,7 +18,10 @@
 //! - `POST /graphql` answers GraphQL: the same, and the calls of neops; subscriptions by server-sent events. `GET /graphql` is a WebSocket.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
-//! The console has no state and never writes to the store: only workers write domain state. Every error is a problem
+//! - `GET /v1/tokens` and `POST /v1/tokens…` manage stored tokens, `GET /v1/audit` shows what people did.
+//! - `GET` and `POST` of `/login` and `/logout` begin and end sessions of browsers.
+//!
+//! The console has no state. It writes who may use it and what they did, and nothing else: only workers write domain state. Every error is a problem
 //! (RFC 9457) with a stable code.
 
 use std::sync::Arc;
@@ -28,19 +31,20 @@ use axum::extract::Path;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use lockstep_http::{
-    BodyLimiter, ConcurrencyLimiter, ServeLimits, admit, routes, unknown_path, with_metrics,
+    BodyLimiter, ConcurrencyLimiter, LogLimiter, ServeLimits, admit, routes, unknown_path, with_metrics,
 };
 use lockstep_telemetry::Scrape;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{StoredTokens, login};
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::graphql::{self, Streams};
 use crate::rest::{
-    ages, checks, dead_letters, device_history, devices, elements, events, executions, explanations, facts,
-    groups, messages, problem, providers, repositories, results, schedules, selection, surroundings,
-    sync_devices, tasks,
+    ages, audit, checks, dead_letters, device_history, devices, elements, events, executions, explanations,
+    facts, groups, messages, problem, providers, repositories, results, schedules, selection, surroundings,
+    sync_devices, tasks, tokens,
 };
 use crate::{openapi, probes};
 
@@ -93,6 +97,11 @@ impl Console {
             bodies: BodyLimiter::new(limits.held_bytes, limits.body_timeout),
             graphql: graphql::schema(),
             streams: Streams::new(limits.streams, self.tasks.clone()),
+            stored: StoredTokens::new(
+                self.context.access_tokens.clone(),
+                self.context.tokens.source_owners(),
+            ),
+            refused_logins: LogLimiter::default(),
             stop,
         });
         let request_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
@@ -125,6 +134,14 @@ impl Console {
         let outcomes = routes(SERVER, [("/v1/messages", get(messages::outcome))])
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(outcome_limiter, admit));
+        let login_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
+        let sessions = [
+            ("/login", get(login::page).post(login::begin)),
+            ("/logout", get(login::end_page).post(login::end)),
+        ];
+        let sessions = routes(SERVER, sessions)
+            .method_not_allowed_fallback(problem::wrong_method)
+            .layer(from_fn_with_state(login_limiter, admit));
         let graphql = routes(
             SERVER,
             [("/graphql", get(graphql::upgrade).post(graphql::answer))],
@@ -134,6 +151,7 @@ impl Console {
         resources
             .merge(outcomes)
             .merge(graphql)
+            .merge(sessions)
             .merge(alive)
             .merge(probes)
             .with_state(shared)
@@ -159,7 +177,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 33] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 38] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -203,6 +221,11 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 33] {
             get(sync_devices::configuration),
         ),
         ("/v1/elements/{number}", get(elements::show)),
+        ("/v1/tokens", get(tokens::list).post(tokens::create)),
+        ("/v1/tokens/{name}", get(tokens::show)),
+        ("/v1/tokens/{name}/rotate", post(tokens::rotate)),
+        ("/v1/tokens/{name}/revoke", post(tokens::revoke)),
+        ("/v1/audit", get(audit::list)),
     ]
 }
 

@@ -1,16 +1,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::request::Parts;
 use lockstep_bus::{Bus, Outgoing};
 use lockstep_clock::Clock;
-use lockstep_http::{BodyLimiter, KnowsTokens, ProblemResponse, Tokens, confirmed};
+use lockstep_http::{
+    BodyLimiter, KnowsTokens, LogLimiter, Operator, ProblemResponse, Receipt, Submission, Tokens, confirmed,
+};
+use lockstep_protocol::rest::Problem;
 use lockstep_store::{
-    DeadLetters, Entities, Executions, Fleet, Inbox, Messages, Repositories, RunCycle, Schema, SyncPlans,
-    Tasks,
+    AccessTokens, AuditLog, DeadLetters, Entities, Executions, Fleet, Inbox, LoginSessions, Messages,
+    NewAuditEntry, Repositories, RunCycle, Schema, SyncPlans, Tasks,
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::access::audited::{self, MissingReason};
+use crate::access::{AccessOptions, Client, StoredTokens, session};
 use crate::graphql::{ConsoleSchema, Streams};
+use crate::rest::problem;
 use crate::{Providers, SyncRules};
 
 /// The bus, the parts of the store and the tokens that the console uses.
@@ -42,11 +49,19 @@ pub struct ConsoleContext {
     pub providers: Arc<dyn Providers>,
     /// Says which devices a sync run contacts.
     pub sync_rules: Arc<dyn SyncRules>,
+    /// Keeps tokens that administrators create.
+    pub access_tokens: Arc<dyn AccessTokens>,
+    /// Keeps sessions of browsers.
+    pub login_sessions: Arc<dyn LoginSessions>,
+    /// Keeps what people did.
+    pub audit: Arc<dyn AuditLog>,
+    /// How the console checks what people do.
+    pub access: AccessOptions,
     /// Pinged by `/readyz`.
     pub schema: Arc<dyn Schema>,
     /// Sets the AMQP timestamp of published messages.
     pub clock: Arc<dyn Clock>,
-    /// Without a token, every request under `/v1` is answered 401.
+    /// The configured tokens.
     pub tokens: Tokens,
 }
 
@@ -106,24 +121,87 @@ pub(crate) struct Shared {
     pub(crate) bodies: BodyLimiter,
     pub(crate) graphql: ConsoleSchema,
     pub(crate) streams: Streams,
+    pub(crate) stored: StoredTokens,
+    /// Limits the entries about refused logins.
+    pub(crate) refused_logins: LogLimiter,
     pub(crate) stop: CancellationToken,
 }
 
 impl Shared {
+    /// Publishes what a sender submitted, after the audit has its commands, and returns when the broker confirmed all of it.
+    ///
+    /// # Errors
+    /// A dangerous command has no reason, the audit cannot be written, or as [`Shared::publish`].
+    pub(crate) async fn submit(
+        &self,
+        operator: &Operator,
+        client: &Client,
+        submission: Submission,
+    ) -> Result<Receipt, ProblemResponse> {
+        let Submission {
+            messages,
+            commands,
+            receipt,
+        } = submission;
+        let reason = client.reason()?;
+        let requires_reasons = self.context.access.requires_reasons;
+        let entry = |command| {
+            audited::entry(command, client.actor(operator), reason, requires_reasons).map_err(refused)
+        };
+        let entries = commands.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        self.audit(&entries).await?;
+        self.publish(messages).await?;
+        Ok(receipt)
+    }
+
+    /// Adds entries to the audit.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub(crate) async fn audit(&self, entries: &[NewAuditEntry]) -> Result<(), ProblemResponse> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.context
+            .audit
+            .audit(entries)
+            .await
+            .map_err(problem::store_error)
+    }
+
     /// Publishes messages, and returns after the broker confirmed all of them.
     ///
     /// # Errors
     /// The broker is unavailable or takes a message not, or did not confirm in time.
-    pub(crate) async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), ProblemResponse> {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), ProblemResponse> {
         confirmed(self.limits.publish_timeout, self.context.bus.publish(messages)).await
     }
 }
 
 impl KnowsTokens for Shared {
-    const ACCEPTED: &'static str = "a token of `console.tokens` in the configuration, or the one that `lockstep up` writes to its data \
-                                    folder; tokens of the gateway are not accepted here";
+    const ACCEPTED: &'static str = "a token of `console.tokens` in the configuration, one that `lockstep tokens create` printed, or the one \
+                                    that `lockstep up` writes to its data folder; tokens of the gateway are not accepted here";
 
     fn tokens(&self) -> &Tokens {
         &self.context.tokens
     }
+
+    async fn stored(&self, secret: &str) -> Result<Option<Operator>, ProblemResponse> {
+        let holder = self.stored.holder(secret, self.context.clock.now()).await;
+        Ok(holder.map_err(problem::store_error)?.map(Operator::of))
+    }
+
+    async fn session(&self, parts: &Parts) -> Result<Option<Operator>, ProblemResponse> {
+        session::operator(self, parts).await
+    }
+}
+
+/// A dangerous command has no reason, and the configuration requires one.
+fn refused(MissingReason(kind): MissingReason) -> ProblemResponse {
+    Problem::new(400, "reason-required", "the command needs a reason")
+        .with_detail(format!(
+            "say why you send {kind}: with `--reason`, in the header `Lockstep-Reason`, or as its `note`"
+        ))
+        .with_place("$.data.note")
+        .into()
 }

@@ -16,6 +16,7 @@ use lockstep_protocol::{
 use serde_json::json;
 use tokio::sync::Notify;
 
+use crate::fake_access::FakeAccess;
 use crate::fake_entities::FakeEntities;
 use crate::{Providers, SyncRules};
 use lockstep_clock::Clock;
@@ -37,6 +38,7 @@ pub(crate) struct FakeStore {
     /// The operations that were asked for so far.
     pub(crate) calls: Mutex<Vec<&'static str>>,
     pub(crate) entities: FakeEntities,
+    pub(crate) access: FakeAccess,
     pub(crate) rows: Mutex<HashMap<MessageKey, InboxRow>>,
     pub(crate) devices: Mutex<Vec<Device>>,
     pub(crate) groups: Mutex<HashMap<DeviceId, Vec<GroupName>>>,

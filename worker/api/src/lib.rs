@@ -1,6 +1,7 @@
 //! Serves the console's HTTP API, and the health endpoints of every process.
 //!
 //! - [`console`]: the routes, limits and state of the console.
+//! - `access`: stored tokens, sessions of browsers, and what the audit says about requests.
 //! - `rest`: `/v1/…`, one file for each resource. It maps domain types of the store to the shapes of
 //!   [`lockstep_protocol::rest`].
 //! - [`graphql`]: `/graphql`, one file for each object.
@@ -9,11 +10,14 @@
 //! - [`SyncRules`]: what the console must know of sync runs, which it does not do.
 //! - [`health`]: liveness, readiness and metrics of console and workers.
 //!
-//! The crate reads the store and publishes through the bus. It depends on neither SQL nor lapin, lanes or handlers.
+//! The crate reads the store, writes who may use the console and what they did, and publishes through the bus. It depends on neither SQL nor lapin, lanes or handlers.
 
+mod access;
 pub mod console;
 mod context;
 mod explanation;
+#[cfg(test)]
+mod fake_access;
 #[cfg(test)]
 mod fake_entities;
 #[cfg(test)]
@@ -27,6 +31,7 @@ mod providers;
 mod rest;
 mod sync_rules;
 
+pub use access::AccessOptions;
 pub use console::Console;
 pub use context::{ConsoleContext, ConsoleLimits};
 pub use providers::Providers;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use lockstep_execution::{Event, Registry, Staged, execution_cap, initially};
+use lockstep_protocol::access_limits::{Reach, reach};
 use lockstep_protocol::commands::{ExecuteOn, RunLimits, TaskRequested};
 use lockstep_protocol::results::ExecutionAccepted;
 use lockstep_protocol::topology::Lane;
@@ -24,7 +25,10 @@ use super::plan::{Plan, plan};
 use super::runner::{Command, Decided, Done};
 use super::sequence::{Related, load};
 use super::{tasks, workflow};
-use crate::handlers::Rejection;
+use crate::handlers::{Rejection, limits};
+
+/// The most names of devices in a rejection.
+const MOST_NAMED: usize = 10;
 
 /// The execution itself, whose number is not known before it is stored.
 const ITSELF: CapScope = CapScope::Execution(0);
@@ -202,6 +206,9 @@ impl Starting<'_> {
         if !missing.is_empty() {
             return Ok(Err(missing_entities(&new, &missing)));
         }
+        if let Some(rejection) = self.outside_limits(&new, number).await? {
+            return Ok(Err(rejection));
+        }
         let missing = || StoreError::Corrupt {
             what: "execution.id".to_owned(),
             reason: "an execution that was stored is not there".to_owned(),
@@ -239,6 +246,30 @@ impl Starting<'_> {
             aftermath,
             started: (queued > 0).then_some((number, new.lane, queued.min(stage_elements))),
         }))
+    }
+
+    /// Why the sender may not run this execution, whose elements are stored: it runs on what the sender is not allowed to command.
+    async fn outside_limits(
+        &mut self,
+        new: &NewExecution,
+        number: u64,
+    ) -> Result<Option<Rejection>, StoreError> {
+        let Some(actor) = new.actor.as_deref() else {
+            return Ok(None);
+        };
+        let limits = self.executions.access_limits(actor).await?;
+        let task = new.task.as_str();
+        let groups = match reach(&limits, Some(task)) {
+            Reach::Everything => return Ok(None),
+            Reach::Groups(groups) => groups,
+            Reach::Nothing => {
+                let reason = format!("{actor} is limited to other tasks than {task}");
+                return Ok(Some(Rejection::new(Code::NotAllowed, "$.data.task", reason)));
+            }
+        };
+        let outside = self.executions.elements_outside(number, &groups).await?;
+        let (named, more) = outside.split_at(outside.len().min(MOST_NAMED));
+        Ok((!named.is_empty()).then(|| limits::outside(actor, "$.data", named, !more.is_empty())))
     }
 
     /// Skips what was not done in earlier steps, before anything follows from the counts.

@@ -25,6 +25,7 @@ mod event_device;
 mod flagged;
 mod interface_updated;
 mod inventory_imported;
+pub(crate) mod limits;
 mod linknet_changed;
 mod mgmtdomain_changed;
 mod neighbors;

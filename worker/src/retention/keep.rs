@@ -3,6 +3,9 @@ use std::time::Duration;
 /// How long delivery attempts are kept. A message that is redelivered without an end is dead-lettered within minutes.
 pub(super) const DELIVERY_ATTEMPTS: Duration = Duration::from_hours(24);
 
+/// How long sessions of browsers are kept after their end: as long as somebody may ask why one ended.
+pub(super) const LOGIN_SESSIONS: Duration = Duration::from_hours(24);
+
 /// How long records are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
@@ -17,6 +20,8 @@ pub struct Keep {
     pub executions: Duration,
     /// Whole differences, rendered and previous configurations of syncs, from the end of the execution. They go with it at the latest.
     pub sync_texts: Duration,
+    /// Entries of the audit.
+    pub audit: Duration,
 }
 
 impl Keep {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::Keep;
-use super::keep::DELIVERY_ATTEMPTS;
+use super::keep::{DELIVERY_ATTEMPTS, LOGIN_SESSIONS};
 use crate::runtime::{Leadership, PeriodicTask, chain};
 use lockstep_store::{Records, Retention, Schema, StoreError};
 
@@ -50,6 +50,10 @@ pub struct Deleted {
     pub device_history: u64,
     /// Elements of syncs whose large texts were removed.
     pub sync_texts: u64,
+    /// Deleted sessions of browsers.
+    pub login_sessions: u64,
+    /// Deleted entries of the audit.
+    pub audit: u64,
     /// Whether the sweep ended early, because the leadership was lost.
     pub cut: bool,
 }
@@ -66,6 +70,7 @@ impl RetentionSweep {
             dead_letters,
             executions,
             sync_texts,
+            audit,
         } = self.keep;
         let mut continues = self
             .expire(
@@ -117,6 +122,12 @@ impl RetentionSweep {
             ),
             (Records::DeviceHistory, causes, &mut deleted.device_history),
             (Records::SyncTexts, sync_texts, &mut deleted.sync_texts),
+            (
+                Records::LoginSessions,
+                LOGIN_SESSIONS,
+                &mut deleted.login_sessions,
+            ),
+            (Records::Audit, audit, &mut deleted.audit),
         ] {
             continues = continues && self.expire(&records, keep, leadership, count).await?;
         }
@@ -174,10 +185,22 @@ impl PeriodicTask for RetentionSweep {
             removed_management_domains,
             device_history,
             sync_texts,
+            login_sessions,
+            audit,
             cut,
         } = deleted;
         let of_devices = former_hostnames + removed_links + removed_management_domains + device_history;
-        if inbox + causes + dead_letters + delivery_attempts + executions + of_devices + sync_texts > 0 {
+        let of_people = login_sessions + audit;
+        if inbox
+            + causes
+            + dead_letters
+            + delivery_attempts
+            + executions
+            + of_devices
+            + sync_texts
+            + of_people
+            > 0
+        {
             tracing::info!(
                 inbox,
                 causes,
@@ -189,6 +212,8 @@ impl PeriodicTask for RetentionSweep {
                 removed_management_domains,
                 device_history,
                 sync_texts,
+                login_sessions,
+                audit,
                 "expired records deleted"
             );
         }
@@ -258,6 +283,8 @@ mod tests {
                 Records::RemovedManagementDomains => "removed management domains",
                 Records::DeviceHistory => "device history",
                 Records::SyncTexts => "texts of syncs",
+                Records::LoginSessions => "login sessions",
+                Records::Audit => "audit",
             };
             let mut calls = self.calls.lock().unwrap();
             calls.push((what, before.as_second(), from));
@@ -305,6 +332,7 @@ mod tests {
                 dead_letters: Duration::from_mins(5),
                 executions: Duration::from_secs(400),
                 sync_texts: Duration::from_secs(350),
+                audit: Duration::from_secs(500),
             },
         }
     }
@@ -343,6 +371,8 @@ mod tests {
             ("removed management domains", 999_900, 0),
             ("device history", 999_800, 0),
             ("texts of syncs", 999_650, 0),
+            ("login sessions", 913_600, 0),
+            ("audit", 999_500, 0),
         ];
         assert_eq!(*store.calls.lock().unwrap(), expected);
         let expected = Deleted {

@@ -8,7 +8,7 @@ use lockstep_protocol::{Code, DecodeError, Envelope, Kind, MessageKey, SmolStr, 
 
 use super::intake::Received;
 use super::{Settlement, dead, refusal};
-use crate::handlers::{Handlers, Rejection};
+use crate::handlers::{Handlers, Rejection, limits};
 use lockstep_store::{Completion, Facts, InboxRow, InboxState, Keys, Origin};
 
 /// How long an internal message of an unknown type waits: during an upgrade, a newer worker processes it.
@@ -30,6 +30,7 @@ impl Work {
     pub(super) fn keys(&self, received: &Received, keys: &mut Keys) {
         if let (Self::Handle(handlers), Ok(envelope)) = (self, &received.decoded) {
             handlers.keys(envelope, keys);
+            limits::keys(envelope, received.key.actor.as_deref(), keys);
         }
     }
 
@@ -81,7 +82,8 @@ fn decide(received: &Received, facts: &mut Facts, handlers: &dyn Handlers, now: 
         Screened::Settled(settlement) => return settlement,
         Screened::New(envelope) => envelope,
     };
-    match handlers.decide(envelope, facts, now) {
+    let permitted = limits::check(envelope, received.key.actor.as_deref(), facts);
+    match permitted.and_then(|()| handlers.decide(envelope, facts, now)) {
         Err(rejection) => reject(received, &received.key, rejection, facts, now),
         Ok(decision) => {
             let follow_ups = decision.effects.have_follow_ups();

@@ -30,6 +30,15 @@ const OLD_HISTORY: &str = "\
     DELETE FROM device_history WHERE number IN ( \
         SELECT number FROM (SELECT number, at FROM device_history ORDER BY number LIMIT $2) AS oldest WHERE at < $1)";
 
+const LOGIN_SESSIONS: &str = "\
+    DELETE FROM session WHERE digest IN ( \
+        SELECT digest FROM session WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+
+/// Entries are written nearly in the order of their time, as the history is.
+const AUDIT: &str = "\
+    DELETE FROM audit WHERE number IN ( \
+        SELECT number FROM (SELECT number, at FROM audit ORDER BY number LIMIT $2) AS oldest WHERE at < $1)";
+
 /// The newest entry that is one too many, of each device.
 const EXCESS: &str = "\
     SELECT device.id, (SELECT entry.number FROM device_history AS entry WHERE entry.device_id = device.id \
@@ -57,6 +66,8 @@ pub(super) async fn expire<D: SqlDatabase>(
         }
         Records::DeviceHistory => device_history(database, before, from, limit).await,
         Records::SyncTexts => sync_table::expire_texts(database, before, limit).await,
+        Records::LoginSessions => delete(database, LOGIN_SESSIONS, before, limit).await,
+        Records::Audit => delete(database, AUDIT, before, limit).await,
         Records::Inbox(_) | Records::Causes(_) | Records::DeadLetters | Records::DeliveryAttempts => {
             return Ok(None);
         }
@@ -145,6 +156,7 @@ mod tests {
                 REMOVED_MANAGEMENT_DOMAINS,
                 "INDEX management_domain_removed (removed_at<?)",
             ),
+            (LOGIN_SESSIONS, "INDEX session_expires (expires_at<?)"),
             (EXCESS, "INDEX device_history_device (device_id=?)"),
             (
                 DELETE_EXCESS,

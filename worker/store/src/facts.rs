@@ -1,3 +1,4 @@
+mod access;
 mod dead_letters;
 mod device;
 mod device_names;
@@ -41,6 +42,7 @@ pub struct Facts {
     management_domains: management_domains::ManagementDomainFacts,
     names: device_names::NameFacts,
     syncs: syncs::SyncFacts,
+    outside: access::Outside,
     new_inbox: Vec<Arc<InboxRow>>,
     new_causes: Vec<NewCause>,
     /// The first cause of each row of `new_inbox`, as an index into `new_causes`.

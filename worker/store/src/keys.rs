@@ -48,6 +48,8 @@ pub struct Keys {
     pub running: BTreeSet<RunningElement>,
     /// Dead letters, to be locked.
     pub dead_letters: BTreeSet<DeadLetterSelector>,
+    /// Principals with devices that they command: it is read which of these they may not command.
+    pub commanded: BTreeSet<(String, Hostname)>,
     /// Repositories, to be locked.
     pub repositories: BTreeSet<RepositoryName>,
     /// Devices that the transaction marks as unsynchronized; see [`Transaction::flag`](super::Transaction::flag).

@@ -5,12 +5,15 @@
 //! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! Most tables have one implementation for both databases, on top of `sql`: `dead_letter_table`, `device_name_table`, `entity_table`,
+//! Most tables have one implementation for both databases, on top of `sql`: `access_limits`, `access_token`, `audit`, `login_session`, `dead_letter_table`, `device_name_table`, `entity_table`,
 //! `execution_table`, `follow_up_table`, `group_table`, `inventory_source`, `sync_table` and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
 
+mod access_limits;
+mod access_token;
 mod age;
+mod audit;
 mod column;
 mod dead_letter;
 mod dead_letter_table;
@@ -39,6 +42,7 @@ mod inventory_source;
 mod keys;
 mod lease;
 mod link;
+mod login_session;
 mod management_domain;
 mod merged;
 mod message;
@@ -68,7 +72,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::MessageKey;
 
+pub use access_token::{AccessToken, AccessTokens, NewAccessToken, Rotation, SecretDigest};
 pub use age::{AgeQuery, AgedDevice, Ages};
+pub use audit::{AuditActor, AuditEntry, AuditLog, AuditQuery, NewAuditEntry};
 pub use dead_letter::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
     DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,
@@ -113,6 +119,7 @@ pub use inventory_source::{InventorySourceRow, InventorySources, SourceCursor, S
 pub use keys::Keys;
 pub use lease::{Lease, Leases};
 pub use link::{Link, LinkAddresses, LinkChange, LinkEnd, LinkRow};
+pub use login_session::{LoginSession, LoginSessions};
 pub use management_domain::{ManagementDomainChange, ManagementDomainRow};
 pub use message::{MOST_SOURCES, MessageRow, Messages};
 pub use render_facts::{DeviceSurroundings, FactsDevice, FactsLink, ManagementDomain, RenderFacts};

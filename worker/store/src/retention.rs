@@ -55,6 +55,10 @@ pub enum Records {
     DeviceHistory,
     /// Whole differences, rendered and previous configurations of syncs. Their age counts from the end of the execution.
     SyncTexts,
+    /// Sessions of browsers. Their age counts from when they end at the latest.
+    LoginSessions,
+    /// Entries of the audit.
+    Audit,
 }
 
 /// The result of one chunk.

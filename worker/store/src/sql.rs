@@ -364,6 +364,13 @@ impl Row {
         }
     }
 
+    pub(crate) fn optional_bytes(&self, what: &str, index: usize) -> Result<Option<Bytes>, StoreError> {
+        match self.value(index) {
+            Value::Null => Ok(None),
+            _ => self.bytes(what, index).map(Some),
+        }
+    }
+
     /// SQLite keeps microseconds since 1970.
     pub(crate) fn optional_time(&self, what: &str, index: usize) -> Result<Option<Timestamp>, StoreError> {
         match self.value(index) {

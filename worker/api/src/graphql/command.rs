@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::error::CallError;
 use super::places::Places;
 use super::request::{Deadline, Trace};
+use crate::access::Client;
 use crate::context::Shared;
 use crate::outcome::{Awaited, await_outcome};
 
@@ -65,13 +66,14 @@ pub(super) async fn ask(
         .map_err(|problem| places.named(CallError::from(&problem)))?;
     let identity = envelope.identity.clone();
     let about = |problem: &ProblemResponse| CallError::from(problem).of_message(identity.clone());
-    let published = shared.publish(submission.messages).await;
+    let client = context.data_unchecked::<Client>();
+    let published = shared.submit(operator, client, submission).await;
     published.map_err(|problem| about(&problem))?;
 
     let awaited = Awaited {
         message: MessageKey {
             identity: identity.clone(),
-            actor: Some(operator.name().into()),
+            actor: Some(operator.principal().into()),
         },
         digest: Some(envelope.digest()),
     };

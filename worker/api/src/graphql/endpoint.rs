@@ -13,6 +13,7 @@ use serde_json::json;
 use super::event_stream;
 use super::media::Media;
 use super::request::Requests;
+use crate::access::Client;
 use crate::context::Shared;
 
 /// `POST /graphql`: answers one request in JSON, or as server-sent events, which a subscription needs.
@@ -27,7 +28,7 @@ pub(crate) async fn answer(
     let buffered = shared.bodies.read(body, MAX_BODY_BYTES).await?;
     let request = read(&buffered.bytes)?;
     drop(buffered);
-    let requests = Requests::new(shared, operator, &parts.headers);
+    let requests = Requests::new(shared, operator, Client::of(&parts), &parts.headers);
     match media {
         Media::EventStream => event_stream::respond(&requests, request),
         Media::Json | Media::GraphqlResponse => Ok(respond(&requests.execute(request).await, media)),

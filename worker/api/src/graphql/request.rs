@@ -11,6 +11,7 @@ use lockstep_http::Operator;
 use tokio::time::Instant;
 
 use super::document::{self, DocumentError};
+use crate::access::Client;
 use crate::context::Shared;
 
 /// The code of errors in the text of a request.
@@ -23,6 +24,8 @@ const TRACEPARENT: &str = "traceparent";
 pub(super) struct Requests {
     pub(super) shared: Arc<Shared>,
     pub(super) operator: Operator,
+    /// From where they come.
+    client: Client,
     /// The headers of the HTTP request: those of a trace.
     trace: HeaderMap,
 }
@@ -43,12 +46,13 @@ struct Prepared {
 }
 
 impl Requests {
-    pub(super) fn new(shared: Arc<Shared>, operator: Operator, headers: &HeaderMap) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, operator: Operator, client: Client, headers: &HeaderMap) -> Self {
         let trace = headers.get_all(TRACEPARENT).iter();
         let trace = trace.map(|value| (axum::http::HeaderName::from_static(TRACEPARENT), value.clone()));
         Self {
             shared,
             operator,
+            client,
             trace: trace.collect(),
         }
     }
@@ -100,6 +104,7 @@ impl Requests {
         let request = request
             .data(Arc::clone(&self.shared))
             .data(self.operator.clone())
+            .data(self.client.clone())
             .data(Deadline(waits))
             .data(Trace(self.trace.clone()));
         Ok(Prepared { request, kind, ends })

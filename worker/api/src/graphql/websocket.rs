@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::request::Requests;
+use crate::access::Client;
 use crate::context::Shared;
 use crate::rest::problem;
 
@@ -52,6 +53,8 @@ enum Closed {
     Busy,
     TooMany,
     Silent,
+    /// Whose token it is cannot be found out now.
+    Unavailable,
 }
 
 impl Closed {
@@ -66,6 +69,7 @@ impl Closed {
             Self::Busy => Some((1013, "too many connections; connect again after a moment")),
             Self::TooMany => Some((1008, "too many messages")),
             Self::Silent => Some((1001, "the client did not answer pings")),
+            Self::Unavailable => Some((1013, "the store is unavailable; connect again after a moment")),
         }
     }
 }
@@ -76,6 +80,7 @@ pub(crate) async fn upgrade(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    client: Client,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ProblemResponse> {
     if !headers.contains_key(UPGRADE) {
@@ -87,7 +92,10 @@ pub(crate) async fn upgrade(
     let operator = match headers.get(AUTHORIZATION).map(|value| value.to_str()) {
         None => None,
         Some(authorization) => {
-            let sender = authorization.ok().and_then(|text| shared.tokens().sender(text));
+            let sender = match authorization {
+                Ok(text) => shared.sender(text).await?,
+                Err(_) => None,
+            };
             Some(sender.ok_or_else(|| ProblemResponse::unauthorized(Shared::ACCEPTED))?)
         }
     };
@@ -118,7 +126,7 @@ pub(crate) async fn upgrade(
             budget: Budget::new(Instant::now()),
             shared,
         };
-        connection.serve(operator, place, &headers).await;
+        connection.serve(operator, place, client, &headers).await;
         drop(tracked);
     }))
 }
@@ -133,7 +141,13 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(mut self, operator: Option<Operator>, place: OwnedSemaphorePermit, headers: &HeaderMap) {
+    async fn serve(
+        mut self,
+        operator: Option<Operator>,
+        place: OwnedSemaphorePermit,
+        client: Client,
+        headers: &HeaderMap,
+    ) {
         let stop = self.shared.stop.clone();
         let in_header = operator.is_some();
         let init = tokio::time::timeout(INIT_TIMEOUT, self.init(operator));
@@ -148,7 +162,7 @@ impl Connection {
             self.shared.streams.place()
         };
         let closed = match (begun, place) {
-            (Ok(operator), Ok(_place)) => self.answer(operator, headers).await,
+            (Ok(operator), Ok(_place)) => self.answer(operator, client, headers).await,
             (Ok(_), Err(_)) => Closed::Busy,
             (Err(closed), _) => closed,
         };
@@ -172,7 +186,10 @@ impl Connection {
                 }
                 Some(ClientMessage::ConnectionInit { payload }) => {
                     let sender = match payload.as_ref().and_then(authorization) {
-                        Some(authorization) => self.shared.tokens().sender(authorization),
+                        Some(authorization) => {
+                            let sender = self.shared.sender(authorization).await;
+                            sender.map_err(|_| Closed::Unavailable)?
+                        }
                         None => in_header,
                     };
                     return sender.ok_or(Closed::Forbidden);
@@ -183,9 +200,9 @@ impl Connection {
     }
 
     /// Answers operations until the connection ends.
-    async fn answer(&mut self, operator: Operator, headers: &HeaderMap) -> Closed {
+    async fn answer(&mut self, operator: Operator, client: Client, headers: &HeaderMap) -> Closed {
         let executor = Operations {
-            requests: Requests::new(Arc::clone(&self.shared), operator, headers),
+            requests: Requests::new(Arc::clone(&self.shared), operator, client, headers),
             places: Arc::new(Semaphore::new(MAX_OPERATIONS)),
         };
         let (queue, queued) = mpsc::channel(QUEUED);

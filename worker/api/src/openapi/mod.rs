@@ -1,6 +1,7 @@
 //! The OpenAPI document of the console, with the schemas of the types that the routes answer with. It is committed as
 //! `worker/api/openapi.json`; tests compare it with the routes, and its parameters with what the routes take.
 
+mod access;
 mod dead_letters;
 mod examples;
 mod executions;
@@ -46,6 +47,7 @@ pub fn document() -> Value {
     document.tasks();
     document.executions();
     document.syncs();
+    document.access();
     document.graphql();
     document.probes();
     document.finish()
@@ -133,14 +135,15 @@ impl Document {
                 "title": "Lockstep console",
                 "version": env!("CARGO_PKG_VERSION"),
                 "description": "Publishes events and commands, and shows what is stored. Every error is a problem (RFC 9457) with a \
-                                stable code. The description of an operation says what `reads` of the token must have.",
+                                stable code. The description of an operation says what `reads` of the token must have. The header \
+                                `Lockstep-Reason` says why a request is sent, for the audit: percent-encoded UTF-8, at most 1000 characters.",
             },
             "paths": self.paths,
             "components": {
                 "schemas": self.generator.take_definitions(true),
                 "responses": responses,
                 "securitySchemes": {
-                    "token": {"type": "http", "scheme": "bearer", "description": "One of console.tokens."},
+                    "token": {"type": "http", "scheme": "bearer", "description": "One of console.tokens, or one that `POST /v1/tokens` created."},
                 },
             },
             "security": [{"token": []}],
@@ -164,7 +167,7 @@ const PROBLEMS: [(u16, &str, &str); 13] = [
     (
         409,
         "task-outdated",
-        "The task does not fit its provider any more",
+        "It contradicts what is stored: a task that does not fit its provider any more, a name that is taken, a token that is revoked",
     ),
     (
         406,

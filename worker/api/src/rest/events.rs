@@ -4,6 +4,7 @@ use axum::extract::{Request, State};
 use lockstep_http::{Operator, ProblemResponse, Receipt, Submission, Takes};
 use lockstep_protocol::envelope::MAX_BODY_BYTES;
 
+use crate::access::Client;
 use crate::context::Shared;
 
 /// `POST /v1/events`: publishes one message or a batch, and answers after the broker confirmed all of it.
@@ -15,7 +16,7 @@ pub(crate) async fn publish(
     let (parts, body) = request.into_parts();
     let buffered = shared.bodies.read(body, MAX_BODY_BYTES).await?;
     let now = shared.context.clock.now();
-    let Submission { messages, receipt } = Submission::read(
+    let submission = Submission::read(
         &operator,
         Takes::EventsAndCommands,
         &parts.headers,
@@ -23,8 +24,8 @@ pub(crate) async fn publish(
         now,
     )?;
     drop(buffered);
-    let count = messages.len();
-    shared.publish(messages).await?;
+    let count = submission.messages.len();
+    let receipt = shared.submit(&operator, &Client::of(&parts), submission).await?;
     tracing::debug!(messages = count, "messages published");
     Ok(receipt)
 }

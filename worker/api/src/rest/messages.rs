@@ -53,7 +53,7 @@ impl OutcomeQuery {
             (Some(by), false) => Some(by),
             (None, false) => Some(sender(&source, caller)),
         };
-        if actor.as_deref() != Some(caller.name()) {
+        if actor.as_deref() != Some(caller.principal()) {
             caller.may_read(ReadScope::Messages)?;
         }
         let digest = parameters.value("digest")?;
@@ -87,7 +87,7 @@ fn sender(source: &Source, caller: &Token) -> String {
         .strip_prefix(Source::WEBHOOKS)
         .and_then(|rest| rest.split('/').next());
     forge.map_or_else(
-        || caller.name().to_owned(),
+        || caller.principal().to_owned(),
         |forge| format!("{WEBHOOK_ACTOR}{forge}"),
     )
 }

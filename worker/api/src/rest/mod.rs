@@ -2,6 +2,7 @@
 
 pub(crate) mod ages;
 pub(crate) mod approvals;
+pub(crate) mod audit;
 pub(crate) mod cause;
 pub(crate) mod checks;
 pub(crate) mod dead_letters;
@@ -27,3 +28,5 @@ pub(crate) mod stages;
 pub(crate) mod surroundings;
 pub(crate) mod sync_devices;
 pub(crate) mod tasks;
+mod token_request;
+pub(crate) mod tokens;

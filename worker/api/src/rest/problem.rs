@@ -27,7 +27,12 @@ pub(crate) fn store_error(error: StoreError) -> ProblemResponse {
 pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
     let allowed = match uri.path() {
         "/v1/events" | "/graphql" => "POST",
-        "/v1/tasks/validate" => "GET, HEAD, POST",
+        "/v1/tasks/validate" | "/v1/tokens" | "/login" | "/logout" => "GET, HEAD, POST",
+        path if path.starts_with("/v1/tokens/")
+            && (path.ends_with("/rotate") || path.ends_with("/revoke")) =>
+        {
+            "POST"
+        }
         _ => "GET, HEAD",
     };
     lockstep_http::wrong_method(&method, uri.path(), allowed)

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::commands::{ExecuteOn, TaskReference};
-use lockstep_protocol::{DeviceState, GroupName, Hostname};
+use lockstep_protocol::{AccessLimits, DeviceState, GroupName, Hostname};
 use uuid::Uuid;
 
 use super::{
@@ -58,6 +58,17 @@ pub trait ExecutionTransaction: Send {
 
     /// The state of the device with this hostname. `None` if there is none.
     async fn device_state(&mut self, hostname: &Hostname) -> Result<Option<DeviceState>, StoreError>;
+
+    /// What a principal is limited to; see [`AccessTokens::access_limits`](crate::AccessTokens::access_limits).
+    async fn access_limits(&mut self, principal: &str) -> Result<Vec<AccessLimits>, StoreError>;
+
+    /// The names of elements of an execution that these groups do not include, at most 20: those on other groups, on the fleet, or on
+    /// devices that are members of none of the groups. With a controller, the devices behind it count, too.
+    async fn elements_outside(
+        &mut self,
+        execution: u64,
+        groups: &BTreeSet<GroupName>,
+    ) -> Result<Vec<String>, StoreError>;
 
     /// Stores an execution with its elements, ordered by the names of the entities within each kind. Of those that take part in the first
     /// stage, the first `queued` are queued, due after `grace`; the others wait for `waits_for`: `Execution(0)` is the new execution itself.

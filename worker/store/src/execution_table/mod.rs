@@ -41,7 +41,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::commands::{ExecuteOn, TaskReference};
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{DeviceState, GroupName, Hostname};
+use lockstep_protocol::{AccessLimits, DeviceState, GroupName, Hostname};
 use uuid::Uuid;
 
 pub(super) use entity_result::results_of_elements;
@@ -53,6 +53,7 @@ pub(super) use of_many::{
 pub(super) use retention::expire;
 pub(super) use task::{tasks_by_name, tasks_by_number};
 
+use super::access_limits;
 use super::sql::{Row, SqlSession, Value, rows};
 use super::sync_table::approval;
 use super::{
@@ -109,6 +110,18 @@ impl<S: SqlSession> ExecutionTransaction for Changes<S> {
 
     async fn device_state(&mut self, hostname: &Hostname) -> Result<Option<DeviceState>, StoreError> {
         named::device_state(&self.0, hostname).await
+    }
+
+    async fn access_limits(&mut self, principal: &str) -> Result<Vec<AccessLimits>, StoreError> {
+        access_limits::of_principal(&self.0, principal).await
+    }
+
+    async fn elements_outside(
+        &mut self,
+        execution: u64,
+        groups: &BTreeSet<GroupName>,
+    ) -> Result<Vec<String>, StoreError> {
+        access_limits::elements_outside(&self.0, execution, groups).await
     }
 
     async fn start(

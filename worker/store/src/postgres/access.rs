@@ -12,7 +12,7 @@ pub enum DatabaseRole {
     Migrate,
     /// Processes messages.
     Worker,
-    /// Reads what the HTTP API shows.
+    /// Reads what the HTTP API shows, and writes who may use it and what they did.
     Console,
 }
 
@@ -332,6 +332,33 @@ pub const OBJECTS: &[ObjectRights] = &[
         &[Select, Insert, UpdateOf(&["value", "at", "element"]), Delete],
         &[Select],
     ),
+    rights(
+        "access_token",
+        &[Select],
+        &[
+            Select,
+            Insert,
+            UpdateOf(&[
+                "prefix",
+                "digest",
+                "former_digest",
+                "former_until",
+                "expires_at",
+                "rotated_at",
+                "revoked_at",
+                "used_at",
+            ]),
+        ],
+    ),
+    rights("access_binding", &[Select], &[Select, Insert]),
+    rights(
+        "session",
+        // What it deletes, it selects by.
+        &[SelectOf(&["digest", "expires_at"]), Delete],
+        &[Select, Insert, UpdateOf(&["used_at"]), Delete],
+    ),
+    // Nobody changes an entry, and only retention deletes some.
+    rights("audit", &[Select, Insert, Delete], &[Select, Insert]),
     rights("schema_compatibility", &[Select], &[Select]),
     // Made by the migrations' library.
     rights("refinery_schema_history", &[Select], &[Select]),
@@ -558,16 +585,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_console_only_reads_and_nobody_but_the_owner_truncates() {
-        for object in OBJECTS {
-            assert!(
-                object
-                    .console
-                    .iter()
-                    .all(|privilege| privilege.keyword() == "SELECT"),
-                "{object:?}"
-            );
-        }
+    fn a_console_writes_only_who_may_use_it_and_nobody_but_the_owner_truncates() {
+        let writes = |object: &&ObjectRights| {
+            let mut privileges = object.console.iter();
+            privileges.any(|privilege| privilege.keyword() != "SELECT")
+        };
+        let written: Vec<&str> = OBJECTS.iter().filter(writes).map(|object| object.name).collect();
+        assert_eq!(written, ["access_token", "access_binding", "session", "audit"]);
+        let audit = OBJECTS.iter().find(|object| object.name == "audit").unwrap();
+        assert_eq!(audit.console, [Select, Insert]);
+        assert!(
+            !audit
+                .worker
+                .iter()
+                .any(|privilege| privilege.keyword() == "UPDATE")
+        );
         let of_worker = excess(DatabaseRole::Worker);
         let truncating = of_worker
             .iter()

@@ -16,7 +16,10 @@ use super::session::Session;
 use super::{cause, device, fleet, group, inbox, lease, management_domain, related, repository};
 use crate::error_class::ErrorClass;
 use crate::neighbor::Neighbor;
-use crate::{Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, column, dead_letter_table, sync_table};
+use crate::{
+    Facts, Keys, Lease, StoreError, Transaction, UnitOfWork, access_limits, column, dead_letter_table,
+    sync_table,
+};
 
 pub(super) const OPERATION: &str = "begin a transaction";
 
@@ -219,6 +222,7 @@ impl PostgresStore {
         }
         related::read_facts(&macs, &serials, &links, facts)?;
         self.read_rare(session, keys, facts).await?;
+        access_limits::read_facts(session, keys, facts).await?;
         sync_table::read_facts(session, keys, facts).await?;
         dead_letter_table::read_facts(session, keys, facts).await
     }

@@ -123,7 +123,9 @@ impl Retention for PostgresStore {
                 | Records::RemovedLinks
                 | Records::RemovedManagementDomains
                 | Records::DeviceHistory
-                | Records::SyncTexts => unreachable!("deleted above"),
+                | Records::SyncTexts
+                | Records::LoginSessions
+                | Records::Audit => unreachable!("deleted above"),
             }
         };
         let expired = session.answer(OPERATION, expire).await?;

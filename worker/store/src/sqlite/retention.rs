@@ -70,7 +70,9 @@ impl Retention for SqliteStore {
             | Records::RemovedLinks
             | Records::RemovedManagementDomains
             | Records::DeviceHistory
-            | Records::SyncTexts => unreachable!("deleted above"),
+            | Records::SyncTexts
+            | Records::LoginSessions
+            | Records::Audit => unreachable!("deleted above"),
         })
         .await
     }

@@ -204,6 +204,7 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V11__task_forms.sql"),
         include_str!("../migrations/sqlite/V12__workflow.sql"),
         include_str!("../migrations/sqlite/V13__inventory_sources.sql"),
+        include_str!("../migrations/sqlite/V14__access.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }

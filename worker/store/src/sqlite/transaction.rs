@@ -15,7 +15,7 @@ use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
     AttemptStart, DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
-    dead_letter_table, device_name_table, follow_up_table, group_table, merged, sync_table,
+    access_limits, dead_letter_table, device_name_table, follow_up_table, group_table, merged, sync_table,
 };
 
 const BEGIN: &str = "begin a transaction";
@@ -35,6 +35,7 @@ impl UnitOfWork for SqliteStore {
             .run(BEGIN, move |connection| begin(connection, &leases, requested))
             .await?;
         dead_letter_table::read_facts(&pooled, keys, &mut facts).await?;
+        access_limits::read_facts(&pooled, keys, &mut facts).await?;
         sync_table::read_facts(&pooled, keys, &mut facts).await?;
         if let Some(new) = keys
             .new_group_rules

@@ -8,9 +8,10 @@ use lockstep_store::postgres::{
     Change, DatabaseRole, DatabaseSetUp, OBJECTS, PostgresOptions, PostgresStore, Privilege,
 };
 use lockstep_store::{
-    DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _, DeviceQuery, ElementQuery, ExecutionQuery,
-    ExecutionReference, Executions as _, Fleet as _, Inbox as _, Leases as _, Repositories as _,
-    RunCycle as _, Schema as _, Stats as _, StoreError, Tasks as _, UnitOfWork as _,
+    AccessTokens as _, AuditActor, AuditLog as _, DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _,
+    DeviceQuery, ElementQuery, ExecutionQuery, ExecutionReference, Executions as _, Fleet as _, Inbox as _,
+    Leases as _, LoginSession, LoginSessions as _, NewAccessToken, NewAuditEntry, Repositories as _,
+    Rotation, RunCycle as _, Schema as _, SecretDigest, Stats as _, StoreError, Tasks as _, UnitOfWork as _,
 };
 use lockstep_testbed::{Database, Schema};
 use tokio_postgres::NoTls;
@@ -104,7 +105,7 @@ fn the_table_in_the_readme_equals_that_of_the_code() {
 }
 
 #[tokio::test]
-async fn a_console_reads_all_that_its_api_shows_and_writes_nothing() -> Result<()> {
+async fn a_console_reads_all_that_its_api_shows_and_writes_only_who_may_use_it() -> Result<()> {
     let installation = Installation::new().await?;
     let console = installation.store("console")?;
     console.ping().await?;
@@ -144,6 +145,8 @@ async fn a_console_reads_all_that_its_api_shows_and_writes_nothing() -> Result<(
     console.dead_letter(1).await?;
     console.summary().await?;
 
+    console_writes(&*console).await?;
+
     let begun = console.begin(&[], &keys("1", ["sw1"])).await.map(drop);
     ensure!(matches!(begun, Err(StoreError::Unavailable { .. })), "{begun:?}");
     let acquired = console.acquire("retention", LONG).await;
@@ -163,6 +166,12 @@ async fn a_console_reads_all_that_its_api_shows_and_writes_nothing() -> Result<(
         "SELECT body FROM follow_up",
         "LOCK TABLE device IN EXCLUSIVE MODE",
         "CREATE TABLE mine (id integer)",
+        "UPDATE audit SET reason = ''",
+        "DELETE FROM audit",
+        "UPDATE access_token SET role = 'admin'",
+        "DELETE FROM access_token",
+        "UPDATE access_binding SET device_groups = '[]'",
+        "UPDATE session SET principal = 'root'",
     ] {
         let refused = installation.refuses("console", statement).await?;
         ensure!(
@@ -170,6 +179,63 @@ async fn a_console_reads_all_that_its_api_shows_and_writes_nothing() -> Result<(
             "{statement}: {refused:?}"
         );
     }
+    Ok(())
+}
+
+/// What a console writes: tokens, sessions, and entries of the audit.
+async fn console_writes(console: &PostgresStore) -> Result<()> {
+    let now = console.now().await?;
+    let secret = |byte| SecretDigest {
+        prefix: "lockstep_1".to_owned(),
+        digest: [byte; 32],
+    };
+    let token = NewAccessToken {
+        name: "ci".to_owned(),
+        person: "alice".to_owned(),
+        role: lockstep_protocol::Role::Viewer,
+        reads: Vec::new(),
+        sources: Vec::new(),
+        limits: lockstep_protocol::AccessLimits::default(),
+        secret: secret(1),
+        at: now,
+        by: "root".to_owned(),
+        expires_at: None,
+    };
+    ensure!(console.create_access_token(&token).await?);
+    let rotation = Rotation {
+        secret: secret(2),
+        at: now,
+        former_until: now,
+        expires_at: None,
+    };
+    ensure!(console.rotate_access_token("ci", &rotation).await?);
+    console.access_token_used("ci", now).await?;
+    ensure!(console.revoke_access_token("ci", now).await?);
+    let session = LoginSession {
+        digest: [3; 32],
+        principal: "alice".to_owned(),
+        token: Some("ci".to_owned()),
+        role: None,
+        begun_at: now,
+        used_at: now,
+        expires_at: now,
+        address: None,
+    };
+    console.begin_login_session(&session).await?;
+    console
+        .login_session_used([3; 32], now + std::time::Duration::from_secs(1))
+        .await?;
+    ensure!(console.end_login_session([3; 32]).await?);
+    let entry = NewAuditEntry {
+        kind: lockstep_protocol::AuditKind::TokenCreated,
+        actor: AuditActor::default(),
+        message: None,
+        message_type: None,
+        subject: Some("ci".to_owned()),
+        reason: None,
+        detail: None,
+    };
+    console.audit(&[entry]).await?;
     Ok(())
 }
 
@@ -194,6 +260,10 @@ async fn a_worker_changes_neither_the_schema_nor_what_it_only_adds_to() -> Resul
         "UPDATE cause SET actor = 'somebody else'",
         "UPDATE dead_letter SET body = ''",
         "UPDATE follow_up SET body = ''",
+        "UPDATE audit SET reason = ''",
+        "INSERT INTO access_token (name) VALUES ('mine')",
+        "UPDATE access_binding SET device_groups = '[]'",
+        "SELECT principal FROM session",
         "UPDATE lease SET name = 'retention'",
         "UPDATE schema_compatibility SET oldest = 99",
         "INSERT INTO schema_compatibility VALUES (99)",

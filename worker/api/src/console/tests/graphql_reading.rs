@@ -6,7 +6,8 @@ use axum::body::Body;
 use lockstep_http::{ReadScope, Token};
 use lockstep_protocol::{ElementState, EntityType, ExecutionState, Level};
 use lockstep_store::{
-    CheckRow, Client, DeviceId, EntityResult, FactRow, GroupEntity, Interface, ParentStep, PlanApproval, TaskRow,
+    CheckRow, Client, DeviceId, EntityResult, FactRow, GroupEntity, Interface, ParentStep, PlanApproval,
+    TaskRow,
 };
 use serde_json::{Value, json};
 

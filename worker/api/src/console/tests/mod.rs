@@ -1,16 +1,19 @@
 mod access;
+mod audit;
 mod dead_letters;
 pub(crate) mod executions;
 mod explanations;
 mod graphql;
 mod graphql_reading;
 mod groups;
+mod login;
 mod openapi;
 mod publishing;
 mod reading;
 mod stages;
 mod sync_devices;
 mod tasks;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -20,12 +23,13 @@ use axum::http::{Request, StatusCode};
 use lockstep_bus::Outgoing;
 use lockstep_http::{Token, Tokens};
 use lockstep_protocol::results::{EventApplied, Outcome, Scope};
-use lockstep_protocol::{Digest, EncodedResult, Identity, WorkResult};
+use lockstep_protocol::{Digest, EncodedResult, Identity, Role, WorkResult};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Console, ConsoleContext, ConsoleLimits};
+use crate::AccessOptions;
 use crate::fakes::{FakeBus, FakeProviders, FakeStore, FakeSyncRules, FixedClock};
 use lockstep_store::{InboxRow, InboxState};
 
@@ -56,7 +60,7 @@ fn scene_with(limits: ConsoleLimits, with_tokens: bool) -> Scene {
     };
     let tokens: Tokens = if with_tokens {
         [
-            token("root", "all", "*"),
+            token("root", "all", "*").with_role(Role::Admin),
             token("ztp", "some", "lockstep.device.*"),
             token("events", "few", "lockstep.interface.*"),
         ]
@@ -91,6 +95,10 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
         providers: Arc::new(FakeProviders),
         syncs: store.clone(),
         sync_rules: Arc::new(FakeSyncRules),
+        access_tokens: store.clone(),
+        login_sessions: store.clone(),
+        audit: store.clone(),
+        access: AccessOptions::default(),
         schema: store.clone(),
         clock: Arc::new(FixedClock),
         tokens,

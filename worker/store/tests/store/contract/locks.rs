@@ -326,6 +326,8 @@ async fn expire(store: &dyn Store) -> Result<()> {
         Records::RemovedLinks,
         Records::RemovedManagementDomains,
         Records::DeviceHistory,
+        Records::LoginSessions,
+        Records::Audit,
     ] {
         store
             .expire(&records, before - Duration::from_hours(1), 0, 10)

@@ -1,6 +1,8 @@
 //! The contract of every store. Each test has a new store with the schema of this program.
 
+pub(crate) mod access;
 pub(crate) mod ages;
+pub(crate) mod audit;
 pub(crate) mod broad;
 pub(crate) mod broad_causes;
 pub(crate) mod controller_leases;
@@ -63,10 +65,10 @@ use lockstep_protocol::{
     Source, WorkResult,
 };
 use lockstep_store::{
-    Attributes, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect, Effects, Entities, Executions,
-    Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources, Keys, Leases, Messages, Origin,
-    RenderFacts, Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks,
-    UnitOfWork,
+    AccessTokens, Attributes, AuditLog, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect,
+    Effects, Entities, Executions, Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources,
+    Keys, Leases, LoginSessions, Messages, Origin, RenderFacts, Repositories, Retention, RunCycle, Schema,
+    Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -226,6 +228,19 @@ macro_rules! contract {
                 an_expired_lease_cannot_be_used_by_its_holder,
                 a_renewal_counts_from_now,
                 one_of_sixteen_acquires_it,
+            }
+            access {
+                a_token_is_found_by_its_secret_until_it_is_revoked,
+                a_name_of_a_token_is_used_once,
+                a_rotated_token_accepts_its_former_secret_for_a_time,
+                limits_are_those_of_accepted_tokens_and_stay_when_the_last_is_revoked,
+                tokens_are_paged_by_name,
+                a_session_is_kept_until_its_end,
+            }
+            audit {
+                entries_are_added_together_and_read_by_page,
+                long_texts_are_cut_and_nul_is_replaced,
+                entries_expire_by_their_age,
             }
             inventory_sources {
                 a_place_in_a_change_log_never_moves_back,
@@ -451,6 +466,9 @@ pub(crate) trait Store:
     + Leases
     + Repositories
     + InventorySources
+    + AccessTokens
+    + LoginSessions
+    + AuditLog
     + DeadLetters
     + FollowUps
     + DeliveryAttempts
@@ -475,6 +493,9 @@ impl<
         + Leases
         + Repositories
         + InventorySources
+        + AccessTokens
+        + LoginSessions
+        + AuditLog
         + DeadLetters
         + FollowUps
         + DeliveryAttempts
@@ -527,6 +548,14 @@ pub(crate) struct Place {
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) keep: Box<dyn Any + Send + Sync>,
 }
+
+/// What undoes version 14 of the schema, on both databases.
+pub(crate) const UNDO_ACCESS: &[&str] = &[
+    "DROP TABLE audit",
+    "DROP TABLE session",
+    "DROP TABLE access_binding",
+    "DROP TABLE access_token",
+];
 
 /// What undoes version 5 of the schema, on both databases.
 pub(crate) const UNDO_EXECUTIONS: &[&str] = &[

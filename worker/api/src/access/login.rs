@@ -1,0 +1,159 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use lockstep_http::{KnowsTokens, ProblemResponse, Token};
+use lockstep_protocol::AuditKind;
+use lockstep_store::{AuditActor, LoginSession, NewAuditEntry};
+
+use super::form::{OpenForm, SessionForm};
+use super::login_page::{self, LoginPage};
+use super::session::Session;
+use super::{secret, session};
+use crate::context::Shared;
+use crate::rest::problem;
+
+/// Where the browser goes after a login that was not asked for by a page.
+const HOME: &str = "/";
+const LOGIN: &str = "/login";
+/// The longest path to which the browser returns after a login.
+const LONGEST_NEXT: usize = 2000;
+
+/// `GET /login?next=PATH`: the page of the login.
+pub(crate) async fn page(uri: Uri) -> Response {
+    let query = uri.query().unwrap_or_default();
+    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next");
+    let next = next.map(|(_, next)| next.into_owned()).unwrap_or_default();
+    let page = LoginPage {
+        problem: None,
+        next: next_path(&next),
+    };
+    login_page::show(StatusCode::OK, &page)
+}
+
+/// `POST /login`: begins a session with the token in the form, and leads to `next`.
+pub(crate) async fn begin(
+    State(shared): State<Arc<Shared>>,
+    form: OpenForm,
+) -> Result<Response, ProblemResponse> {
+    let next = next_path(form.fields.get("next").unwrap_or_default());
+    let secret = form.fields.get("token").unwrap_or_default().trim();
+    let Some(operator) = shared.holder(secret).await? else {
+        refused(&shared, &form).await?;
+        let page = LoginPage {
+            problem: Some("The console does not accept this token."),
+            next,
+        };
+        return Ok(login_page::show(StatusCode::UNAUTHORIZED, &page));
+    };
+    let actor = form.client.actor(&operator);
+    let id = begin_session(&shared, &operator, actor).await?;
+    let lasts = shared.context.access.longest_session;
+    Ok(redirect(next, &session::set_cookie(&form.headers, &id, lasts)))
+}
+
+/// `GET /logout`: the page that ends the session.
+pub(crate) async fn end_page(session: Session) -> Response {
+    login_page::logout(&session)
+}
+
+/// `POST /logout`: ends the session, and leads to `next`, or else to the login.
+pub(crate) async fn end(
+    State(shared): State<Arc<Shared>>,
+    form: SessionForm,
+) -> Result<Response, ProblemResponse> {
+    let ended = shared.context.login_sessions.end_login_session(form.session);
+    ended.await.map_err(problem::store_error)?;
+    let entry = entry(AuditKind::Logout, form.client.actor(&form.operator));
+    shared.audit(&[entry]).await?;
+    let removed = session::set_cookie(&form.headers, "", Duration::ZERO);
+    let next = form.fields.get("next").map_or(LOGIN, next_path);
+    Ok(redirect(next, &removed))
+}
+
+/// Begins a session with the rights of a token, and returns its id.
+async fn begin_session(shared: &Shared, token: &Token, actor: AuditActor) -> Result<String, ProblemResponse> {
+    let id = secret::new_id();
+    let now = shared.context.clock.now();
+    let session = LoginSession {
+        digest: secret::digest(&id),
+        principal: token.principal().to_owned(),
+        token: Some(token.name().to_owned()),
+        role: None,
+        begun_at: now,
+        used_at: now,
+        expires_at: now + shared.context.access.longest_session,
+        address: actor.address.clone(),
+    };
+    shared.audit(&[entry(AuditKind::Login, actor)]).await?;
+    let begun = shared.context.login_sessions.begin_login_session(&session).await;
+    begun.map_err(problem::store_error)?;
+    Ok(id)
+}
+
+/// Records a login that was refused: at most ten each minute, so that nobody fills the audit.
+async fn refused(shared: &Shared, form: &OpenForm) -> Result<(), ProblemResponse> {
+    let Some(omitted) = shared.refused_logins.line() else {
+        return Ok(());
+    };
+    let detail = (omitted > 0).then(|| format!("{omitted} more before it"));
+    let entry = NewAuditEntry {
+        detail,
+        ..entry(AuditKind::LoginFailed, form.client.nobody())
+    };
+    shared.audit(&[entry]).await
+}
+
+fn entry(kind: AuditKind, actor: AuditActor) -> NewAuditEntry {
+    NewAuditEntry {
+        kind,
+        actor,
+        message: None,
+        message_type: None,
+        subject: None,
+        reason: None,
+        detail: None,
+    }
+}
+
+fn redirect(path: &str, cookie: &str) -> Response {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [(LOCATION, path), (SET_COOKIE, cookie)] {
+        if let Ok(value) = value.parse() {
+            headers.insert(name, value);
+        }
+    }
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+/// A path of this console to which the browser may return; [`HOME`] for everything else, so that a link to the login leads nowhere else.
+fn next_path(next: &str) -> &str {
+    let is_path = next.starts_with('/')
+        && !next.starts_with("//")
+        && next.len() <= LONGEST_NEXT
+        && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_path { next } else { HOME }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_leads_to_paths_of_the_console_only() {
+        for (next, expected) in [
+            ("/devices?state=MANAGED", "/devices?state=MANAGED"),
+            ("", "/"),
+            ("//evil.example.org", "/"),
+            ("/\\evil.example.org", "/"),
+            ("https://evil.example.org", "/"),
+            ("/a\r\nSet-Cookie: b", "/"),
+            ("javascript:alert(1)", "/"),
+        ] {
+            assert_eq!(next_path(next), expected, "{next}");
+        }
+    }
+}

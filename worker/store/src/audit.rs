@@ -1,0 +1,211 @@
+//! The audit: what people did or tried, on both databases. Entries are added, never changed.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lockstep_protocol::{AuditKind, Identity};
+
+use super::sql::{Row, SqlDatabase, Value};
+use super::{StoreError, column};
+
+const READ: &str = "read the audit";
+const WRITE: &str = "write the audit";
+
+/// The most characters of a text in an entry.
+const MOST_CHARACTERS: usize = 1000;
+
+macro_rules! list {
+    ($condition:literal) => {
+        concat!(
+            "SELECT number, at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail \
+             FROM audit WHERE number < $1 AND at >= $2",
+            $condition,
+            " ORDER BY number DESC LIMIT $3"
+        )
+    };
+}
+
+const LIST: &str = list!("");
+/// Separate from [`LIST`], so that both databases walk the index that fits.
+const LIST_OF_PRINCIPAL: &str = list!(" AND principal = $4");
+const LIST_OF_KIND: &str = list!(" AND kind = $4");
+const LIST_OF_BOTH: &str = list!(" AND principal = $4 AND kind = $5");
+
+const INSERT: &str = "\
+    INSERT INTO audit (at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail) \
+    VALUES ({now}, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+/// Who did something, and from where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditActor {
+    /// The person or the service.
+    pub principal: Option<String>,
+    /// The name of the token.
+    pub token: Option<String>,
+    /// The address of the client.
+    pub address: Option<String>,
+    /// What the client calls itself.
+    pub agent: Option<String>,
+}
+
+/// An entry to add. Long texts are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAuditEntry {
+    /// What it records.
+    pub kind: AuditKind,
+    /// Who did it.
+    pub actor: AuditActor,
+    /// The message, if there is one.
+    pub message: Option<Identity>,
+    /// The type of the message.
+    pub message_type: Option<String>,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// Why, as the person says.
+    pub reason: Option<String>,
+    /// More, in one line.
+    pub detail: Option<String>,
+}
+
+/// An entry of the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number, which only grows.
+    pub number: u64,
+    /// When, by the store's clock.
+    pub at: Timestamp,
+    /// What it records.
+    pub entry: NewAuditEntry,
+}
+
+/// Which entries are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Only entries with smaller numbers.
+    pub before: Option<u64>,
+    /// Only entries from this time on.
+    pub since: Option<Timestamp>,
+    /// Only entries about this person or service.
+    pub principal: Option<String>,
+    /// Only entries of this kind.
+    pub kind: Option<AuditKind>,
+    /// The most entries.
+    pub limit: u32,
+}
+
+/// Keeps the audit.
+#[async_trait]
+pub trait AuditLog: Debug + Send + Sync + 'static {
+    /// Adds entries, all or none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn audit(&self, entries: &[NewAuditEntry]) -> Result<(), StoreError>;
+
+    /// Entries, the newest first.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn audit_entries(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError>;
+}
+
+#[async_trait]
+impl<D: SqlDatabase> AuditLog for D {
+    async fn audit(&self, entries: &[NewAuditEntry]) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.write(WRITE).await?;
+        let rows = entries.iter().map(row).collect();
+        transaction.execute_each(WRITE, INSERT, rows).await?;
+        transaction.commit(WRITE).await
+    }
+
+    async fn audit_entries(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut parameters = vec![
+            query.before.unwrap_or(u64::MAX).into(),
+            query.since.unwrap_or(Timestamp::UNIX_EPOCH).into(),
+            query.limit.into(),
+        ];
+        let kind = query.kind.map(AuditKind::as_str);
+        let statement = match (query.principal.as_deref(), kind) {
+            (None, None) => LIST,
+            (Some(_), None) => LIST_OF_PRINCIPAL,
+            (None, Some(_)) => LIST_OF_KIND,
+            (Some(_), Some(_)) => LIST_OF_BOTH,
+        };
+        parameters.extend(
+            query
+                .principal
+                .as_deref()
+                .into_iter()
+                .chain(kind)
+                .map(Value::from),
+        );
+        let rows = self.read(READ, statement, parameters).await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn row(entry: &NewAuditEntry) -> Vec<Value> {
+    let text = |text: Option<&str>| -> Value {
+        let cut =
+            |text: &str| -> String { column::without_nul(text).chars().take(MOST_CHARACTERS).collect() };
+        text.map(cut).into()
+    };
+    vec![
+        entry.kind.as_str().into(),
+        text(entry.actor.principal.as_deref()),
+        text(entry.actor.token.as_deref()),
+        text(entry.actor.address.as_deref()),
+        text(entry.actor.agent.as_deref()),
+        text(entry.message.as_ref().map(|message| message.source.as_str())),
+        text(entry.message.as_ref().map(|message| message.id.as_str())),
+        text(entry.message_type.as_deref()),
+        text(entry.subject.as_deref()),
+        text(entry.reason.as_deref()),
+        text(entry.detail.as_deref()),
+    ]
+}
+
+fn read(row: &Row) -> Result<AuditEntry, StoreError> {
+    let source = row.optional_text("audit.message_source", 7)?;
+    let id = row.optional_text("audit.message_id", 8)?;
+    let message = source.zip(id);
+    Ok(AuditEntry {
+        number: row.number("audit.number", 0)?,
+        at: row.time("audit.at", 1)?,
+        entry: NewAuditEntry {
+            kind: column::word("audit.kind", &row.text("audit.kind", 2)?)?,
+            actor: AuditActor {
+                principal: row.optional_text("audit.principal", 3)?,
+                token: row.optional_text("audit.token", 4)?,
+                address: row.optional_text("audit.address", 5)?,
+                agent: row.optional_text("audit.agent", 6)?,
+            },
+            message: message
+                .map(|(source, id)| column::identity(source, id))
+                .transpose()?,
+            message_type: row.optional_text("audit.message_type", 9)?,
+            subject: row.optional_text("audit.subject", 10)?,
+            reason: row.optional_text("audit.reason", 11)?,
+            detail: row.optional_text("audit.detail", 12)?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::sql::query_plan;
+
+    #[test]
+    fn pages_walk_an_index_and_do_not_sort() {
+        for statement in [LIST, LIST_OF_PRINCIPAL, LIST_OF_KIND, LIST_OF_BOTH] {
+            let plan = query_plan(statement);
+            assert!(plan[0].contains("SEARCH audit USING"), "{plan:?}");
+            assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
+        }
+    }
+}
