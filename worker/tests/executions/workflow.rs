@@ -1,7 +1,7 @@
 //! Workflows: each step is an execution of its own, begins once, and follows what is asked of the workflow.
 
 use anyhow::{Context, Result, ensure};
-use lockstep_protocol::ExecutionState::{Aborted, Failed, PartialFailed, Successful};
+use lockstep_protocol::ExecutionState::{Aborted, Failed, Successful};
 use lockstep_protocol::commands::{
     ExecutionCancelRequested, ExecutionPauseRequested, ExecutionResumeRequested, TaskDeleteRequested,
     TaskRequested,
