@@ -140,7 +140,8 @@ fn effect(message: &Message) -> Effect<'_> {
         },
         Command::ExecutionCancelRequested(_)
         | Command::ExecutionPauseRequested(_)
-        | Command::ExecutionResumeRequested(_) => Effect::OnExecution,
+        | Command::ExecutionResumeRequested(_)
+        | Command::ExecutionWithdrawApprovalRequested(_) => Effect::OnExecution,
         Command::DeviceRemoveRequested(_)
         | Command::DeviceRenameRequested(_)
         | Command::RepositoryRefreshRequested(_)
@@ -149,6 +150,7 @@ fn effect(message: &Message) -> Effect<'_> {
         | Command::TaskDeleteRequested(_)
         | Command::ScheduleSaveRequested(_)
         | Command::ScheduleDeleteRequested(_)
+        | Command::ExecutionApproveRequested(_)
         | Command::ExecutionRelaunchRequested(_)
         | Command::ExecutionsStopRequested(_)
         | Command::ExecutionsResumeRequested(_)

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum AuditKind {
     /// A command that the console was about to publish.
     Command,
+    /// A command by which somebody approves a plan.
+    Approval,
     /// A command by which somebody marks a device as synchronized.
     FlagCleared,
     /// A session of a browser began.
@@ -29,7 +31,7 @@ pub enum AuditKind {
 /// The text is not a kind of audit entries.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} is not one of command, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked"
+    "{0:?} is not one of command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked"
 )]
 pub struct AuditKindError(String);
 
@@ -37,6 +39,7 @@ impl AuditKind {
     /// Every kind.
     pub const ALL: &[Self] = &[
         Self::Command,
+        Self::Approval,
         Self::FlagCleared,
         Self::Login,
         Self::LoginFailed,
@@ -50,6 +53,7 @@ impl AuditKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Command => "command",
+            Self::Approval => "approval",
             Self::FlagCleared => "flag-cleared",
             Self::Login => "login",
             Self::LoginFailed => "login-failed",

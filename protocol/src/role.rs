@@ -12,7 +12,7 @@ use crate::{Class, Kind};
 pub enum Role {
     /// Reads, and publishes nothing.
     Viewer,
-    /// Publishes events and commands.
+    /// Publishes events and commands, apart from approvals.
     Operator,
     /// Approves what others planned.
     Approver,
@@ -43,7 +43,10 @@ impl Role {
     pub const fn publishes(self, kind: Kind) -> bool {
         match (self, kind.class()) {
             (Self::Viewer, _) | (_, Class::Internal | Class::Result) => false,
-            (Self::Operator | Self::Approver | Self::Admin, Class::Event | Class::Command) => true,
+            (Self::Operator, Class::Event | Class::Command) => {
+                !matches!(kind, Kind::ExecutionApproveRequested)
+            }
+            (Self::Approver | Self::Admin, Class::Event | Class::Command) => true,
         }
     }
 
@@ -74,19 +77,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_publish_by_the_class_of_a_message() {
+    fn roles_publish_by_the_class_of_a_message_and_some_approve() {
         let kinds = [
             Kind::InterfaceUpdated,
             Kind::SyncRequested,
+            Kind::ExecutionApproveRequested,
             Kind::RepositoryTipMoved,
             Kind::EventApplied,
         ];
         let table = [
-            // role; an event, a command, an internal message, a result
-            (Role::Viewer, [false; 4]),
-            (Role::Operator, [true, true, false, false]),
-            (Role::Approver, [true, true, false, false]),
-            (Role::Admin, [true, true, false, false]),
+            // role; an event, a command, an approval, an internal message, a result
+            (Role::Viewer, [false; 5]),
+            (Role::Operator, [true, true, false, false, false]),
+            (Role::Approver, [true, true, true, false, false]),
+            (Role::Admin, [true, true, true, false, false]),
         ];
         for (role, expected) in table {
             assert_eq!(kinds.map(|kind| role.publishes(kind)), expected, "{role}");

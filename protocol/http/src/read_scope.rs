@@ -128,6 +128,9 @@ mod tests {
             line("publish events and commands", &|role| {
                 role.publishes(lockstep_protocol::Kind::SyncRequested)
             }),
+            line("approve plans of others", &|role| {
+                role.publishes(lockstep_protocol::Kind::ExecutionApproveRequested)
+            }),
             line("create, rotate and revoke tokens", &Role::manages_tokens),
         ];
         lines.extend(ReadScope::ALL.iter().map(|scope| {

@@ -48,6 +48,7 @@ pub(crate) fn entry(
 fn audit_kind(message: &Message) -> AuditKind {
     match message {
         Message::Command(Command::DeviceMarkRequested(mark)) if mark.synchronized => AuditKind::FlagCleared,
+        Message::Command(Command::ExecutionApproveRequested(_)) => AuditKind::Approval,
         _ => AuditKind::Command,
     }
 }
@@ -104,6 +105,11 @@ fn summary(message: &Message) -> Summary<'_> {
             ..about(request.name.clone())
         },
         Command::ScheduleDeleteRequested(request) => about(request.name.clone()),
+        Command::ExecutionApproveRequested(request) => Summary {
+            note: request.note.as_deref(),
+            ..about(format!("plan {}", request.execution))
+        },
+        Command::ExecutionWithdrawApprovalRequested(request) => about(format!("plan {}", request.execution)),
         Command::ExecutionCancelRequested(request) => about(request.execution.to_string()),
         Command::ExecutionPauseRequested(request) => about(request.execution.to_string()),
         Command::ExecutionResumeRequested(request) => about(request.execution.to_string()),
