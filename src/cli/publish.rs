@@ -69,7 +69,7 @@ fn long_help() -> String {
         let listed = kinds.filter(|kind| {
             kind.is_planned() == is_planned && class.is_none_or(|class| kind.class() == class)
         });
-        let lines = listed.map(|kind| format!("\n  {:<40}{}", kind.as_str(), kind.description()));
+        let lines = listed.map(|kind| format!("\n  {:<39} {}", kind.as_str(), kind.description()));
         let lines: String = lines.collect();
         if lines.is_empty() {
             lines

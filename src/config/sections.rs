@@ -81,6 +81,7 @@ impl PersonConfig {
     fn of(reader: &mut Reader, place: &str, known: &mut BTreeSet<String>) -> Option<Self> {
         let (person, names) = (format!("{place}.person"), format!("{place}.names"));
         let origin = reader.origin(&person).or_else(|| reader.origin(&names));
+        let names_origin = reader.origin(&names);
         let named = reader.text(&person);
         let its_names: Vec<String> = reader.list(&names, Vec::new());
         if named.is_none() {
@@ -97,7 +98,7 @@ impl PersonConfig {
             if !known.insert(name.clone()) {
                 reader.problem(
                     &names,
-                    origin.as_ref(),
+                    names_origin.as_ref(),
                     format!("{name:?} is already the name of a person; a name is of one person"),
                 );
             }

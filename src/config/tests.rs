@@ -430,7 +430,7 @@ fn all_problems_are_reported_together_with_key_and_line() {
         "LOCKSTEP__WORKER__PREFETCH: worker.prefetch: is \"many\", must be a whole number from 1 to 65535",
         ":5: worker.batch_size: is 0, must be a whole number from 1 to 5000",
         "LOCKSTEP__LOG__FORMAT: log.format: is \"xml\", must be \"text\" or \"json\"",
-        ":2: broker.urll: unknown key; expected one of ca_file, declare, sources, trusted_users, url, url_file",
+        ":2: broker.urll: unknown key; expected one of ca_file, declare, persons, sources, trusted_users, url, url_file",
         ":13: gatewy.x: unknown section; expected one of broker, console, cvp, devices, executions, freeze, gateway, log, providers, reconcile, render, repositories, rest, retention, sources, store, sync, telemetry, worker",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");

@@ -16,7 +16,7 @@ use crate::system::{Ground, PATIENCE, Process, Scene};
 const TOKENS: [&str; 2] = ["anna", "berta"];
 
 fn secret(name: &str) -> String {
-    format!("a-token-of-{name}")
+    format!("the-token-of-{name}")
 }
 
 /// The console, with a token for each of [`TOKENS`], and its URL.
