@@ -177,9 +177,13 @@ mod tests {
     use super::*;
     use crate::Kind;
 
+    fn group(name: &str) -> GroupName {
+        GroupName::try_from(name.to_owned()).unwrap()
+    }
+
     fn limits(groups: &[&str], tasks: &[&str]) -> AccessLimits {
         AccessLimits {
-            groups: groups.iter().map(|name| name.parse().unwrap()).collect(),
+            groups: groups.iter().map(|name| group(name)).collect(),
             tasks: tasks.iter().map(|text| text.parse().unwrap()).collect(),
         }
     }
@@ -237,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_one_token_allows_is_allowed() {
-        let groups = |names: &[&str]| Reach::Groups(names.iter().map(|name| name.parse().unwrap()).collect());
+        let groups = |names: &[&str]| Reach::Groups(names.iter().map(|name| group(name)).collect());
         let (oslo, bergen) = (limits(&["oslo"], &["uptime"]), limits(&["bergen"], &[]));
         let (all, no_task) = (limits(&[], &[]), limits(&[], &["sync"]));
         for (tokens, task, expected) in [

@@ -183,8 +183,9 @@ impl AuditLog for FakeStore {
     async fn audit_entries(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
         self.check("audit_entries")?;
         let audit = self.access.audit.lock().unwrap();
-        let numbered = audit.iter().zip(1_u64..).rev();
-        let matching = numbered.filter(|(entry, number)| {
+        let mut numbered: Vec<(&NewAuditEntry, u64)> = audit.iter().zip(1..).collect();
+        numbered.reverse();
+        let matching = numbered.into_iter().filter(|(entry, number)| {
             query.before.is_none_or(|before| *number < before)
                 && query.kind.is_none_or(|kind| entry.kind == kind)
                 && (query.principal.is_none() || entry.actor.principal == query.principal)

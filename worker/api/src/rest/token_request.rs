@@ -170,10 +170,14 @@ fn too_much(place: &str, what: &str) -> ProblemResponse {
 
 #[cfg(test)]
 mod tests {
-    use lockstep_protocol::TypePattern;
+    use lockstep_protocol::{GroupName, TypePattern};
     use serde_json::{Value, json};
 
     use super::*;
+
+    fn group(name: &str) -> GroupName {
+        GroupName::try_from(name.to_owned()).unwrap()
+    }
 
     fn admin() -> Token {
         Token::of_role("root", "root", Role::Admin)
@@ -213,7 +217,7 @@ mod tests {
     fn nobody_gives_more_rights_than_they_have() {
         let limited = |groups: &[&str], tasks: &[&str]| {
             admin().with_limits(AccessLimits {
-                groups: groups.iter().map(|name| name.parse().unwrap()).collect(),
+                groups: groups.iter().map(|name| group(name)).collect(),
                 tasks: tasks.iter().map(|text| text.parse().unwrap()).collect(),
             })
         };

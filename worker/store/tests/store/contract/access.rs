@@ -1,6 +1,6 @@
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use lockstep_protocol::{AccessLimits, Role};
+use lockstep_protocol::{AccessLimits, GroupName, Role};
 use lockstep_store::{AccessToken, LoginSession, NewAccessToken, Records, Rotation, SecretDigest};
 
 use super::{Place, Store};
@@ -20,7 +20,7 @@ fn limits(groups: &[&str], tasks: &[&str]) -> AccessLimits {
     AccessLimits {
         groups: groups
             .iter()
-            .map(|name| name.parse().expect("it is a group"))
+            .map(|name| GroupName::try_from((*name).to_owned()).expect("it is a group"))
             .collect(),
         tasks: tasks
             .iter()
