@@ -10,9 +10,6 @@ use crate::system::{Process, shell};
 const FLEET: &str = "devices:
 - {hostname: sw1, device_type: ACCESS, platform: eos, state: MANAGED, synchronized: true, groups: [oslo]}
 - {hostname: sw2, device_type: ACCESS, platform: eos, state: MANAGED, synchronized: true, groups: [bergen]}
-groups:
-- {name: oslo}
-- {name: bergen}
 ";
 
 async fn up(folder: &Path) -> Result<Process> {
