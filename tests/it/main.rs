@@ -65,4 +65,6 @@ mod sweeps;
 mod terminal;
 mod up;
 mod upgrade;
+#[cfg(feature = "simulators")]
+mod web;
 mod words;

@@ -10,6 +10,7 @@ use lockstep_store::{
 use tokio_util::sync::CancellationToken;
 
 use crate::graphql::{ConsoleSchema, Streams};
+use crate::web::Glance;
 use crate::{Providers, SyncRules};
 
 /// The bus, the parts of the store and the tokens that the console uses.
@@ -100,6 +101,7 @@ pub(crate) struct Shared {
     pub(crate) bodies: BodyLimiter,
     pub(crate) graphql: ConsoleSchema,
     pub(crate) streams: Streams,
+    pub(crate) glance: Glance,
     pub(crate) stop: CancellationToken,
 }
 

@@ -74,7 +74,7 @@ pub(crate) async fn stopped(
 }
 
 /// The execution with this number or id.
-pub(super) async fn find(shared: &Shared, text: &str) -> Result<ExecutionRow, ProblemResponse> {
+pub(crate) async fn find(shared: &Shared, text: &str) -> Result<ExecutionRow, ProblemResponse> {
     let unknown = || {
         let detail =
             format!("no execution has the number or the id {text:?}; ended ones are deleted after a while");
@@ -101,7 +101,8 @@ fn query(mut parameters: Parameters) -> Result<ExecutionQuery, ProblemResponse> 
     Ok(query)
 }
 
-fn view(row: ExecutionRow) -> ExecutionView {
+/// An execution as REST shows it.
+pub(crate) fn view(row: ExecutionRow) -> ExecutionView {
     let ExecutionRow {
         request,
         counts,

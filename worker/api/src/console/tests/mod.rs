@@ -10,6 +10,7 @@ mod reading;
 mod stages;
 mod sync_devices;
 mod tasks;
+mod web;
 
 use std::sync::Arc;
 
@@ -41,7 +42,9 @@ struct Scene {
 struct Answer {
     status: StatusCode,
     headers: axum::http::HeaderMap,
+    /// Null if it is no JSON.
     body: Value,
+    text: String,
 }
 
 fn scene() -> Scene {
@@ -111,6 +114,7 @@ impl Scene {
             status: parts.status,
             headers: parts.headers,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
         }
     }
 

@@ -12,7 +12,7 @@ fn at() -> Timestamp {
     "2026-02-03T04:05:06Z".parse().unwrap()
 }
 
-fn task(number: u64, name: &str) -> TaskRow {
+pub(super) fn task(number: u64, name: &str) -> TaskRow {
     TaskRow {
         number,
         name: name.to_owned(),
