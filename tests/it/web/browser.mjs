@@ -21,7 +21,7 @@ export async function open({ expected = [], ...options } = {}) {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 800 }, extraHTTPHeaders: { authorization: `Bearer ${token}` }, ...options,
   });
-  context.setDefaultTimeout(8_000);
+  context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const isExpected = (text) => expected.some((each) => text.includes(each));
   page.on('console', (message) => {

@@ -32,7 +32,7 @@ async fn each_form_publishes_its_command_as_the_viewer() {
             "/devices/sw1",
             vec![("command", "unsynchronized"), ("note", " by hand ")],
             "lockstep.device.mark-requested",
-            json!({"hostname": "sw1", "synchronized": false, "note": "by hand"}),
+            json!({"hostname": "sw1", "note": "by hand"}),
         ),
         (
             "/devices/sw1",

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use lockstep_protocol::{DeviceState, ElementState, ExecutionState};
 use lockstep_store::{
-    AgedDevice, Ages, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals, Device, DeviceId,
-    FactRow, HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, RepositoryFailure, RepositoryRow,
-    ScheduleRow, StopRow,
+    AgedDevice, Ages, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals, DeviceId, FactRow,
+    HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, RepositoryFailure, RepositoryRow, ScheduleRow,
+    StopRow,
 };
 use serde_json::json;
 

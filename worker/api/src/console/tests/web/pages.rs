@@ -125,12 +125,17 @@ async fn each_page_shows_what_it_is_for() {
             vec!["2 by kind", ">Requeue<", "There are more kinds"],
         ),
     ] {
-        let page = scene.get(path).await.text;
+        let page = slashes(&scene.get(path).await.text);
         for part in parts {
             assert!(page.contains(part), "{path} {part}: {page}");
         }
     }
     assert!(!scene.get("/devices/sw1").await.text.contains("s3cret"));
+}
+
+/// Slashes are escaped, too.
+fn slashes(html: &str) -> String {
+    html.replace("&#x2f;", "/")
 }
 
 #[tokio::test]
@@ -141,12 +146,12 @@ async fn lists_lead_to_their_next_page_and_keep_the_filter() {
         device(2, "sw2", false),
         device(3, "sw3", false),
     ];
-    *scene.store.ages.lock().unwrap() = super::everything("x").store.ages.lock().unwrap().clone();
-    let first = scene.get("/devices?limit=2&synchronized=false&state=").await.text;
+    *scene.store.ages.lock().unwrap() = everything("x").store.ages.lock().unwrap().clone();
+    let first = slashes(&scene.get("/devices?limit=2&synchronized=false&state=").await.text);
     assert!(first.contains("sw2") && !first.contains(">sw3<"), "{first}");
     let next = "/devices?limit=2&amp;synchronized=false&amp;after=sw2";
     assert!(first.contains(next), "{first}");
-    let second = scene.get(&next.replace("&amp;", "&")).await.text;
+    let second = slashes(&scene.get(&next.replace("&amp;", "&")).await.text);
     assert!(second.contains(">sw3<") && !second.contains(">sw2<"), "{second}");
     assert!(second.contains("End of the list") && second.contains("First page"));
 }
@@ -173,7 +178,9 @@ async fn whoever_may_not_read_a_part_is_told_and_sees_the_rest() {
     ] {
         let page = scene.get_as("some", path).await;
         assert_eq!(page.status, status, "{path} {}", page.text);
-        assert!(page.text.contains("may not read this"), "{path} {}", page.text);
+        // The list of devices has all of its parts; a task cannot be chosen there.
+        let is_told = page.text.contains("may not read this");
+        assert_eq!(is_told, path != "/devices", "{path} {}", page.text);
         assert_eq!(page.headers["content-security-policy"], POLICY);
     }
     let device = scene.get_as("some", "/devices/sw1").await.text;
