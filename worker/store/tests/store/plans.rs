@@ -220,7 +220,7 @@ async fn pages_of_many_entities_use_indexes() -> Result<()> {
     }
     drop(owner);
     let ids = async |table: &str| -> Result<Vec<u64>> {
-        let query = format!("SELECT id::text FROM {table} ORDER BY id LIMIT 20");
+        let query = format!("SELECT id::text FROM {table} ORDER BY {table}.id LIMIT 20");
         let ids = place.probe.texts(&query).await?;
         Ok(ids
             .iter()
