@@ -144,6 +144,19 @@ impl Providers for KnownProviders {
         problems
     }
 
+    fn run_problems(&self, form: &TaskForm, arguments: &Value) -> Vec<TaskProblem> {
+        match check_arguments(&form.run_input_json_schema, arguments) {
+            Ok(()) => Vec::new(),
+            Err(ArgumentsError::Invalid { errors, .. }) => errors
+                .into_iter()
+                .map(|error| problem(format!("$.arguments{}", error.json_path()), error.reason))
+                .collect(),
+            Err(error @ ArgumentsError::Schema(_)) => {
+                vec![problem("$.arguments".to_owned(), error.to_string())]
+            }
+        }
+    }
+
     fn form(&self, task: TaskView) -> Result<TaskForm, TaskProblem> {
         let properties = self.provider(&task.provider)?.properties();
         let own = RunInput {

@@ -68,4 +68,6 @@ mod sweeps;
 mod terminal;
 mod up;
 mod upgrade;
+#[cfg(feature = "simulators")]
+mod web;
 mod words;

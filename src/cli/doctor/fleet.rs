@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_intent::fleet::DeviceTypes;
 use lockstep_protocol::rest::AgeOf;
 use lockstep_protocol::{DeviceType, counted};
-use lockstep_store::{AgeQuery, AgedDevice, Ages, StoreError};
+use lockstep_store::{AgeQuery, AgedDevice, Ages, DeviceCount, StoreError};
 
 use super::finding::Findings;
 use crate::config::Config;
@@ -44,13 +44,13 @@ pub(super) async fn examine(config: &Config, findings: &mut Findings) {
         query(AgeOf::Unchecked, FROZEN),
     );
     let found: Result<_, StoreError> =
-        tokio::try_join!(fleet.ages(&old), fleet.ages(&frozen), fleet.type_counts());
+        tokio::try_join!(fleet.ages(&old), fleet.ages(&frozen), fleet.device_counts());
     match found {
-        Ok((ages, unchecked, types)) => {
+        Ok((ages, unchecked, counts)) => {
             flags(&ages, findings);
             verdicts(&unchecked, findings);
             states(&ages, findings);
-            declared(&config.devices.types, &types, findings);
+            declared(&config.devices.types, &by_type(&counts), findings);
         }
         Err(error) => unknown(&format!("{:#}", anyhow::Error::new(error)), findings),
     }
@@ -124,6 +124,13 @@ fn states(ages: &Ages, findings: &mut Findings) {
         ),
         "set their next state, or a later --until, with `lockstep devices set-state`; nothing changes by itself",
     );
+}
+
+fn by_type(counts: &[DeviceCount]) -> BTreeMap<DeviceType, u64> {
+    counts.iter().fold(BTreeMap::new(), |mut all, count| {
+        *all.entry(count.device_type.clone()).or_default() += count.devices;
+        all
+    })
 }
 
 fn declared(types: &DeviceTypes, counts: &BTreeMap<DeviceType, u64>, findings: &mut Findings) {

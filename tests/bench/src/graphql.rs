@@ -232,6 +232,10 @@ impl Providers for Nothing {
         Vec::new()
     }
 
+    fn run_problems(&self, _form: &TaskForm, _arguments: &Value) -> Vec<TaskProblem> {
+        Vec::new()
+    }
+
     fn form(&self, _task: TaskView) -> Result<TaskForm, TaskProblem> {
         Err(TaskProblem {
             place: "$.provider".to_owned(),

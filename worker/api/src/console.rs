@@ -16,6 +16,7 @@
 //!   was found out about a device, and before.
 //! - `GET /v1/executions/{execution}/devices` shows what a sync found on each device, `…/{hostname}/configuration` the whole texts.
 //! - `POST /graphql` answers GraphQL: the same, and the calls of neops; subscriptions by server-sent events. `GET /graphql` is a WebSocket.
+//! - `GET /` and the paths beside it are pages for browsers: `docs/console.md`.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! - `GET /v1/tokens` and `POST /v1/tokens…` manage stored tokens, `GET /v1/audit` shows what people did.
@@ -28,7 +29,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Path;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{MethodRouter, get, post};
 use lockstep_http::{
     BodyLimiter, ConcurrencyLimiter, LogLimiter, ServeLimits, admit, routes, unknown_path, with_metrics,
@@ -46,6 +47,7 @@ use crate::rest::{
     facts, groups, messages, problem, providers, repositories, results, schedules, selection, surroundings,
     sync_devices, tasks, tokens,
 };
+use crate::web::{self, Glance};
 use crate::{openapi, probes};
 
 /// The label of this server in metrics.
@@ -102,6 +104,7 @@ impl Console {
                 self.context.tokens.source_owners(),
             ),
             refused_logins: LogLimiter::default(),
+            glance: Glance::default(),
             stop,
         });
         let request_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
@@ -115,6 +118,7 @@ impl Console {
             limits.requests,
             limits.longest_wait + limits.request_timeout,
         );
+        let page_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
         let probe_limiter = ConcurrencyLimiter::new(SERVER, PROBE_LIMIT, limits.request_timeout);
         let time_limiter = ConcurrencyLimiter::of_duration(SERVER, limits.request_timeout);
 
@@ -148,7 +152,12 @@ impl Console {
         )
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(from_fn_with_state(graphql_limiter, admit));
+        let pages = routes(SERVER, web::routes())
+            .method_not_allowed_fallback(web::wrong_method)
+            .layer(from_fn_with_state(page_limiter, admit))
+            .layer(map_response(web::secure));
         resources
+            .merge(pages)
             .merge(outcomes)
             .merge(graphql)
             .merge(sessions)

@@ -18,6 +18,7 @@ use crate::access::audited::{self, MissingReason};
 use crate::access::{AccessOptions, Client, StoredTokens, session};
 use crate::graphql::{ConsoleSchema, Streams};
 use crate::rest::problem;
+use crate::web::Glance;
 use crate::{Providers, SyncRules};
 
 /// The bus, the parts of the store and the tokens that the console uses.
@@ -124,6 +125,7 @@ pub(crate) struct Shared {
     pub(crate) stored: StoredTokens,
     /// Limits the entries about refused logins.
     pub(crate) refused_logins: LogLimiter,
+    pub(crate) glance: Glance,
     pub(crate) stop: CancellationToken,
 }
 

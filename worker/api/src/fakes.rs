@@ -13,7 +13,7 @@ use lockstep_protocol::{
     DeviceState, DeviceType, EntityType, GroupName, Hostname, MessageId, MessageKey, RepositoryName, Source,
     SyncTarget,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::fake_access::FakeAccess;
@@ -22,13 +22,13 @@ use crate::{Providers, SyncRules};
 use lockstep_clock::Clock;
 use lockstep_store::{
     AgeQuery, Ages, Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery,
-    DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceId, DeviceQuery,
-    ElementDetail, ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery, ExecutionQuery,
-    ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery, GroupRules,
-    HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry, Lifecycle, MessageRow, Messages, Migrated,
-    NamedEntities, PlanApproval, RenewedElements, Repositories, RepositoryFailure, RepositoryFailures,
-    RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError, Summary,
-    Surroundings, SyncElement, SyncElementQuery, SyncPlans, SyncState, SyncedTo, TaskRow, Tasks,
+    DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceCount, DeviceId,
+    DeviceQuery, ElementDetail, ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery,
+    ExecutionQuery, ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery,
+    GroupRules, HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry, Lifecycle, MessageRow,
+    Messages, Migrated, NamedEntities, PlanApproval, RenewedElements, Repositories, RepositoryFailure,
+    RepositoryFailures, RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError,
+    Summary, Surroundings, SyncElement, SyncElementQuery, SyncPlans, SyncState, SyncedTo, TaskRow, Tasks,
     UnitEntities, UnitLevels,
 };
 
@@ -257,8 +257,23 @@ impl Fleet for FakeStore {
         Ok(device.map(|_| surroundings))
     }
 
-    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
-        unreachable!("the console does not count by type")
+    async fn device_counts(&self) -> Result<Vec<DeviceCount>, StoreError> {
+        self.check("device_counts")?;
+        let mut counts: BTreeMap<(DeviceType, DeviceState), (u64, u64)> = BTreeMap::new();
+        for device in self.devices.lock().unwrap().iter() {
+            let key = (device.attributes.device_type.clone(), device.lifecycle.state);
+            let (devices, unsynchronized) = counts.entry(key).or_default();
+            *devices += 1;
+            *unsynchronized += u64::from(!device.sync.synchronized());
+        }
+        let counts = counts.into_iter();
+        let counts = counts.map(|((device_type, state), (devices, unsynchronized))| DeviceCount {
+            device_type,
+            state,
+            devices,
+            unsynchronized,
+        });
+        Ok(counts.collect())
     }
 
     async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
@@ -610,11 +625,7 @@ impl RunCycle for FakeStore {
         unreachable!("the console runs no elements")
     }
 
-    async fn attributes(
-        &self,
-        _entity_type: EntityType,
-        _entity: u64,
-    ) -> Result<Option<serde_json::Value>, StoreError> {
+    async fn attributes(&self, _entity_type: EntityType, _entity: u64) -> Result<Option<Value>, StoreError> {
         unreachable!("the console runs no elements")
     }
 
@@ -656,6 +667,23 @@ impl Providers for FakeProviders {
         let names = task.arguments.as_object().into_iter().flat_map(|all| all.keys());
         names
             .map(|name| problem(&format!("$.arguments.{name}"), "is not an argument"))
+            .collect()
+    }
+
+    /// Arguments have what the schema requires, and no other problem.
+    fn run_problems(&self, form: &TaskForm, arguments: &Value) -> Vec<TaskProblem> {
+        let required = form.run_input_json_schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let missing = required
+            .filter_map(Value::as_str)
+            .filter(|name| arguments.get(name).is_none());
+        missing
+            .map(|name| TaskProblem {
+                place: "$.arguments".to_owned(),
+                reason: format!("{name:?} is a required property"),
+            })
             .collect()
     }
 

@@ -5,6 +5,7 @@
 //! - `rest`: `/v1/…`, one file for each resource. It maps domain types of the store to the shapes of
 //!   [`lockstep_protocol::rest`].
 //! - [`graphql`]: `/graphql`, one file for each object.
+//! - `web`: the pages for browsers, one file each.
 //! - [`openapi`]: the OpenAPI document of all of it.
 //! - [`Providers`]: what the console must know of providers, which it does not run.
 //! - [`SyncRules`]: what the console must know of sync runs, which it does not do.
@@ -30,6 +31,7 @@ mod probes;
 mod providers;
 mod rest;
 mod sync_rules;
+mod web;
 
 pub use access::AccessOptions;
 pub use console::Console;

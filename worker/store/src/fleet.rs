@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use lockstep_protocol::{CauseDetail, DeviceState, DeviceType, GroupName, Hostname, Identity};
 
 use super::{
-    AgeQuery, Ages, Attributes, DEFAULT_GROUP, DeviceRow, Group, GroupQuery, HistoryEntry, HistoryPosition,
-    Lifecycle, Mark, StoreError, Surroundings, SyncState,
+    AgeQuery, Ages, Attributes, DEFAULT_GROUP, DeviceCount, DeviceRow, Group, GroupQuery, HistoryEntry,
+    HistoryPosition, Lifecycle, Mark, StoreError, Surroundings, SyncState,
 };
 
 /// The most open causes that a device keeps; when another one is added, the oldest is removed from the list.
@@ -84,11 +84,12 @@ pub trait Fleet: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn surroundings(&self, hostname: &Hostname) -> Result<Option<Surroundings>, StoreError>;
 
-    /// How many devices there are of each type; a type without devices is absent. Reads all devices.
+    /// How many devices there are of each type and state, ordered by both; without those of which there are none. Reads all devices.
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError>;
+    async fn device_counts(&self) -> Result<Vec<DeviceCount>, StoreError>;
+
     /// As [`causes`](Self::causes), with their details: for one device, since each may have some hundred kilobytes.
     ///
     /// # Errors

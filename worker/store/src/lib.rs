@@ -18,6 +18,7 @@ mod column;
 mod dead_letter;
 mod dead_letter_table;
 mod delivery_attempt;
+mod device_counts;
 mod device_name_table;
 mod device_selector;
 mod effects;
@@ -63,7 +64,6 @@ mod stats;
 mod surroundings;
 mod sync;
 mod sync_table;
-mod type_counts;
 mod unit_of_work;
 
 use std::fmt::Debug;
@@ -80,6 +80,7 @@ pub use dead_letter::{
     DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,
 };
 pub use delivery_attempt::{AttemptStart, DeliveryAttempt, DeliveryAttempts};
+pub use device_counts::DeviceCount;
 pub use device_selector::{DevicePredicate, DeviceSelector, Flagged};
 pub use effects::{DeviceEffect, Effects, SettleDeadLetters};
 pub use entities::{

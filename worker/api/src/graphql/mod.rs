@@ -50,6 +50,7 @@ use std::fmt;
 use async_graphql::Schema;
 
 pub(crate) use endpoint::answer;
+pub(crate) use progress::Progress;
 pub(crate) use streams::Streams;
 pub(crate) use websocket::upgrade;
 

@@ -15,7 +15,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// What was read last of an execution.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// It goes on, or ended if its state is final.
     Row(Box<ExecutionRow>),
     /// It was deleted.
@@ -24,7 +24,7 @@ pub(super) enum Progress {
 
 impl Progress {
     /// Whether nothing follows.
-    pub(super) fn is_last(&self) -> bool {
+    pub(crate) fn is_last(&self) -> bool {
         match self {
             Self::Row(row) => row.state.is_final(),
             Self::Gone => true,
@@ -39,7 +39,7 @@ pub(crate) struct ExecutionWatches(Mutex<HashMap<u64, watch::Sender<Progress>>>)
 impl ExecutionWatches {
     /// What becomes of an execution, beginning with what is known of it now. A listener that is slow misses what was between two
     /// reads, and nothing is kept for it. Nothing is read when nobody listens. When the console stops, the channel is closed.
-    pub(super) fn listen(&self, shared: &Arc<Shared>, row: ExecutionRow) -> watch::Receiver<Progress> {
+    pub(crate) fn listen(&self, shared: &Arc<Shared>, row: ExecutionRow) -> watch::Receiver<Progress> {
         let number = row.number;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = all.get(&number) {

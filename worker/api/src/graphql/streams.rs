@@ -14,7 +14,7 @@ const UNAUTHENTICATED: usize = 64;
 pub(crate) struct Streams {
     places: Arc<Semaphore>,
     unauthenticated: Arc<Semaphore>,
-    pub(super) watches: ExecutionWatches,
+    pub(crate) watches: ExecutionWatches,
     pub(super) tasks: TaskTracker,
 }
 
@@ -30,7 +30,7 @@ impl Streams {
     }
 
     /// A place for a connection or an event stream of a client with a token.
-    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, ProblemResponse> {
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, ProblemResponse> {
         take(&self.places)
     }
 

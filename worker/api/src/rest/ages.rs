@@ -12,7 +12,7 @@ use lockstep_protocol::rest::{AgedDevice, FleetAges};
 use super::parameters::{self, Parameters};
 use super::problem;
 use crate::context::Shared;
-use lockstep_store::{AgeQuery, CauseId, CauseRow};
+use lockstep_store::{AgeQuery, Ages, CauseId, CauseRow};
 
 /// `GET /v1/fleet/ages`: how many devices are over thresholds of age, and the oldest ones.
 pub(crate) async fn show(
@@ -22,8 +22,14 @@ pub(crate) async fn show(
 ) -> Result<Json<FleetAges>, ProblemResponse> {
     operator.may_read(ReadScope::Devices)?;
     let query = query(parameters)?;
-    let fleet = &shared.context.fleet;
-    let ages = fleet.ages(&query).await.map_err(problem::store_error)?;
+    let ages = shared.context.fleet.ages(&query).await;
+    answer(&shared, &ages.map_err(problem::store_error)?)
+        .await
+        .map(Json)
+}
+
+/// The ages with the causes of the devices that are listed: one more call of the store.
+pub(crate) async fn answer(shared: &Shared, ages: &Ages) -> Result<FleetAges, ProblemResponse> {
     let listed = || ages.oldest.iter().chain(&ages.longest_expired);
     let mut open: Vec<CauseId> = listed()
         .flat_map(|aged| aged.device.open_causes.iter().copied())
@@ -31,12 +37,13 @@ pub(crate) async fn show(
     // One cause may be open on many devices.
     open.sort_unstable();
     open.dedup();
-    let causes = fleet.causes(&open).await.map_err(problem::store_error)?;
+    let causes = shared.context.fleet.causes(&open).await;
+    let causes = causes.map_err(problem::store_error)?;
     let views = |aged: &[lockstep_store::AgedDevice]| {
         let views = aged.iter().map(|aged| view(aged, ages.at, &causes));
         views.collect()
     };
-    Ok(Json(FleetAges {
+    Ok(FleetAges {
         at: ages.at,
         matching: ages.matching,
         in_state: ages.in_state,
@@ -46,7 +53,7 @@ pub(crate) async fn show(
         oldest: views(&ages.oldest),
         expired: ages.expired,
         longest_expired: views(&ages.longest_expired),
-    }))
+    })
 }
 
 fn view(aged: &lockstep_store::AgedDevice, at: Timestamp, causes: &HashMap<CauseId, CauseRow>) -> AgedDevice {

@@ -75,7 +75,7 @@ pub(super) async fn named(shared: &Shared, name: &str) -> Result<Device, Problem
 }
 
 /// The hostname in a path.
-pub(super) fn hostname(path: Result<Path<String>, PathRejection>) -> Result<Hostname, ProblemResponse> {
+pub(crate) fn hostname(path: Result<Path<String>, PathRejection>) -> Result<Hostname, ProblemResponse> {
     let text = parameters::segment(path)?;
     text.parse().map_err(|_| unknown(&text))
 }

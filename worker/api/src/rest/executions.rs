@@ -82,7 +82,7 @@ pub(crate) async fn stopped(
 }
 
 /// The execution with this number or id.
-pub(super) async fn find(shared: &Shared, text: &str) -> Result<ExecutionRow, ProblemResponse> {
+pub(crate) async fn find(shared: &Shared, text: &str) -> Result<ExecutionRow, ProblemResponse> {
     let unknown = || {
         let detail =
             format!("no execution has the number or the id {text:?}; ended ones are deleted after a while");
@@ -109,7 +109,8 @@ fn query(mut parameters: Parameters) -> Result<ExecutionQuery, ProblemResponse> 
     Ok(query)
 }
 
-pub(super) fn view(row: ExecutionRow, approvals: Vec<ApprovalView>) -> ExecutionView {
+/// An execution as REST shows it, with the approvals of a plan.
+pub(crate) fn view(row: ExecutionRow, approvals: Vec<ApprovalView>) -> ExecutionView {
     let ExecutionRow {
         request,
         counts,

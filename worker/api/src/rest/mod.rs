@@ -16,7 +16,7 @@ pub(crate) mod facts;
 pub(crate) mod groups;
 mod history;
 pub(crate) mod messages;
-mod parameters;
+pub(crate) mod parameters;
 pub(crate) mod problem;
 pub(crate) mod providers;
 mod related_tasks;

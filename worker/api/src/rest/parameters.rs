@@ -21,6 +21,7 @@ const EVENT_LIMITS: RangeInclusive<u32> = 1..=100;
 pub(crate) const HISTORY: &str = "key, limit";
 
 /// The query parameters of a request. Unknown parameters are rejected: ignoring a misspelt filter would return too much.
+#[derive(Clone, Debug)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
@@ -35,6 +36,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
+    /// The parameters of a part of a page.
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self(pairs.iter().map(owned).collect())
+    }
+
+    /// Those that nothing has taken, in their order.
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// Sets a parameter unless the request has it.
+    pub(crate) fn set_default(&mut self, name: &str, value: &str) {
+        if !self.0.iter().any(|(key, _)| key == name) {
+            self.0.push((name.to_owned(), value.to_owned()));
+        }
+    }
+
     /// Takes a parameter as text; `None` if it is absent or empty.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, ProblemResponse> {
         let Some(index) = self.0.iter().position(|(key, _)| key == name) else {

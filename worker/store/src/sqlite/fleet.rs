@@ -1,7 +1,7 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
-use lockstep_protocol::{DeviceType, GroupName, Hostname};
+use lockstep_protocol::{GroupName, Hostname};
 use rusqlite::{Connection, Row, ToSql, named_params};
 
 use super::device::{self, columns};
@@ -10,8 +10,9 @@ use super::history::rows;
 use super::{SqliteStore, age, cause};
 use crate::fleet::DeviceFilters;
 use crate::{
-    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet, Group, GroupQuery, HistoryEntry,
-    HistoryPosition, StoreError, Surroundings, column, group_table, history, surroundings, type_counts,
+    AgeQuery, Ages, CauseId, CauseRow, Device, DeviceCount, DeviceId, DeviceQuery, Fleet, Group, GroupQuery,
+    HistoryEntry, HistoryPosition, StoreError, Surroundings, column, device_counts, group_table, history,
+    surroundings,
 };
 
 const OPERATION: &str = "read devices";
@@ -178,8 +179,8 @@ impl Fleet for SqliteStore {
         surroundings::read(self, hostname).await
     }
 
-    async fn type_counts(&self) -> Result<BTreeMap<DeviceType, u64>, StoreError> {
-        type_counts::read(self).await
+    async fn device_counts(&self) -> Result<Vec<DeviceCount>, StoreError> {
+        device_counts::read(self).await
     }
     async fn detailed_causes(&self, ids: &[CauseId]) -> Result<HashMap<CauseId, CauseRow>, StoreError> {
         let ids = ids.to_vec();

@@ -36,7 +36,7 @@ async fn each_invalid_request_gets_its_status_and_problem() {
         request.body(Body::from(body.to_string())).unwrap()
     };
     let table = [
-        (get("/"), (404, "unknown-path")),
+        (get("/nothing"), (404, "unknown-path")),
         (get("/v1/nothing"), (404, "unknown-path")),
         (get("/v1/events"), (405, "wrong-method")),
         (

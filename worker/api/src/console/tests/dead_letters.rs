@@ -11,7 +11,7 @@ use lockstep_store::{
     MessageProperties,
 };
 
-fn dead_letter(number: u64, body: &'static [u8]) -> DeadLetter {
+pub(super) fn dead_letter(number: u64, body: &'static [u8]) -> DeadLetter {
     DeadLetter {
         head: DeadLetterSummary {
             number,

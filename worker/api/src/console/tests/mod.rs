@@ -14,6 +14,7 @@ mod stages;
 mod sync_devices;
 mod tasks;
 mod tokens;
+mod web;
 
 use std::sync::Arc;
 
@@ -46,7 +47,9 @@ struct Scene {
 struct Answer {
     status: StatusCode,
     headers: axum::http::HeaderMap,
+    /// Null if it is no JSON.
     body: Value,
+    text: String,
 }
 
 fn scene() -> Scene {
@@ -121,6 +124,7 @@ impl Scene {
             status: parts.status,
             headers: parts.headers,
             body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::executions::filled;
 use super::*;
 
-fn element(number: u64, hostname: &str) -> SyncElement {
+pub(super) fn element(number: u64, hostname: &str) -> SyncElement {
     SyncElement {
         number,
         hostname: hostname.parse().unwrap(),

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use lockstep_protocol::rest::AgeOf;
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Kind};
 use lockstep_store::{
-    AgeQuery, AgedDevice, Ages, Attributes, ClientRow, DeviceEffect, Effects, Hostnames, Link, LinkChange,
-    LinkEnd, LinkedInterface, Origin, Surroundings,
+    AgeQuery, AgedDevice, Ages, Attributes, ClientRow, DeviceCount, DeviceEffect, Effects, Hostnames, Link,
+    LinkChange, LinkEnd, LinkedInterface, Origin, Surroundings,
 };
 use serde_json::json;
 
@@ -247,9 +247,15 @@ pub(crate) async fn filters_choose_whose_age_counts(place: &Place) -> Result<()>
         vec![unsynchronize("access"), unsynchronize("core")],
     )
     .await?;
-    let counted = place.store.type_counts().await?;
+    let counted = place.store.device_counts().await?;
+    let managed = |device_type| DeviceCount {
+        device_type,
+        state: DeviceState::Managed,
+        devices: 1,
+        unsynchronized: 1,
+    };
     ensure!(
-        counted == [(DeviceType::ACCESS, 1), (DeviceType::CORE, 1)].into(),
+        counted == [managed(DeviceType::ACCESS), managed(DeviceType::CORE)],
         "{counted:?}"
     );
     let of_type = |device_type| AgeQuery {
