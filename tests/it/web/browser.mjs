@@ -16,10 +16,24 @@ export const browser = await chromium.launch({
 // What went wrong in any page.
 export const problems = [];
 
-// A window of somebody who is signed in. `expected` says which console errors belong to the test.
+// Logs in by the form, as people do, and returns the cookies.
+async function login() {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${url}/devices`);
+  await page.getByLabel('Token').fill(token);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.waitForURL(`${url}/devices`);
+  const state = await context.storageState();
+  await context.close();
+  return state;
+}
+const storageState = await login();
+
+// A window of somebody who is logged in. `expected` says which console errors belong to the test.
 export async function open({ expected = [], ...options } = {}) {
   const context = await browser.newContext({
-    viewport: { width: 1280, height: 800 }, extraHTTPHeaders: { authorization: `Bearer ${token}` }, ...options,
+    viewport: { width: 1280, height: 800 }, storageState, ...options,
   });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();

@@ -145,7 +145,8 @@ impl Console {
         ];
         let sessions = routes(SERVER, sessions)
             .method_not_allowed_fallback(problem::wrong_method)
-            .layer(from_fn_with_state(login_limiter, admit));
+            .layer(from_fn_with_state(login_limiter, admit))
+            .layer(map_response(web::secure));
         let graphql = routes(
             SERVER,
             [("/graphql", get(graphql::upgrade).post(graphql::answer))],

@@ -156,6 +156,15 @@ impl Shared {
         Ok(receipt)
     }
 
+    /// Whether the token of a connection that lasts was neither revoked nor expired meanwhile. While the store is away, it counts.
+    pub(crate) async fn still_accepts(&self, operator: &Operator) -> bool {
+        if self.context.tokens.named(operator.name()).is_some() {
+            return true;
+        }
+        let found = self.stored.named(operator.name(), self.context.clock.now()).await;
+        found.map_or(true, |token| token.is_some())
+    }
+
     /// Adds entries to the audit.
     ///
     /// # Errors

@@ -10,11 +10,11 @@ use lockstep_protocol::AuditKind;
 use lockstep_store::{AuditActor, LoginSession, NewAuditEntry};
 
 use super::form::{OpenForm, SessionForm};
-use super::login_page::{self, LoginPage};
 use super::session::Session;
 use super::{secret, session};
 use crate::context::Shared;
 use crate::rest::problem;
+use crate::web;
 
 /// Where the browser goes after a login that was not asked for by a page.
 const HOME: &str = "/";
@@ -27,11 +27,7 @@ pub(crate) async fn page(uri: Uri) -> Response {
     let query = uri.query().unwrap_or_default();
     let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next");
     let next = next.map(|(_, next)| next.into_owned()).unwrap_or_default();
-    let page = LoginPage {
-        problem: None,
-        next: next_path(&next),
-    };
-    login_page::show(StatusCode::OK, &page)
+    web::login_page(StatusCode::OK, None, next_path(&next))
 }
 
 /// `POST /login`: begins a session with the token in the form, and leads to `next`.
@@ -43,11 +39,8 @@ pub(crate) async fn begin(
     let secret = form.fields.get("token").unwrap_or_default().trim();
     let Some(operator) = shared.holder(secret).await? else {
         refused(&shared, &form).await?;
-        let page = LoginPage {
-            problem: Some("The console does not accept this token."),
-            next,
-        };
-        return Ok(login_page::show(StatusCode::UNAUTHORIZED, &page));
+        let problem = Some("The console does not accept this token.");
+        return Ok(web::login_page(StatusCode::UNAUTHORIZED, problem, next));
     };
     let actor = form.client.actor(&operator);
     let id = begin_session(&shared, &operator, actor).await?;
@@ -57,7 +50,7 @@ pub(crate) async fn begin(
 
 /// `GET /logout`: the page that ends the session.
 pub(crate) async fn end_page(session: Session) -> Response {
-    login_page::logout(&session)
+    web::logout_page(&session)
 }
 
 /// `POST /logout`: ends the session, and leads to `next`, or else to the login.

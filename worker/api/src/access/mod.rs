@@ -7,14 +7,12 @@
 //! - `session`: the session of a browser: its cookie, its end, and its token against forged requests.
 //! - `form`: forms that a page of the console sends.
 //! - `origin`: whether a request comes from a page of the console. Pure.
-//! - `login`: begins and ends sessions.
-//! - `login_page`: the HTML of the login.
+//! - `login`: begins and ends sessions; their pages are in `web`.
 
 pub(crate) mod audited;
 pub(crate) mod client;
 pub(crate) mod form;
 pub(crate) mod login;
-mod login_page;
 mod origin;
 pub(crate) mod secret;
 pub(crate) mod session;

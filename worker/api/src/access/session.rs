@@ -87,7 +87,7 @@ pub(crate) async fn operator(shared: &Shared, parts: &Parts) -> Result<Option<Op
 ///
 /// # Errors
 /// The problem to respond with.
-pub(super) fn check(
+pub(crate) fn check(
     session: &Session,
     headers: &HeaderMap,
     csrf: Option<&[u8]>,
@@ -101,7 +101,7 @@ pub(super) fn check(
 }
 
 /// A request of another page.
-pub(super) fn forged() -> ProblemResponse {
+pub(crate) fn forged() -> ProblemResponse {
     Problem::new(
         403,
         "forged-request",
@@ -117,7 +117,7 @@ pub(super) fn forged() -> ProblemResponse {
 ///
 /// # Errors
 /// The store cannot be read.
-pub(super) async fn find(shared: &Shared, headers: &HeaderMap) -> Result<Option<Found>, ProblemResponse> {
+pub(crate) async fn find(shared: &Shared, headers: &HeaderMap) -> Result<Option<Found>, ProblemResponse> {
     let Some(id) = cookie(headers) else {
         return Ok(None);
     };

@@ -36,7 +36,7 @@ const MESSAGE_WINDOW: Duration = Duration::from_secs(10);
 const QUEUED: usize = 16;
 /// How long a client may take to send its token.
 const INIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a client is asked whether it is there, and how long it may say nothing.
+/// How often a client is asked whether it is there, and its token is looked up again; how long it may say nothing.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_mins(1);
 
@@ -201,6 +201,7 @@ impl Connection {
 
     /// Answers operations until the connection ends.
     async fn answer(&mut self, operator: Operator, client: Client, headers: &HeaderMap) -> Closed {
+        let accepted = operator.clone();
         let executor = Operations {
             requests: Requests::new(Arc::clone(&self.shared), operator, client, headers),
             places: Arc::new(Semaphore::new(MAX_OPERATIONS)),
@@ -238,6 +239,9 @@ impl Connection {
                 _ = ping.tick() => {
                     if self.heard.elapsed() > SILENCE {
                         return Closed::Silent;
+                    }
+                    if !self.shared.still_accepts(&accepted).await {
+                        return Closed::Forbidden;
                     }
                     self.send(Message::Ping(Vec::new().into())).await
                 }

@@ -42,7 +42,7 @@ pub(super) async fn send(
     let awaited = Awaited {
         message: MessageKey {
             identity: identity.clone(),
-            actor: Some(viewer.operator.name().into()),
+            actor: Some(viewer.operator.principal().into()),
         },
         digest: None,
     };
@@ -68,16 +68,24 @@ pub(super) async fn publish(
     let now = shared.context.clock.now();
     let mut headers = form.headers.clone();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(CLOUDEVENT));
-    let mut messages = Vec::with_capacity(commands.len());
     let mut identities = Vec::with_capacity(commands.len());
+    let mut submission: Option<Submission> = None;
     for command in commands {
         let envelope = Envelope::new(source(), now, command);
         let body = envelope.encode();
         let read = Submission::read(&viewer.operator, Takes::EventsAndCommands, &headers, &body, now)?;
-        messages.extend(read.messages);
+        match &mut submission {
+            None => submission = Some(read),
+            Some(submission) => {
+                submission.messages.extend(read.messages);
+                submission.commands.extend(read.commands);
+            }
+        }
         identities.push(envelope.identity);
     }
-    shared.publish(messages).await?;
+    if let Some(submission) = submission {
+        shared.submit(&viewer.operator, &form.client, submission).await?;
+    }
     Ok(identities)
 }
 

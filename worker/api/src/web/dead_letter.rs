@@ -11,7 +11,7 @@ use serde_json::json;
 use super::command;
 use super::dead_letters::settle;
 use super::failure::Failure;
-use super::form::{Form, invalid};
+use super::form::{Submitted, invalid};
 use super::page::{self, Page};
 use super::viewer::Viewer;
 use crate::context::Shared;
@@ -40,10 +40,9 @@ pub(super) async fn show(
 
 /// `POST /dead-letters/{number}`: requeues or drops it.
 pub(super) async fn command(
-    viewer: Viewer,
     State(shared): State<Arc<Shared>>,
     number: Result<Path<String>, PathRejection>,
-    form: Form,
+    Submitted { viewer, form }: Submitted,
 ) -> Result<Response, Failure> {
     let number = segment(number)?.parse::<u64>();
     let number = number.map_err(|error| invalid(format!("the number of the dead letter: {error}")))?;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::command;
 use super::failure::Failure;
-use super::form::{Form, invalid, unknown_command};
+use super::form::{Form, Submitted, invalid, unknown_command};
 use super::link;
 use super::page::{self, Page};
 use super::viewer::Viewer;
@@ -62,9 +62,8 @@ pub(super) async fn list(
 
 /// `POST /dead-letters`: requeues or drops those of one kind, up to the newest one that the viewer saw.
 pub(super) async fn command(
-    viewer: Viewer,
     State(shared): State<Arc<Shared>>,
-    form: Form,
+    Submitted { viewer, form }: Submitted,
 ) -> Result<Response, Failure> {
     let code = form.text("code").map(|code| serde_json::from_value(json!(code)));
     let code = code.transpose().map_err(|error| {

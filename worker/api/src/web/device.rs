@@ -17,7 +17,7 @@ use super::command;
 use super::devices::dry_run;
 use super::differences::{self, lines};
 use super::failure::Failure;
-use super::form::{Form, unknown_command};
+use super::form::{Submitted, unknown_command};
 use super::link;
 use super::page::{self, Page};
 use super::section::section;
@@ -105,10 +105,9 @@ async fn newest_difference(
 
 /// `POST /devices/{hostname}`: marks the device, moves it to another state, or begins a sync of it.
 pub(super) async fn command(
-    viewer: Viewer,
     State(shared): State<Arc<Shared>>,
     hostname: Result<Path<String>, PathRejection>,
-    form: Form,
+    Submitted { viewer, form }: Submitted,
 ) -> Result<Response, Failure> {
     let hostname = devices::hostname(hostname)?;
     let back = format!("/devices/{}", link::segment(hostname.as_str()));

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::command;
 use super::failure::Failure;
-use super::form::{Form, invalid, unknown_command};
+use super::form::{Form, Submitted, invalid, unknown_command};
 use super::link;
 use super::page::{self, Page};
 use super::section::section;
@@ -95,9 +95,8 @@ fn target_name(state: &str, device_type: &str, group: &str) -> Option<String> {
 
 /// `POST /devices`: plans a sync of the checked devices or of those of the filter, or asks what a task on the checked ones needs.
 pub(super) async fn command(
-    viewer: Viewer,
     State(shared): State<Arc<Shared>>,
-    form: Form,
+    Submitted { viewer, form }: Submitted,
 ) -> Result<Response, Failure> {
     let checked: Vec<&str> = form.all("hostname").collect();
     match form.text("command") {

@@ -9,15 +9,15 @@ use axum::response::{Html, Response};
 use lockstep_http::ProblemResponse;
 use lockstep_protocol::Message;
 use lockstep_protocol::commands::{
-    ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested, ExecutionResumeRequested,
-    RunLimits, SyncAction, SyncRequested,
+    ExecutionApproveRequested, ExecutionCancelRequested, ExecutionPauseRequested, ExecutionRelaunchRequested,
+    ExecutionResumeRequested, ExecutionWithdrawApprovalRequested, RunLimits, SyncAction, SyncRequested,
 };
 use lockstep_protocol::rest::ExecutionView;
 use serde_json::{Map, Value, json};
 
 use super::command;
 use super::failure::Failure;
-use super::form::{Form, invalid, unknown_command};
+use super::form::{Form, Submitted, invalid, unknown_command};
 use super::page::{self, Page};
 use super::section::section;
 use super::viewer::Viewer;
@@ -101,12 +101,11 @@ fn arguments(value: &Value) -> Option<&Value> {
     (!is_empty).then_some(value)
 }
 
-/// `POST /executions/{execution}`: cancels, pauses, resumes or relaunches it, or applies the plan that it is.
+/// `POST /executions/{execution}`: cancels, pauses, resumes or relaunches it, or approves or applies the plan that it is.
 pub(super) async fn command(
-    viewer: Viewer,
     State(shared): State<Arc<Shared>>,
     execution: Result<Path<String>, PathRejection>,
-    form: Form,
+    Submitted { viewer, form }: Submitted,
 ) -> Result<Response, Failure> {
     let state = State(Arc::clone(&shared));
     let Json(run) = executions::show(viewer.operator.clone(), state, execution).await?;
@@ -122,6 +121,12 @@ pub(super) async fn command(
         }
         .into(),
         Some("apply") => apply(&run, &form)?.into(),
+        Some("approve") => ExecutionApproveRequested {
+            execution,
+            note: form.text("note").map(str::to_owned),
+        }
+        .into(),
+        Some("withdraw") => ExecutionWithdrawApprovalRequested { execution }.into(),
         _ => return Err(unknown_command(&form).into()),
     };
     command::send(

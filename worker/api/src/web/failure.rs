@@ -3,11 +3,11 @@
 use axum::extract::MatchedPath;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, Uri};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use lockstep_http::ProblemResponse;
 use serde_json::json;
 
-use super::page;
+use super::{link, page};
 
 /// Paths that forms are sent to.
 const TAKE_FORMS: [&str; 7] = [
@@ -20,26 +20,38 @@ const TAKE_FORMS: [&str; 7] = [
     "/dead-letters/{number}",
 ];
 
-/// A page that says why there is no other one.
+/// Why there is no page.
 #[derive(Debug)]
-pub(super) struct Failure(ProblemResponse);
+pub(super) enum Failure {
+    /// Another page says it.
+    Problem(ProblemResponse),
+    /// Nobody is logged in. The login leads to this path.
+    LoggedOut(String),
+}
 
 impl From<ProblemResponse> for Failure {
     fn from(problem: ProblemResponse) -> Self {
-        Self(problem)
+        Self::Problem(problem)
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let problem = self.0.problem();
+        let response = match self {
+            Self::Problem(response) => response,
+            Self::LoggedOut(next) => {
+                let login = link::with("/login", [("next", next.as_str())]);
+                return Redirect::to(&login).into_response();
+            }
+        };
+        let problem = response.problem();
         let context = json!({"problem": problem, "code": problem.code()});
         let title = problem.title.clone();
         let Ok(text) = page::whole("", &title, "failure.html", &context) else {
-            return self.0.into_response();
+            return response.into_response();
         };
         // The status and headers such as Retry-After are those of the problem.
-        let (mut parts, _) = self.0.into_response().into_parts();
+        let (mut parts, _) = response.into_response().into_parts();
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         parts.headers.insert(CONTENT_TYPE, html);
         let (_, body) = Html(text).into_response().into_parts();

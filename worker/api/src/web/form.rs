@@ -10,6 +10,9 @@ use axum::http::header::CONTENT_TYPE;
 use lockstep_http::ProblemResponse;
 
 use super::failure::Failure;
+use super::viewer::Viewer;
+use crate::access::Client;
+use crate::access::session::{self, Session};
 use crate::context::Shared;
 
 /// The most bytes of a form: those of a message, and what the encoding adds.
@@ -22,13 +25,29 @@ pub(super) struct Form {
     fields: Vec<(String, String)>,
     /// The headers of the request.
     pub(super) headers: HeaderMap,
+    /// From where it comes, with its field `reason` as the reason.
+    pub(super) client: Client,
 }
 
-impl FromRequest<Arc<Shared>> for Form {
+/// A form with its sender. That of a session repeats the token of the session, and so comes from a page of it.
+#[derive(Clone, Debug)]
+pub(super) struct Submitted {
+    pub(super) viewer: Viewer,
+    pub(super) form: Form,
+}
+
+impl FromRequest<Arc<Shared>> for Submitted {
     type Rejection = Failure;
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Failure> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let viewer = match Viewer::of_session(shared, &parts.headers).await? {
+            Some(viewer) => viewer,
+            None => {
+                let page = parts.uri.path().to_owned();
+                Viewer::of_token(&mut parts, shared, &page).await?
+            }
+        };
         let media_type = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let is_form =
             media_type.is_some_and(|it| it.split(';').next().unwrap_or_default().trim() == MEDIA_TYPE);
@@ -37,11 +56,17 @@ impl FromRequest<Arc<Shared>> for Form {
             return Err(ProblemResponse::unsupported_media_type(detail).into());
         }
         let body = shared.bodies.read(body, MAX_FORM_BYTES).await?;
-        let fields = form_urlencoded::parse(&body.bytes).into_owned().collect();
-        Ok(Self {
-            fields,
+        let mut form = Form {
+            fields: form_urlencoded::parse(&body.bytes).into_owned().collect(),
+            client: Client::of(&parts),
             headers: parts.headers,
-        })
+        };
+        form.client = form.client.clone().with_reason(form.text("reason"));
+        if let Some(session) = &viewer.session {
+            let csrf = form.text(Session::CSRF_FIELD).map(str::as_bytes);
+            session::check(session, &form.headers, csrf)?;
+        }
+        Ok(Self { viewer, form })
     }
 }
 
@@ -53,6 +78,7 @@ impl Form {
         Self {
             fields: fields.iter().map(owned).collect(),
             headers: HeaderMap::new(),
+            client: Client::default(),
         }
     }
 

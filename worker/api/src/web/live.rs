@@ -72,7 +72,7 @@ fn changes(
 }
 
 fn event(row: Option<&ExecutionRow>) -> Event {
-    let view = row.map(|row| executions::view(row.clone()));
+    let view = row.map(|row| executions::view(row.clone(), Vec::new()));
     let html = view.and_then(|view| execution::progress(&view).ok());
     Event::default().event("progress").data(html.unwrap_or_default())
 }

@@ -17,6 +17,7 @@ mod form;
 mod headers;
 mod link;
 mod live;
+mod login;
 mod message;
 mod page;
 mod repositories;
@@ -39,6 +40,7 @@ use axum::routing::{MethodRouter, get};
 pub(crate) use self::failure::wrong_method;
 pub(crate) use self::fleet::Glance;
 pub(crate) use self::headers::secure;
+pub(crate) use self::login::{login_page, logout_page};
 use crate::context::Shared;
 
 /// The routes of the pages.

@@ -29,7 +29,10 @@ impl Page<'_> {
     /// The template does not fit the values: a mistake of this program.
     pub(super) fn render(&self, template: &str, mut values: Value) -> Result<Html<String>, Failure> {
         if let Some(values) = values.as_object_mut() {
-            values.insert("viewer".to_owned(), json!({"name": self.viewer.operator.name()}));
+            let csrf = self.viewer.csrf();
+            let viewer = json!({"name": self.viewer.operator.principal(), "csrf": csrf});
+            values.insert("viewer".to_owned(), viewer);
+            values.insert("csrf".to_owned(), csrf.into());
             values.insert("sent".to_owned(), json!(self.sent));
         }
         whole(self.section, self.title, template, &values)

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::command;
 use super::failure::Failure;
-use super::form::{Form, invalid, unknown_command};
+use super::form::{Submitted, invalid, unknown_command};
 use super::page::{self, Page};
 use super::viewer::Viewer;
 use crate::context::Shared;
@@ -40,9 +40,8 @@ pub(super) async fn list(
 
 /// `POST /repositories`: fetches a repository, or accepts a commit without comparing it.
 pub(super) async fn command(
-    viewer: Viewer,
     State(shared): State<Arc<Shared>>,
-    form: Form,
+    Submitted { viewer, form }: Submitted,
 ) -> Result<Response, Failure> {
     let repository = RepositoryName::try_from(form.required::<String>("repository")?);
     let repository = repository.map_err(|error| invalid(format!("field \"repository\": {error}")))?;

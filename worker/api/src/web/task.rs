@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::command;
 use super::failure::Failure;
-use super::form::{Form, invalid};
+use super::form::{Form, Submitted, invalid};
 use super::page::{self, Page};
 use super::schema_form::{self, SchemaForm};
 use super::section::section;
@@ -78,10 +78,9 @@ pub(super) async fn prefilled(
 
 /// `POST /tasks/{task}`: runs it, or shows the form again with what is wrong in it.
 pub(super) async fn run(
-    viewer: Viewer,
     State(shared): State<Arc<Shared>>,
     task: Result<Path<String>, PathRejection>,
-    form: Form,
+    Submitted { viewer, form }: Submitted,
 ) -> Result<Response, Failure> {
     let (task, described) = read(&viewer, &shared, segment(task)?).await?;
     let described = described?;

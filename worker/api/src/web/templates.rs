@@ -15,7 +15,7 @@ macro_rules! templates {
 }
 
 /// Names end in `.html`, which switches escaping on.
-const TEMPLATES: [(&str, &str); 20] = templates![
+const TEMPLATES: [(&str, &str); 22] = templates![
     "dead_letter.html",
     "dead_letters.html",
     "device.html",
@@ -28,6 +28,8 @@ const TEMPLATES: [(&str, &str); 20] = templates![
     "failure.html",
     "fleet.html",
     "layout.html",
+    "login.html",
+    "logout.html",
     "message.html",
     "problem.html",
     "progress.html",

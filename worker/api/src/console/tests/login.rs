@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 
 use super::{STRUCTURED, Scene, removed, scene};
+use crate::fakes::device;
 
 const HOST: &str = "lockstep.example.org";
 
@@ -104,6 +105,49 @@ async fn a_session_reads_and_changes_only_with_its_token() {
     let headers = [("x-csrf-token", own.as_str()), ("origin", origin.as_str())];
     assert_eq!(publish(&scene, &cookie, &headers).await, 202);
     assert_eq!(scene.only_published()["actor"], "root");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_lead_to_the_login_and_their_forms_repeat_the_token_of_the_session() {
+    let scene = login_scene();
+    *scene.store.devices.lock().unwrap() = vec![device(1, "sw1", true)];
+    for (method, path, next) in [
+        ("GET", "/devices?state=MANAGED", "%2Fdevices%3Fstate%3DMANAGED"),
+        ("POST", "/devices/sw1", "%2Fdevices%2Fsw1"),
+    ] {
+        let media = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = send(&scene, method, path, &media, "command=unsynchronized").await;
+        assert_eq!(answer.status, 303, "{path}");
+        assert_eq!(answer.headers["location"], format!("/login?next={next}"));
+    }
+    let cookie = logged_in(&scene, "root").await;
+    let (own, headers) = (csrf(&cookie), [("cookie", cookie.as_str())]);
+    let page = send(&scene, "GET", "/devices/sw1", &headers, "").await;
+    assert_eq!(page.status, 200);
+    let forms = page.text.matches("<form method=\"post\"").count();
+    assert_eq!(page.text.matches(&own).count(), forms, "{}", page.text);
+    let mark = "command=unsynchronized&note=looked&reason=ticket+7";
+    for body in [mark.to_owned(), format!("{mark}&csrf={}", csrf("a=b"))] {
+        assert_eq!(
+            form(&scene, "/devices/sw1", &headers, &body).await.status,
+            403,
+            "{body}"
+        );
+    }
+    let elsewhere = [headers[0], ("origin", "https://evil.example.org")];
+    let body = format!("{mark}&csrf={own}");
+    assert_eq!(form(&scene, "/devices/sw1", &elsewhere, &body).await.status, 403);
+    assert!(scene.published().is_empty());
+
+    let sent = form(&scene, "/devices/sw1", &headers, &body).await;
+    assert_eq!(sent.status, 303, "{}", sent.text);
+    assert_eq!(scene.only_published()["actor"], "root");
+    let audit = scene.store.access.audit.lock().unwrap();
+    let entry = audit.last().unwrap();
+    assert_eq!(
+        (entry.kind, entry.reason.as_deref()),
+        (AuditKind::Command, Some("ticket 7"))
+    );
 }
 
 #[tokio::test]

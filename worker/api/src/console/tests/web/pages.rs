@@ -198,9 +198,11 @@ async fn whoever_may_not_read_a_part_is_told_and_sees_the_rest() {
 async fn problems_are_pages_with_their_status() {
     let scene = everything("text");
     let get = |path: &str| request("GET", path, "all").body(Body::empty()).unwrap();
-    let anonymous = Request::builder().uri("/devices").body(Body::empty()).unwrap();
     for (request, status) in [
-        (anonymous, 401),
+        (
+            request("GET", "/devices", "wrong").body(Body::empty()).unwrap(),
+            401,
+        ),
         (get("/devices/sw9"), 404),
         (get("/devices?stat=x"), 400),
         (get("/devices?sent=x"), 400),
