@@ -82,9 +82,9 @@ impl PersonConfig {
         let (person, names) = (format!("{place}.person"), format!("{place}.names"));
         let origin = reader.origin(&person).or_else(|| reader.origin(&names));
         let names_origin = reader.origin(&names);
-        let named = reader.text(&person);
+        let found = reader.text(&person);
         let its_names: Vec<String> = reader.list(&names, Vec::new());
-        if named.is_none() {
+        if found.is_none() {
             reader.problem(&person, origin.as_ref(), "is missing; set the name of the person");
         }
         if its_names.is_empty() {
@@ -104,7 +104,7 @@ impl PersonConfig {
             }
         }
         Some(Self {
-            person: named?,
+            person: found?,
             names: its_names,
         })
     }

@@ -45,6 +45,10 @@ const NOT_RUN: &[(&str, &str)] = &[
         "it needs a program; `first_provider` describes one",
     ),
     ("lockstep devices remove", "as `lockstep devices rename`"),
+    (
+        "lockstep sync approve",
+        "it needs the plan of another person; `faults` approves one",
+    ),
     ("lockstep simulate cvp", "as `lockstep simulate`"),
     ("lockstep simulate fleet", "as `lockstep simulate`"),
 ];

@@ -177,7 +177,7 @@ async fn the_outcome_is_that_of_the_message_or_unknown() -> Result<()> {
     ensure!(printed.contains("applied"), "{printed}");
     let shown = operator.gets(&show).await?;
     ensure!(
-        shown.contains("state   applied") && shown.contains("by      alice"),
+        shown.contains("state       applied") && shown.contains("by          alice"),
         "{shown}"
     );
     worker.stop().await?;

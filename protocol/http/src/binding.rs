@@ -1,5 +1,7 @@
 //! The CloudEvents HTTP binding: decodes messages from the headers and body of a request. Pure.
 
+use std::fmt::Write as _;
+
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use lockstep_protocol::{Code, DecodeError, Digest, Envelope};
@@ -157,7 +159,8 @@ pub fn header_value(text: &str) -> String {
         if (byte.is_ascii_graphic() || byte == b' ') && !matches!(byte, b'"' | b'%') {
             value.push(char::from(byte));
         } else {
-            value.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(value, "%{byte:02X}");
         }
     }
     value

@@ -51,9 +51,9 @@ impl Explain {
         if global.json {
             output::json(&explanation);
         } else {
-            report::lines(&explanation)
-                .iter()
-                .for_each(|line| output::line(line));
+            for line in &report::lines(&explanation) {
+                output::line(line);
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

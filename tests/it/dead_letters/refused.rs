@@ -44,7 +44,7 @@ async fn a_typing_error_is_told_and_leaves_no_dead_letter(ground: Ground) -> Res
             shown.contains("refused, without a dead letter") && shown.contains(code),
             "{shown}"
         );
-        let message = operator.json(&show).await?;
+        let message = &operator.json(&show).await?["messages"][0];
         ensure!(
             message["state"] == "refused" && message["result"]["refused"] == true,
             "{message}"

@@ -63,6 +63,14 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
     match (method, path) {
         ("POST", "/v1/events") => (202, json!({"source": "urn:test", "id": "1"})),
         ("GET", "/v1/messages") => (200, rejected(hostile)),
+        ("GET", "/v1/messages/1") => (200, json!({"messages": [found_message(hostile)], "more": true})),
+        ("GET", "/v1/explain/1") => (200, explanation(hostile)),
+        ("GET", "/v1/tokens") => (200, json!({"tokens": [token(hostile)]})),
+        ("GET", "/v1/tokens/laptop") => (200, token(hostile)),
+        ("POST", "/v1/tokens") => (201, json!({"secret": hostile, "token": token(hostile)})),
+        ("POST", "/v1/tokens/laptop/rotate") => (200, json!({"secret": hostile, "token": token(hostile)})),
+        ("POST", "/v1/tokens/laptop/revoke") => (200, token(hostile)),
+        ("GET", "/v1/audit") => (200, json!({"entries": [audited(hostile)]})),
         ("GET", "/v1/devices") => (200, json!({"devices": [device(hostile)]})),
         ("GET", "/v1/devices/sw1") => (200, device(hostile)),
         ("GET", "/v1/devices/sw1/surroundings") => (
@@ -133,6 +141,46 @@ fn rejected(hostile: &str) -> Value {
     json!({
         "source": hostile, "id": hostile, "type": hostile, "state": "dead", "at": TIME, "by": hostile, "result_type": hostile,
         "result": {hostile: hostile},
+    })
+}
+
+fn found_message(hostile: &str) -> Value {
+    let mut message = rejected(hostile);
+    for (name, value) in [
+        ("subject", json!(hostile)),
+        ("trace_id", json!(hostile)),
+        ("redrive_count", json!(1)),
+        ("dead_letters", json!([dead_letter(hostile)])),
+    ] {
+        message[name] = value;
+    }
+    message
+}
+
+fn explanation(hostile: &str) -> Value {
+    json!({
+        "about": "message", "trace_id": hostile, "message": found_message(hostile),
+        "causes": [{"cause": cause(hostile), "rules": [{"event": hostile, "devices": hostile}]}], "flagged": 2,
+        "devices": [{"hostname": "sw1", "desired_generation": 2, "synced_generation": 1}], "more_devices": 1,
+        "executions": [execution(hostile, "FAILED")],
+        "elements": [{"element": element(hostile), "generation": 2, "step": hostile}],
+        "not_allowed": [{"part": "steps", "needs": hostile}], "notes": [hostile],
+    })
+}
+
+fn token(hostile: &str) -> Value {
+    json!({
+        "name": hostile, "person": hostile, "role": "operator", "groups": ["EDGE"], "tasks": ["backup-*"], "reads": [hostile],
+        "sources": [hostile], "prefix": hostile, "active": true, "created_at": TIME, "created_by": hostile, "expires_at": TIME,
+        "rotated_at": TIME, "former_until": TIME, "revoked_at": null, "used_at": TIME,
+    })
+}
+
+fn audited(hostile: &str) -> Value {
+    json!({
+        "number": 1, "at": TIME, "kind": "command", "principal": hostile, "token": hostile, "address": hostile, "agent": hostile,
+        "message_source": hostile, "message_id": hostile, "message_type": hostile, "subject": hostile, "reason": hostile,
+        "detail": hostile,
     })
 }
 

@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderName;
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
 use lockstep_http::{Operator, ProblemResponse, Token};
 use lockstep_protocol::rest::Problem;
@@ -77,7 +77,7 @@ pub(crate) async fn operator(shared: &Shared, parts: &Parts) -> Result<Option<Op
         return Ok(None);
     };
     if !matches!(parts.method, Method::GET | Method::HEAD) {
-        let csrf = parts.headers.get(CSRF).map(|value| value.as_bytes());
+        let csrf = parts.headers.get(CSRF).map(HeaderValue::as_bytes);
         check(&found.session, &parts.headers, csrf)?;
     }
     Ok(Some(found.operator))
@@ -162,13 +162,15 @@ async fn rights(
     now: Timestamp,
 ) -> Result<Option<Arc<Token>>, ProblemResponse> {
     let token = match (&row.token, row.role) {
-        (Some(name), _) => match shared.context.tokens.named(name) {
-            Some(token) => Some(token),
-            None => {
+        (Some(name), _) => {
+            let configured = shared.context.tokens.named(name);
+            if configured.is_some() {
+                configured
+            } else {
                 let stored = shared.stored.named(name, now).await;
                 stored.map_err(problem::store_error)?
             }
-        },
+        }
         (None, Some(role)) => Some(Arc::new(
             Token::of_role(&row.principal, &row.principal, role)
                 .with_source_owners(shared.context.tokens.source_owners()),

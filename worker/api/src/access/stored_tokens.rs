@@ -58,7 +58,7 @@ impl StoredTokens {
         }
         let digest = secret::digest(text);
         let found = match self.remembered(&digest) {
-            Some(found) => found,
+            Some(known) => known.found,
             None => self.look_up(digest, now).await?,
         };
         let accepted = found.filter(|found| found.row.accepts(&digest, now));
@@ -84,10 +84,10 @@ impl StoredTokens {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remembered(&self, digest: &[u8; 32]) -> Option<Option<Found>> {
+    fn remembered(&self, digest: &[u8; 32]) -> Option<Known> {
         let known = self.known();
         let known = known.get(digest)?;
-        (known.at.elapsed() < COUNTS_FOR).then(|| known.found.clone())
+        (known.at.elapsed() < COUNTS_FOR).then(|| known.clone())
     }
 
     async fn look_up(&self, digest: [u8; 32], now: Timestamp) -> Result<Option<Found>, StoreError> {

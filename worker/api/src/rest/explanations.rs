@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
         let numbers: Vec<u64> = elements.iter().map(|element| element.number).collect();
         let found = self.context().entities.devices_of_elements(&numbers).await;
         let found = found.map_err(problem::store_error)?;
-        let ids: BTreeSet<u64> = found.into_values().map(|id| id.number()).collect();
+        let ids: BTreeSet<u64> = found.into_values().map(DeviceId::number).collect();
         self.devices_by_id(ids.into_iter()).await
     }
 

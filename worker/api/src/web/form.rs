@@ -41,12 +41,11 @@ impl FromRequest<Arc<Shared>> for Submitted {
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
-        let viewer = match Viewer::of_session(shared, &parts.headers).await? {
-            Some(viewer) => viewer,
-            None => {
-                let page = parts.uri.path().to_owned();
-                Viewer::of_token(&mut parts, shared, &page).await?
-            }
+        let viewer = if let Some(viewer) = Viewer::of_session(shared, &parts.headers).await? {
+            viewer
+        } else {
+            let page = parts.uri.path().to_owned();
+            Viewer::of_token(&mut parts, shared, &page).await?
         };
         let media_type = parts.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
         let is_form =

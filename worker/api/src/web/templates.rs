@@ -92,7 +92,7 @@ mod tests {
     fn every_template_parses_and_escapes() {
         assert!(ENVIRONMENT.templates().count() == TEMPLATES.len());
         for (name, _) in ENVIRONMENT.templates() {
-            assert!(name.ends_with(".html"), "{name}");
+            assert!(name.strip_suffix(".html").is_some(), "{name}");
         }
     }
 

@@ -145,7 +145,7 @@ async fn a_console_reads_all_that_its_api_shows_and_writes_only_who_may_use_it()
     console.dead_letter(1).await?;
     console.summary().await?;
 
-    console_writes(&*console).await?;
+    console_writes(&console).await?;
 
     let begun = console.begin(&[], &keys("1", ["sw1"])).await.map(drop);
     ensure!(matches!(begun, Err(StoreError::Unavailable { .. })), "{begun:?}");

@@ -174,7 +174,7 @@ async fn the_page_of_the_login_returns_to_paths_of_the_console_only() {
     let page = send(&scene, "GET", "/login?next=%2Fdevices%3Fa%3D%22b", &[], "").await;
     assert_eq!(page.status, 200);
     assert!(
-        page.text.contains(r#"value="/devices?a=&quot;b""#),
+        page.text.contains(r#"value="&#x2f;devices?a=&quot;b""#),
         "{}",
         page.text
     );

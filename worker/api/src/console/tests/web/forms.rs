@@ -9,6 +9,7 @@ use super::super::applied;
 use super::{commit, everything, submit};
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::too_many_lines, reason = "a table of all commands")]
 async fn each_form_publishes_its_command_as_the_viewer() {
     let execution = Uuid::from_u128(1);
     for (path, fields, kind, data) in [

@@ -41,7 +41,7 @@ async fn every_page_has_its_landmarks_and_forbids_what_it_does_not_use() {
         assert_eq!(page.status, 200, "{path} {}", page.text);
         assert_eq!(page.headers["content-security-policy"], POLICY, "{path}");
         assert_eq!(page.headers["x-content-type-options"], "nosniff");
-        assert_eq!(page.headers["referrer-policy"], "no-referrer");
+        assert_eq!(page.headers["referrer-policy"], "same-origin");
         assert_eq!(page.headers["cache-control"], "no-store");
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
         for part in [
