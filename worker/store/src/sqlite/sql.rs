@@ -205,7 +205,7 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V12__workflow.sql"),
         include_str!("../migrations/sqlite/V13__inventory_sources.sql"),
         include_str!("../migrations/sqlite/V14__access.sql"),
-        include_str!("../migrations/sqlite/V15__approvals.sql"),
+        include_str!("../migrations/sqlite/V15__approvals_and_traces.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }
