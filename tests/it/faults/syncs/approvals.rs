@@ -20,7 +20,7 @@ fn secret(name: &str) -> String {
 }
 
 /// The console, with a token for each of [`TOKENS`], and its URL.
-async fn console(scene: &Scene) -> Result<(Process, String)> {
+fn console(scene: &Scene) -> Result<(Process, String)> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let mut environment = vec![("LOCKSTEP__CONSOLE__LISTEN".to_owned(), listen.clone())];
     for (index, name) in TOKENS.iter().enumerate() {
@@ -60,7 +60,7 @@ async fn a_plan_of_one_person_is_applied_after_another_one_approved_it() -> Resu
         ("LOCKSTEP__BROKER__PERSONS__0__NAMES", &user),
     ];
     let (first, second) = site.two_workers_with(&required).await?;
-    let (console, url) = console(&site.scene).await?;
+    let (console, url) = console(&site.scene)?;
     let run = async |name: &str, line: &str| run(&site.scene, &url, name, line).await;
     wait::until("the console to answer", PATIENCE, async || {
         match run("anna", "devices list").await {
