@@ -146,6 +146,7 @@ impl Process {
 
     /// As [`Self::stop`]; returns the whole output.
     pub(crate) async fn stop_and_log(mut self) -> Result<String> {
+        self.handles_sigterm().await?;
         self.signal(Signal::TERM)?;
         let status = self.ended().await?;
         ensure!(
@@ -154,6 +155,27 @@ impl Process {
             tail(&self.log)
         );
         self.log()
+    }
+
+    /// Waits until the process handles SIGTERM, which would kill one that has just begun; or until it has ended.
+    async fn handles_sigterm(&mut self) -> Result<()> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let handled = wait::until("the process to handle SIGTERM", PATIENCE, async || {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return Ok(());
+            }
+            let status = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            // A mask has a bit for each signal from 1 on.
+            let bit = 1 << (Signal::TERM.as_raw() - 1);
+            match caught {
+                Some(mask) if mask & bit != 0 => Ok(()),
+                _ => Err(format!("it handles the signals {caught:x?}")),
+            }
+        });
+        handled.await?;
+        Ok(())
     }
 
     /// The most memory that the process had at a time, in bytes.
