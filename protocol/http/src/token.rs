@@ -68,7 +68,7 @@ impl Token {
         }
     }
 
-    /// The rights of a role, for a holder whom somebody else authenticates: a token of the store, or a login.
+    /// The rights of a role, for a holder that was authenticated elsewhere: by a token of the store, or a login.
     pub fn of_role(name: impl Into<String>, person: impl Into<String>, role: Role) -> Self {
         Self {
             name: name.into(),

@@ -1,6 +1,6 @@
 //! The pages of the console, for people with a browser: one file each.
 //!
-//! A page reads by the functions of [`rest`](crate::rest), so it shows what the API answers, to whom the API answers it. What a form sends
+//! A page reads by the functions of [`rest`](crate::rest), so it shows what the API answers, with the same rights. What a form sends
 //! becomes a message, as at `POST /v1/events`. Pages are complete without JavaScript; `console.js` makes them live.
 
 mod assets;
