@@ -1,6 +1,6 @@
 //! Lockstep keeps network devices in sync with their intended configuration. One binary has all roles.
 //!
-//! The library is for programs that add providers of their own: [`run`] is the whole command line. `docs/first-provider.md` shows how.
+//! The library is for programs that add providers of their own: [`run`] is the whole command line. `docs/tutorials/first-provider.md` shows how.
 
 mod cli;
 mod config;

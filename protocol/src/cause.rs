@@ -1,4 +1,4 @@
-//! Why a device became unsynchronized, in the terms of CNaaS NMS (see `docs/sync-rules.md`).
+//! Why a device became unsynchronized, in the terms of CNaaS NMS (see `docs/reference/sync-rules.md`).
 
 use serde::{Deserialize, Serialize};
 

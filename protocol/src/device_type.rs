@@ -6,7 +6,7 @@ use crate::NameError;
 use crate::text::validated_text;
 
 /// The role of a device in the network: 1 to 32 upper-case letters, digits and underscores, a letter first. Sites declare their
-/// own types beside those of CNaaS NMS (see `docs/sync-rules.md`); a worker knows which are declared.
+/// own types beside those of CNaaS NMS (see `docs/reference/sync-rules.md`); a worker knows which are declared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceType(SmolStr);
 

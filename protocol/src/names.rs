@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use crate::text::validated_text;
 
 /// A device's hostname: labels of letters, digits and inner hyphens, separated by dots, at most 253 characters
-/// (see `docs/sync-rules.md`). One trailing dot is removed; letters keep their case.
+/// (see `docs/reference/sync-rules.md`). One trailing dot is removed; letters keep their case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hostname(SmolStr);
 
@@ -199,7 +199,7 @@ text_names! {
     Serial = "serial number";
 }
 
-/// The lifecycle state of a device (see `docs/sync-rules.md`).
+/// The lifecycle state of a device (see `docs/reference/sync-rules.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

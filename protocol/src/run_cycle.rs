@@ -1,4 +1,4 @@
-//! The levels and stages of the run cycle, as messages, REST and the store name them (docs/run-cycle.md).
+//! The levels and stages of the run cycle, as messages, REST and the store name them (docs/reference/run-cycle.md).
 
 use std::fmt;
 

@@ -83,7 +83,7 @@ fn its_tables_are_the_table_of_kinds() {
 
 #[test]
 fn the_rules_mark_planned_types_too() {
-    let rules = include_str!("../../docs/sync-rules.md");
+    let rules = include_str!("../../docs/reference/sync-rules.md");
     for kind in Kind::ALL {
         let name = format!("`{kind}`");
         for row in rules

@@ -1,11 +1,11 @@
-//! Runs the example of `docs/explain.md` as it is written.
+//! Runs the example of `docs/how-to/explain.md` as it is written.
 
 use anyhow::{Result, ensure};
 use lockstep_testbed::free_port;
 
 use crate::system::Page;
 
-const PAGE: &str = include_str!("../../docs/explain.md");
+const PAGE: &str = include_str!("../../docs/how-to/explain.md");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_of_an_explanation_goes_as_written() -> Result<()> {

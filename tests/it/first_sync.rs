@@ -1,4 +1,4 @@
-//! Runs the commands of `docs/first-sync.md` as they are written, block by block: with `lockstep up`, and with RabbitMQ, PostgreSQL and two
+//! Runs the commands of `docs/tutorials/first-sync.md` as they are written, block by block: with `lockstep up`, and with RabbitMQ, PostgreSQL and two
 //! workers, of which one is killed while it pushes.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::system::{PATIENCE, Page, shell};
 
-const PAGE: &str = include_str!("../../docs/first-sync.md");
+const PAGE: &str = include_str!("../../docs/tutorials/first-sync.md");
 const DEVICES: usize = 12;
 
 /// How the page is run.

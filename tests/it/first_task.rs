@@ -1,4 +1,4 @@
-//! Runs the commands of `docs/first-task.md` as they are written, block by block, with RabbitMQ and PostgreSQL.
+//! Runs the commands of `docs/tutorials/first-task.md` as they are written, block by block, with RabbitMQ and PostgreSQL.
 
 use anyhow::{Context, Result, ensure};
 use lockstep_testbed::{Database, free_port, wait};
@@ -6,7 +6,7 @@ use rustix::process::test_kill_process;
 
 use crate::system::{PATIENCE, Page};
 
-const PAGE: &str = include_str!("../../docs/first-task.md");
+const PAGE: &str = include_str!("../../docs/tutorials/first-task.md");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_task_goes_as_written() -> Result<()> {

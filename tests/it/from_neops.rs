@@ -1,11 +1,11 @@
-//! Runs the commands of `docs/from-neops.md` as they are written, block by block.
+//! Runs the commands of `docs/how-to/from-neops.md` as they are written, block by block.
 
 use anyhow::{Context, Result, ensure};
 use lockstep_testbed::free_port;
 
 use crate::system::Page;
 
-const PAGE: &str = include_str!("../../docs/from-neops.md");
+const PAGE: &str = include_str!("../../docs/how-to/from-neops.md");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_of_neops_move_as_written() -> Result<()> {

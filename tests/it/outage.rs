@@ -27,7 +27,7 @@ async fn private_broker_killed_and_started_again() -> Result<()> {
     let bus = scene.bus().await?;
     let sent = LOAD.publish(&*bus).await?;
     // An orderly stop writes the queues down: RabbitMQ 3.10 that is killed seconds after their declaration can lose the messages of
-    // one, and confirms nothing for it afterwards (docs/rabbitmq.md).
+    // one, and confirms nothing for it afterwards (docs/reference/rabbitmq.md).
     broker.stop().await?;
     broker.restart().await?;
     let worker = scene.worker(&[])?;

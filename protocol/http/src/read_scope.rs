@@ -139,8 +139,8 @@ mod tests {
             })
         }));
         let table = lines.join("\n");
-        let page = include_str!("../../../docs/access.md");
-        assert!(page.contains(&table), "docs/access.md lacks\n{table}");
+        let page = include_str!("../../../docs/how-to/access.md");
+        assert!(page.contains(&table), "docs/how-to/access.md lacks\n{table}");
     }
 
     #[test]

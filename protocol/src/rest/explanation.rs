@@ -71,7 +71,7 @@ pub struct NotAllowedPart {
     pub needs: String,
 }
 
-/// A cause with the rules by which its message gave it to devices: rows of the table in `docs/sync-rules.md`.
+/// A cause with the rules by which its message gave it to devices: rows of the table in `docs/reference/sync-rules.md`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExplainedCause {

@@ -108,7 +108,7 @@ fn exchanges() -> Vec<ExchangeDeclaration> {
 
 fn queues(retry_delay_scale: f64) -> Vec<QueueDeclaration> {
     let quorum = ("x-queue-type", Argument::Text("quorum"));
-    // At-least-once dead-lettering requires reject-publish, even without a maximum length (docs/rabbitmq.md).
+    // At-least-once dead-lettering requires reject-publish, even without a maximum length (docs/reference/rabbitmq.md).
     let dead_letter_to = |exchange| {
         [
             ("x-dead-letter-exchange", Argument::Text(exchange)),

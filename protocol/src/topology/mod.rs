@@ -1,7 +1,7 @@
 //! The broker's objects as plain data: exchanges, queues, bindings, and destinations of messages.
 //!
 //! Properties that correctness depends on are queue arguments, which work the same on RabbitMQ 3.10 and 4.x (see
-//! `docs/rabbitmq.md`). Properties that operators tune, such as the maximum length of ingress lanes, are policies (see
+//! `docs/reference/rabbitmq.md`). Properties that operators tune, such as the maximum length of ingress lanes, are policies (see
 //! [`access`]).
 
 pub mod access;

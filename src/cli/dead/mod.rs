@@ -14,7 +14,7 @@ use super::Global;
 
 /// List, show, requeue and drop dead letters: messages that could not be processed
 ///
-/// docs/operations.md explains each code, and what to do about it.
+/// docs/how-to/operations.md explains each code, and what to do about it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep dead list

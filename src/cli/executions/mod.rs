@@ -20,7 +20,7 @@ use super::Global;
 
 /// List, show, watch, cancel, pause, resume and relaunch executions, and list their results: runs of tasks
 ///
-/// docs/tasks.md explains the states and the reasons.
+/// docs/how-to/tasks.md explains the states and the reasons.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep executions list

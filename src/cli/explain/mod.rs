@@ -10,7 +10,7 @@ use super::{Global, output};
 /// Explain how one thing led to the next: message, rule, devices, executions, results
 ///
 /// Shows for a message which rule it met, which devices it flagged and why, and which executions synchronized them; for an execution or an
-/// element the message that requested it, the causes that it found open, and how far it came. docs/explain.md has an example.
+/// element the message that requested it, the causes that it found open, and how far it came. docs/how-to/explain.md has an example.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep explain 0198e7a2-6f3c-7b11-9d1e-2f8a4c5b6d70

@@ -12,7 +12,7 @@ use super::Global;
 
 /// List, save and delete schedules, which run tasks periodically
 ///
-/// docs/tasks.md explains what becomes of instants that are missed, and of those that a change of the clock repeats or leaves out.
+/// docs/how-to/tasks.md explains what becomes of instants that are missed, and of those that a change of the clock repeats or leaves out.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep schedules list

@@ -9,7 +9,7 @@ use crate::cli::{Global, output};
 /// Show which arguments a run of a task takes
 ///
 /// They are given by `lockstep tasks run TASK --argument NAME=JSON`. With --json: the JSON Schemas and UI schemas with which JSON Forms
-/// renders the forms of the task and of its runs; docs/forms.md has an example.
+/// renders the forms of the task and of its runs; docs/how-to/forms.md has an example.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep tasks form uptime

@@ -19,7 +19,7 @@ use super::Global;
 /// Save, list, show, validate, delete and run tasks: providers with arguments, under a name
 ///
 /// A task file is YAML or JSON with `name`, `provider`, `arguments` and, if you like, `description`, `pre_tasks`, `post_tasks`,
-/// `run_input_json_schema` and `run_input_ui_schema`. docs/tasks.md explains tasks and what becomes of their runs; `lockstep providers
+/// `run_input_json_schema` and `run_input_ui_schema`. docs/how-to/tasks.md explains tasks and what becomes of their runs; `lockstep providers
 /// list` shows what a task can do.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -18,7 +18,7 @@ use crate::config::read_duration;
 /// Create, list, rotate and revoke tokens for the console
 ///
 /// They need a token with the role admin, such as the one of `lockstep up` on this machine. Tokens of the configuration are not listed;
-/// docs/access.md explains roles, groups and tasks.
+/// docs/how-to/access.md explains roles, groups and tasks.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep tokens create alice-laptop --person alice --role operator --expires 90d

@@ -1,5 +1,5 @@
 //! Reads a Nornir `SimpleInventory`: `hosts.yaml`, and `groups.yaml` and `defaults.yaml` if they exist, with the rules by which Nornir
-//! resolves what a host inherits. `docs/inventories.md` has them, and the differences.
+//! resolves what a host inherits. `docs/how-to/inventories.md` has them, and the differences.
 
 mod element;
 mod files;

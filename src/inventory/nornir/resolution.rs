@@ -1,4 +1,4 @@
-//! What Nornir resolves for a host, by its rules: see `docs/inventories.md`. Pure.
+//! What Nornir resolves for a host, by its rules: see `docs/how-to/inventories.md`. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Runs the commands of `docs/affected.md` as they are written there.
+//! Runs the commands of `docs/how-to/affected.md` as they are written there.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -18,8 +18,8 @@ management_domains: [{id: 1, device_a: core1, device_b: edge-dist1, ipv4_gw: 10.
 ";
 
 fn page() -> Result<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/affected.md");
-    std::fs::read_to_string(file).context("cannot read docs/affected.md")
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/how-to/affected.md");
+    std::fs::read_to_string(file).context("cannot read docs/how-to/affected.md")
 }
 
 /// The code blocks of the page in this language.

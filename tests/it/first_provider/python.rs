@@ -1,4 +1,4 @@
-//! `docs/first-provider-python.md`. The program of the page is an example of the external providers.
+//! `docs/tutorials/first-provider-python.md`. The program of the page is an example of the external providers.
 
 use anyhow::{Result, ensure};
 use lockstep_testbed::free_port;
@@ -6,7 +6,7 @@ use lockstep_testbed::free_port;
 use super::{block, has_check};
 use crate::system::Page;
 
-const PAGE: &str = include_str!("../../../docs/first-provider-python.md");
+const PAGE: &str = include_str!("../../../docs/tutorials/first-provider-python.md");
 const PROGRAM: &str = include_str!("../../../worker/external/examples/tcp_port.py");
 
 #[test]

@@ -1,4 +1,4 @@
-//! `docs/first-provider.md`. The program of the page is an example of the package, so that it is built with
+//! `docs/tutorials/first-provider.md`. The program of the page is an example of the package, so that it is built with
 //! the tests; only `cargo build` in a package of its own is left out.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use lockstep_testbed::free_port;
 use super::{block, has_check};
 use crate::system::Page;
 
-const PAGE: &str = include_str!("../../../docs/first-provider.md");
+const PAGE: &str = include_str!("../../../docs/tutorials/first-provider.md");
 const PROGRAM: &str = include_str!("../../../docs/examples/uptime.rs");
 
 /// The program of the page, for its unit tests.

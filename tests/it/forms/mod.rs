@@ -1,4 +1,4 @@
-//! JSON Forms renders the forms of every built-in provider, and of a task with arguments of its own, as `docs/forms.md` says.
+//! JSON Forms renders the forms of every built-in provider, and of a task with arguments of its own, as `docs/how-to/forms.md` says.
 
 mod cases;
 mod renderer;
@@ -14,7 +14,7 @@ use self::cases::Tables;
 use self::renderer::{Case, Rendered, Renderer};
 use crate::system::{Process, shell};
 
-const PAGE: &str = include_str!("../../../docs/forms.md");
+const PAGE: &str = include_str!("../../../docs/how-to/forms.md");
 
 /// A running `lockstep up` with the task of the page.
 struct Site {

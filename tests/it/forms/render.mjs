@@ -1,4 +1,4 @@
-// Renders forms as docs/forms.md does, and says what JSON Forms made of them. Reads a list of {schema, uischema, data} from standard
+// Renders forms as docs/how-to/forms.md does, and says what JSON Forms made of them. Reads a list of {schema, uischema, data} from standard
 // input, and writes a list of {html, controls, errors, warnings}.
 import { readFileSync } from 'node:fs';
 import { createElement as h } from 'react';

@@ -151,11 +151,11 @@ fn alerts_use_existing_metrics_and_are_documented() -> Result<()> {
     for rule in all {
         ensure!(rule["for"].is_string(), "{} has no `for`", rule["alert"]);
     }
-    let documentation = read("docs/operations.md")?;
+    let documentation = read("docs/how-to/operations.md")?;
     for alert in alerts {
         ensure!(
             documentation.contains(&format!("`{alert}`")),
-            "docs/operations.md does not say what to do about {alert}"
+            "docs/how-to/operations.md does not say what to do about {alert}"
         );
     }
     Ok(())
@@ -163,7 +163,7 @@ fn alerts_use_existing_metrics_and_are_documented() -> Result<()> {
 
 #[test]
 fn every_metric_is_documented_with_its_labels() -> Result<()> {
-    let documentation = read("docs/operations.md")?;
+    let documentation = read("docs/how-to/operations.md")?;
     for family in families::ALL {
         let labels = match family.labels {
             [] => String::new(),
@@ -172,7 +172,7 @@ fn every_metric_is_documented_with_its_labels() -> Result<()> {
         let entry = format!("| `{}{labels}` |", family.name);
         ensure!(
             documentation.contains(&entry),
-            "docs/operations.md has no line {entry}"
+            "docs/how-to/operations.md has no line {entry}"
         );
     }
     for name in named(&documentation) {

@@ -1,6 +1,6 @@
 //! The pages in a browser: Debian's Chromium, which playwright-core drives, on a site with simulated devices and a simulated CloudVision.
 //!
-//! With `LOCKSTEP_SCREENSHOTS=FOLDER`, the pictures of `docs/console.md` are made there.
+//! With `LOCKSTEP_SCREENSHOTS=FOLDER`, the pictures of `docs/reference/console.md` are made there.
 
 mod site;
 

@@ -119,7 +119,7 @@ fn texts_cite_only_what_is_in_the_tree() -> Result<()> {
 
 #[test]
 fn each_row_about_the_run_cycle_names_tests_that_exist() -> Result<()> {
-    let page = "docs/run-cycle.md";
+    let page = "docs/reference/run-cycle.md";
     let document = text(page)?.context("it is no text")?;
     let mut sources = Vec::new();
     let is_rust = |file: &String| Language::of(file) == Some(Language::Rust);

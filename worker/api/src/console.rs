@@ -16,7 +16,7 @@
 //!   was found out about a device, and before.
 //! - `GET /v1/executions/{execution}/devices` shows what a sync found on each device, `…/{hostname}/configuration` the whole texts.
 //! - `POST /graphql` answers GraphQL: the same, and the calls of neops; subscriptions by server-sent events. `GET /graphql` is a WebSocket.
-//! - `GET /` and the paths beside it are pages for browsers: `docs/console.md`.
+//! - `GET /` and the paths beside it are pages for browsers: `docs/reference/console.md`.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
 //! - `GET /v1/tokens` and `POST /v1/tokens…` manage stored tokens, `GET /v1/audit` shows what people did.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::cycle::{CheckResult, CycleResult, Produced, Results, Steps, process_by_type};
 use crate::{ChildExecutions, TaskOfStep};
 
-/// What a provider is for (`ProviderTypeEnum` in neops; see docs/providers.md).
+/// What a provider is for (`ProviderTypeEnum` in neops; see docs/reference/providers.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ProviderType {

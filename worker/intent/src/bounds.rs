@@ -1,5 +1,5 @@
 //! How much of a repository an examination reads and keeps. What exceeds a bound is a problem of the commit, which is refused.
-//! `docs/security.md` lists them.
+//! `docs/explanation/security.md` lists them.
 
 /// The most paths in a tree.
 pub const MOST_PATHS: usize = 250_000;

@@ -1,6 +1,6 @@
 //! The intended configuration: reads the trees of two commits, finds what changed between them, checks whether the new tree is
 //! valid, and finds the devices that the change concerns. Pure: the caller runs git and keeps the listings.
-//! `docs/sync-rules.md` has the rules.
+//! `docs/reference/sync-rules.md` has the rules.
 //!
 //! ```text
 //! git ls-tree -r -z --full-tree OLD, NEW → Listing → Change → examine ⇄ ReadObjects: contents by object id

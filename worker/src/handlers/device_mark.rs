@@ -1,5 +1,5 @@
 //! `lockstep.device.mark-requested`: an operator marks a device as synchronized or unsynchronized, whatever its state, as the device API
-//! of CNaaS does (`docs/sync-rules.md`).
+//! of CNaaS does (`docs/reference/sync-rules.md`).
 //!
 //! Marking as synchronized is bound to the generation that the operator looked at, so it never closes a cause that came later.
 

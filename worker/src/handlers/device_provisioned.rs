@@ -1,6 +1,6 @@
 //! `lockstep.device.provisioned`: a device came up by zero-touch provisioning. It becomes MANAGED and unsynchronized. A
 //! link is created to every known neighbour that has none, and the devices at both its ends are flagged
-//! (`docs/sync-rules.md`). Links that it replaces are removed, and their other ends flagged, too.
+//! (`docs/reference/sync-rules.md`). Links that it replaces are removed, and their other ends flagged, too.
 //!
 //! An event that is older than the removal of the device does not create it again.
 

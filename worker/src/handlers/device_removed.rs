@@ -1,5 +1,5 @@
 //! `lockstep.device.removed` and `lockstep.device.remove-requested`: a device leaves the fleet, with its interfaces and links. Its
-//! neighbours by links are flagged (`docs/sync-rules.md`).
+//! neighbours by links are flagged (`docs/reference/sync-rules.md`).
 //!
 //! An event that is older than the newest state of the device does not remove it: the device came back since. It still flags. A
 //! command always applies.

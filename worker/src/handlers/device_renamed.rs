@@ -1,6 +1,6 @@
 //! `lockstep.device.renamed` and `lockstep.device.rename-requested`: a device gets another hostname. It is flagged itself, with its
 //! neighbours by links and the devices whose interface configuration names it as `neighbor`, as in CNaaS NMS 1.8
-//! (`docs/sync-rules.md`).
+//! (`docs/reference/sync-rules.md`).
 //!
 //! Later events may still name the device by its old hostname. An event that is older than another rename of the device does not
 //! rename it, and still flags.

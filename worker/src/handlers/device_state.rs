@@ -1,7 +1,7 @@
 //! `lockstep.device.state-changed` and `lockstep.device.state-requested`: a device moves to another state.
 //!
 //! A move to UNMANAGED makes a device unsynchronized, and the move back does not make it synchronized
-//! (`docs/sync-rules.md`). An event that is older than the last one applied never writes its state, but it still flags the
+//! (`docs/reference/sync-rules.md`). An event that is older than the last one applied never writes its state, but it still flags the
 //! device, as it would have if the events had come in order.
 
 use jiff::Timestamp;

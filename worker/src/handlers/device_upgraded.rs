@@ -1,5 +1,5 @@
 //! `lockstep.device.upgraded`: the `post_flight` step of an upgrade was performed. The device is flagged, whether its version changed
-//! or not, and the version is stored (`docs/sync-rules.md`).
+//! or not, and the version is stored (`docs/reference/sync-rules.md`).
 
 use lockstep_protocol::Cause;
 use lockstep_protocol::events::DeviceUpgraded;

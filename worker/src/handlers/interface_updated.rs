@@ -1,5 +1,5 @@
 //! `lockstep.interface.updated`: an update of configuration flags the device, an update of status does not
-//! (`docs/sync-rules.md`).
+//! (`docs/reference/sync-rules.md`).
 
 use std::sync::Arc;
 

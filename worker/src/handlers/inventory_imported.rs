@@ -3,7 +3,7 @@
 //! A new device is unsynchronized unless the inventory marks it as synchronized. A device that exists keeps its flag, unless the
 //! message says that devices are to be marked as synchronized; the causes that this closes are those of the transaction, under the
 //! lock of the device. As in the device API of CNaaS, `synchronized` is applied before `state`, so a device imported as synchronized
-//! and UNMANAGED becomes unsynchronized (`docs/sync-rules.md`).
+//! and UNMANAGED becomes unsynchronized (`docs/reference/sync-rules.md`).
 //!
 //! A device whose type the site does not have, whose identity conflicts with that of another, or whose controller cannot be one, is left out and named in the result; the others are imported. If that
 //! leaves none, the message is rejected.

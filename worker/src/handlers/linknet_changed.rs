@@ -1,6 +1,6 @@
 //! `lockstep.linknet.changed`: a link was added, updated or removed. The devices at both ends are flagged. A link that is added or
 //! updated takes the place of others at its interfaces: those are removed, and the devices at their other ends flagged, too
-//! (`docs/sync-rules.md`).
+//! (`docs/reference/sync-rules.md`).
 //!
 //! The newest message about a link counts, in whichever order they arrive (`Facts::links_replaced_by`), and of those that say addresses the
 //! newest. An older one still flags.

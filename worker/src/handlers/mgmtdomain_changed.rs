@@ -1,5 +1,5 @@
 //! `lockstep.mgmtdomain.changed`: a management domain was added, updated or removed. The two devices that serve it are flagged, and
-//! those that served it before an update (`docs/sync-rules.md`). A message with the id of the domain says its whole content, which is
+//! those that served it before an update (`docs/reference/sync-rules.md`). A message with the id of the domain says its whole content, which is
 //! kept; the newest one counts, in whichever order they arrive. An older one still flags.
 
 use lockstep_protocol::events::{MgmtdomainAction, MgmtdomainChanged};

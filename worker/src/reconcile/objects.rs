@@ -12,7 +12,7 @@ use super::{Page, Repair, RepairError};
 /// lost; the follow-ups of its lane become due at once, so that they are published again.
 ///
 /// A queue is declared again only in the pass after the one that missed it, and no other queue with it: if a queue is declared
-/// within milliseconds of its deletion, RabbitMQ 3.10 may never deliver its messages (`docs/rabbitmq.md`).
+/// within milliseconds of its deletion, RabbitMQ 3.10 may never deliver its messages (`docs/reference/rabbitmq.md`).
 #[derive(Debug)]
 pub struct BrokerObjects {
     bus: Arc<dyn Bus>,

@@ -61,7 +61,7 @@ fn shortened(reason: &str) -> &str {
 }
 
 /// The properties that a copy keeps. Headers of the sender are dropped, because a `CC` header would add routing keys. The
-/// `user_id` is dropped, because the broker refuses the id of another user (`docs/rabbitmq.md`).
+/// `user_id` is dropped, because the broker refuses the id of another user (`docs/reference/rabbitmq.md`).
 fn kept_properties(received: &Received) -> Properties {
     let original = &received.properties;
     Properties {

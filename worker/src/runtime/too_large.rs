@@ -28,7 +28,7 @@ fn rejection(message: &Received, size: usize) -> Rejection {
     }
     let reason = format!(
         "the broker takes no message of {size} bytes, so it cannot wait there for its next attempt; raise max_message_size of \
-         the broker to at least 4 MiB (docs/rabbitmq.md), then requeue it"
+         the broker to at least 4 MiB (docs/reference/rabbitmq.md), then requeue it"
     );
     Rejection::new(Code::TooLargeForBroker, "$", reason)
 }

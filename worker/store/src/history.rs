@@ -1,4 +1,4 @@
-//! What happened to a device: rows of its history, merged with the causes that it had. `docs/history.md` has the rules.
+//! What happened to a device: rows of its history, merged with the causes that it had. `docs/how-to/history.md` has the rules.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};

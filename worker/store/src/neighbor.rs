@@ -1,4 +1,4 @@
-//! Neighbours by configuration: an interface names one in the key `neighbor` of its configuration (`docs/sync-rules.md`). Pure.
+//! Neighbours by configuration: an interface names one in the key `neighbor` of its configuration (`docs/reference/sync-rules.md`). Pure.
 
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 const DESCRIPTION: &str = "Renders the intended configuration of each device from the accepted commits, loads it in a configuration session, and shows the \
     difference. If it is no dry run, the session is committed with a timer, read back over a new connection, and confirmed; a device \
     whose commit is not confirmed rolls back by itself. The sync flag is set only if the device has its intended configuration. \
-    docs/sync.md has the details.\n\n\
+    docs/how-to/sync.md has the details.\n\n\
     It runs by the command `lockstep.sync.requested` (`lockstep sync`), which binds each device to a generation and to commits; as an \
     ordinary task it finds nothing to do.\n\n\
     Result: `stage`, `diff` (without secrets), `change_score`, `hash`, `generation`, `drifted`, `sessions`.";

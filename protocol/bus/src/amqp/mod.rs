@@ -3,7 +3,7 @@
 //! Publishing and consuming use separate connections, so that a broker that blocks publishers does not block
 //! acknowledgements. All consumers share one connection, with a channel each: in lapin a connection costs an operating
 //! system thread and a channel almost nothing, and the end of one consumer (a deleted queue, the consumer timeout) closes
-//! its channel only. lapin's automatic recovery stays off, since it can hang forever (`docs/rabbitmq.md`). Instead each
+//! its channel only. lapin's automatic recovery stays off, since it can hang forever (`docs/reference/rabbitmq.md`). Instead each
 //! connection and each consumer has a supervisor that replaces connections and channels that are lost or misbehave.
 
 mod options;

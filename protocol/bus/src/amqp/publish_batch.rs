@@ -49,7 +49,7 @@ impl ConfirmTimeouts {
     const FIRST: Duration = Duration::from_secs(3);
 
     /// A message that reaches a quorum queue before its leader is elected, such as right after a restart of the broker, is never
-    /// answered, although the queue works a moment later (`docs/rabbitmq.md`). Therefore a new connection without any confirm is
+    /// answered, although the queue works a moment later (`docs/reference/rabbitmq.md`). Therefore a new connection without any confirm is
     /// given up sooner; but later each time, since a slow broker must have enough time. `unanswered` is the number of connections
     /// in a row without a confirm.
     pub(super) fn new(later: Duration, unanswered: u32) -> Self {
@@ -195,7 +195,7 @@ async fn send(channel: &ConfirmChannel, pending: &mut PendingMessage) -> lapin::
             pending.message.destination.exchange().into(),
             parts.routing_key,
             // Not `mandatory`: alternate exchanges take unroutable messages, and lapin assigns returned messages to the
-            // wrong confirms when several are in flight (docs/rabbitmq.md).
+            // wrong confirms when several are in flight (docs/reference/rabbitmq.md).
             BasicPublishOptions::default(),
             &pending.message.body,
             parts.properties,

@@ -54,7 +54,7 @@ impl Session {
     ) -> Result<Self, SessionError> {
         let ask = async {
             let channel = generation.connection.create_channel().await?;
-            // Per consumer: quorum queues do not support global QoS (docs/rabbitmq.md).
+            // Per consumer: quorum queues do not support global QoS (docs/reference/rabbitmq.md).
             channel
                 .basic_qos(options.prefetch.max(1), BasicQosOptions { global: false })
                 .await?;

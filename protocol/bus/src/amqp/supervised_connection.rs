@@ -259,7 +259,7 @@ impl Supervisor {
     /// Returns when the connection is lost or closing, or the bus is stopped; with the reason.
     async fn monitor(&self, generation: &Arc<ConnectionGeneration>) -> String {
         let mut last_error = None;
-        // This must be the only listener: lapin delivers each event to one listener (docs/rabbitmq.md).
+        // This must be the only listener: lapin delivers each event to one listener (docs/reference/rabbitmq.md).
         let mut events = pin!(generation.connection.events_listener());
         let mut watchdog = interval(WATCHDOG);
         watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);

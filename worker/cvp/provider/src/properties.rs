@@ -4,7 +4,7 @@ use lockstep_protocol::topology::Lane;
 use serde_json::{Value, json};
 
 const DESCRIPTION: &str = "Lists the pending tasks of a CloudVision cluster, reads each of them twice, and cancels those that have nothing left to \
-    do. docs/cvp-sweeps.md has the details, and the README of `worker/cvp` each condition. A dry run reads as much, and writes nothing.\n\n\
+    do. docs/how-to/cvp-sweeps.md has the details, and the README of `worker/cvp` each condition. A dry run reads as much, and writes nothing.\n\n\
     Each task is an element with the result `action` (`cancelled`, `kept`, `failed`, `gone`), `reasons`, `code`, and CloudVision's `answer`. The \
     result of the whole has `counts`. CloudVision does not create a cancelled task again by itself.";
 

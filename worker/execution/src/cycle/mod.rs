@@ -1,4 +1,4 @@
-//! The run cycle: fourteen steps in their immutable order (the seed of neops; docs/run-cycle.md).
+//! The run cycle: fourteen steps in their immutable order (the seed of neops; docs/reference/run-cycle.md).
 
 mod base;
 mod journal;

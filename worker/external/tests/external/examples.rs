@@ -106,7 +106,7 @@ fn block<'a>(text: &'a str, language: &str) -> &'a str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_programs_of_the_documentation_run_as_written() -> Result<()> {
-    let page = include_str!("../../../../docs/external-providers.md");
+    let page = include_str!("../../../../docs/how-to/external-providers.md");
     let readme = include_str!("../../python/README.md");
     for python in [block(page, "python"), block(readme, "python")] {
         let mut scene = Scene::new()?;
@@ -138,7 +138,7 @@ async fn the_programs_of_the_documentation_run_as_written() -> Result<()> {
 /// The documents of the documentation are documents of the published schema.
 #[test]
 fn the_documents_of_the_documentation_match_the_published_schema() -> Result<()> {
-    let page = include_str!("../../../../docs/external-providers.md");
+    let page = include_str!("../../../../docs/how-to/external-providers.md");
     let documents: Vec<serde_json::Value> = block(page, "json")
         .lines()
         .map(serde_json::from_str)

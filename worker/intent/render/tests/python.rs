@@ -1,6 +1,6 @@
 //! Compares what is rendered with what Python's Jinja2 renders, with netutils and Ansible's filters: templates of this folder, and
 //! templates that packages of Python ship for network devices. Byte for byte, except for the differences that
-//! `docs/rendering-differences.md` lists.
+//! `docs/reference/rendering-differences.md` lists.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -168,7 +168,7 @@ fn by_lockstep(case: &Case) -> Result<Rendered> {
 
 /// The names of cases that differ, from the page that lists them.
 fn accepted() -> Result<Vec<String>> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/rendering-differences.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/reference/rendering-differences.md");
     let page = fs::read_to_string(page)?;
     let rows = page
         .lines()

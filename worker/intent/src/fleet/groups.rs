@@ -33,7 +33,7 @@ pub enum Members {
     Listed(BTreeSet<Hostname>),
 }
 
-/// The groups of a settings tree. Finds the primary group of a device; `docs/sync-rules.md` has the rule.
+/// The groups of a settings tree. Finds the primary group of a device; `docs/reference/sync-rules.md` has the rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Groups {
     /// All that are defined, in the order of the file.

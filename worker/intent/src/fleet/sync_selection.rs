@@ -1,4 +1,4 @@
-//! Which devices a sync run contacts (`docs/groups.md`).
+//! Which devices a sync run contacts (`docs/reference/groups.md`).
 
 use std::fmt;
 

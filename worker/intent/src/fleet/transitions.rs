@@ -1,5 +1,5 @@
 //! The transition table of the sync flag, as data: which event marks which devices as unsynchronized or synchronized, for which cause,
-//! and what leaves them alone. `docs/sync-rules.md` shows it. The handlers of the worker decide by themselves, and their tests run every
+//! and what leaves them alone. `docs/reference/sync-rules.md` shows it. The handlers of the worker decide by themselves, and their tests run every
 //! row through them.
 
 use lockstep_protocol::{Cause, DeviceState, Kind};

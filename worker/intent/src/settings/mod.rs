@@ -1,4 +1,4 @@
-//! The rules of a settings repository (`docs/sync-rules.md`): which devices a path concerns, and what a settings file may contain.
+//! The rules of a settings repository (`docs/reference/sync-rules.md`): which devices a path concerns, and what a settings file may contain.
 
 mod declarations;
 mod defaults;

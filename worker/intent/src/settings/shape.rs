@@ -65,7 +65,7 @@ static FILTER: Shape = Shape::Optional(&Shape::List(&Shape::Text));
 /// Checks the values of one file.
 pub(super) struct Checker<'a> {
     pub(super) declarations: &'a Declarations,
-    /// The keys by which any map in the file may say for which devices it is (docs/rendering.md).
+    /// The keys by which any map in the file may say for which devices it is (docs/explanation/rendering.md).
     pub(super) filters: &'static [&'static str],
     pub(super) problems: FileProblems<'a>,
 }

@@ -1,4 +1,4 @@
-//! The rules of a templates repository (`docs/sync-rules.md`): each folder at the top is a platform, and its `mapping.yml` lists the
+//! The rules of a templates repository (`docs/reference/sync-rules.md`): each folder at the top is a platform, and its `mapping.yml` lists the
 //! templates of each device type.
 
 mod examine;

@@ -1,4 +1,4 @@
-//! Provisioning with every pair of device types: what links flag does not depend on the types (`docs/sync-rules.md`).
+//! Provisioning with every pair of device types: what links flag does not depend on the types (`docs/reference/sync-rules.md`).
 
 use lockstep_protocol::{Cause, DeviceType, Kind};
 use serde_json::json;

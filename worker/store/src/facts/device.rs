@@ -35,7 +35,7 @@ impl DeviceRow {
         self.described = true;
     }
 
-    /// The time for the alarm restarts when a device returns to MANAGED (`docs/sync-rules.md`).
+    /// The time for the alarm restarts when a device returns to MANAGED (`docs/reference/sync-rules.md`).
     pub(super) fn r#move(
         &mut self,
         state: DeviceState,

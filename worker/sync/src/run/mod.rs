@@ -1,4 +1,4 @@
-//! The run of one device (docs/sync.md).
+//! The run of one device (docs/how-to/sync.md).
 
 mod actions;
 mod compare;

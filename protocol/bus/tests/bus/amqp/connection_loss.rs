@@ -76,7 +76,7 @@ async fn a_consumer_resumes_after_its_queue_was_deleted_and_declared_again() {
     bus.publish(vec![work("before")]).await.unwrap();
     assert_eq!(texts(&take_and_ack(&mut consumer, 1).await), ["before"]);
 
-    // Declares the queue again only after the consumer noticed the deletion (docs/rabbitmq.md, "Redeclaring a deleted queue").
+    // Declares the queue again only after the consumer noticed the deletion (docs/reference/rabbitmq.md, "Redeclaring a deleted queue").
     let lost = LogCounter::listen("a consumer lost its channel");
     vhost.delete_queue(LANE.name()).await.unwrap();
     let (batch, ()) = tokio::join!(timeout(BOUND, consumer.take(10)), async {

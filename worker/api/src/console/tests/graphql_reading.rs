@@ -139,7 +139,7 @@ async fn a_level_is_one_call_of_the_store_however_many_objects_it_has() {
 /// The first request of GraphQL in the documentation of reading.
 #[tokio::test]
 async fn the_documented_request_is_answered() {
-    const TEXT: &str = include_str!("../../../../../docs/graphql.md");
+    const TEXT: &str = include_str!("../../../../../docs/reference/graphql.md");
     let (_, reading) = TEXT.split_once("\n## Read\n").unwrap();
     let (_, request) = reading.split_once("```graphql\n").unwrap();
     let (request, _) = request.split_once("```").unwrap();

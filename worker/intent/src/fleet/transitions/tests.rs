@@ -58,18 +58,18 @@ fn rendered() -> String {
 
 #[test]
 fn the_documentation_shows_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sync-rules.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/sync-rules.md");
     let document = std::fs::read_to_string(path).unwrap();
     let (_, behind) = document
         .split_once(BEGIN)
-        .expect("docs/sync-rules.md has the beginning of the table");
+        .expect("docs/reference/sync-rules.md has the beginning of the table");
     let (shown, _) = behind
         .split_once(END)
-        .expect("docs/sync-rules.md has the end of the table");
+        .expect("docs/reference/sync-rules.md has the end of the table");
     let rendered = rendered();
     assert_eq!(
         shown, rendered,
-        "write this between the marks of docs/sync-rules.md:\n{rendered}"
+        "write this between the marks of docs/reference/sync-rules.md:\n{rendered}"
     );
 }
 
