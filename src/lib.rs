@@ -41,6 +41,7 @@ pub fn run(providers: fn(Registry) -> Registry) -> ExitCode {
     // What this process and its children create is for its user only.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     terminal::print_panics();
+    cli::complete_if_asked();
     let cli = cli::parse();
     roles::descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

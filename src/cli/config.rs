@@ -5,12 +5,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Global, output};
-use crate::config::Overrides;
+use crate::config::{EXAMPLE, Overrides};
 
-/// Check the configuration
+/// Check the configuration, or show an example of it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lockstep config check")]
+  lockstep config check
+  lockstep config example | less")]
 pub(super) struct ConfigCommand {
     #[command(subcommand)]
     what: What,
@@ -27,25 +28,40 @@ enum What {
   lockstep config check --config /etc/lockstep/lockstep.toml
   LOCKSTEP__WORKER__PREFETCH=500 lockstep config check --json | jq .worker")]
     Check,
+    /// Print a configuration file that explains every key
+    ///
+    /// It has the defaults. Lines that begin with `#:` are examples: remove the two characters to use one.
+    #[command(after_help = "Examples:
+  lockstep config example > example.toml
+  lockstep config example | less")]
+    Example,
 }
 
 impl ConfigCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let What::Check = self.what;
-        match global.configuration(Overrides::default()) {
-            Ok(config) if global.json => output::json(&config.effective),
-            Ok(config) => {
-                let text =
-                    toml::to_string_pretty(&config.effective).context("cannot write the configuration")?;
-                output::document(text.trim_end());
-            }
-            Err(problems) => {
-                if global.json {
-                    output::json(&json!({"problems": problems.0}));
-                }
-                return Err(problems.into());
+        match self.what {
+            What::Check => check(global),
+            What::Example => {
+                output::document(EXAMPLE.trim_end());
+                Ok(ExitCode::SUCCESS)
             }
         }
-        Ok(ExitCode::SUCCESS)
     }
+}
+
+fn check(global: &Global) -> anyhow::Result<ExitCode> {
+    match global.configuration(Overrides::default()) {
+        Ok(config) if global.json => output::json(&config.effective),
+        Ok(config) => {
+            let text = toml::to_string_pretty(&config.effective).context("cannot write the configuration")?;
+            output::document(text.trim_end());
+        }
+        Err(problems) => {
+            if global.json {
+                output::json(&json!({"problems": problems.0}));
+            }
+            return Err(problems.into());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

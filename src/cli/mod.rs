@@ -20,6 +20,7 @@ mod failure;
 mod gateway;
 mod groups;
 mod list;
+mod man;
 mod messages;
 mod migrate;
 mod outcome;
@@ -149,7 +150,10 @@ enum Command {
     Doctor(doctor::Doctor),
     Demo(demo::Demo),
     Completions(completions::Completions),
+    Man(man::Man),
 }
+
+pub(crate) use completions::complete_if_asked;
 
 /// Reads the command line. Prints the help or the problem and exits, if there is nothing to run.
 pub(crate) fn parse() -> Cli {
@@ -217,6 +221,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(command) => command.run(&global).await,
         Command::Demo(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     }
 }
 

@@ -49,6 +49,9 @@ pub(crate) use token::TokenConfig;
 
 use crate::local_file::Origin;
 
+/// A configuration file that explains every key.
+pub(crate) const EXAMPLE: &str = include_str!("../../docker/lockstep.toml");
+
 /// The configuration of a process.
 #[derive(Debug)]
 pub(crate) struct Config {

@@ -1,4 +1,5 @@
 mod devices;
+mod page;
 mod providers;
 mod render;
 mod sources;

@@ -214,16 +214,36 @@ fn the_effective_configuration_is_shown_without_secrets() -> Result<()> {
     Ok(())
 }
 
+/// What completes the last word of this command line, as fish asks for it: the values alone.
+fn completed(folder: &Path, typed: &str) -> Result<String> {
+    let line = format!("-- lockstep {typed}");
+    let output = lockstep(folder, &line, &[("LOCKSTEP_COMPLETE", "fish")])?;
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    let values: Vec<&str> = shown.lines().filter_map(|line| line.split('\t').next()).collect();
+    Ok(values.join(" "))
+}
+
 #[test]
 fn completions_and_schemas_need_no_running_system() -> Result<()> {
     let folder = tempfile::tempdir()?;
     for shell in ["bash", "zsh", "fish"] {
         let output = lockstep(folder.path(), &format!("completions {shell}"), &[])?;
+        let calls = "LOCKSTEP_COMPLETE";
         ensure!(
-            output.status.success() && text(&output.stdout).contains("set-state"),
+            output.status.success() && text(&output.stdout).contains(calls),
             "{shell}"
         );
     }
+    // The part of the command line that is typed, and what completes it. Nothing runs that knows values.
+    for (typed, expected) in [("devices set", "set-state"), ("devices show sw", "")] {
+        let shown = completed(folder.path(), typed)?;
+        ensure!(shown == expected, "{typed}: {shown}");
+    }
+    let output = lockstep(folder.path(), "man pages", &[])?;
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    let page = std::fs::read_to_string(folder.path().join("pages/lockstep-devices-set-state.1"))?;
+    ensure!(page.contains(".SH NAME"), "{page}");
     for (what, expected) in [
         ("messages", "lockstep.interface.updated"),
         ("asyncapi", "lockstep.interface.updated"),
@@ -317,6 +337,15 @@ async fn clients_find_a_running_up_without_options() -> Result<()> {
     let list = lockstep(folder, "devices list --json", &[])?;
     let devices: serde_json::Value = serde_json::from_slice(&list.stdout)?;
     ensure!(devices[0]["causes"][0]["by"] == "local", "{devices}");
+    for (typed, expected) in [
+        ("devices show s", "sw1"),
+        ("executions list --host sw", "sw1"),
+        ("providers show comm", "command"),
+        ("devices show x", ""),
+    ] {
+        let shown = completed(folder, typed)?;
+        ensure!(shown == expected, "{typed}: {shown}");
+    }
     up.stop().await?;
     ensure!(!file.exists(), "the address file is removed");
     Ok(())

@@ -51,6 +51,7 @@ mod nested_headers;
 mod netbox;
 mod observed;
 mod outage;
+mod packages;
 mod panic;
 mod poison;
 mod python;

@@ -98,6 +98,8 @@ families! {
         "Devices whose state should have ended: the time that an operator noted has passed";
     DEAD_LETTERS: Gauge "lockstep_dead_letters" []
         "Unsettled dead letters: neither requeued nor dropped";
+    DUE_WORK: Gauge "lockstep_due_work" []
+        "Elements of executions that are due or run, on all workers: the number of workers is scaled by it";
     REPOSITORY_FAILING_SECONDS: Gauge "lockstep_repository_failing_seconds" ["repository"]
         "How long a repository cannot be fetched or its tip is invalid; 0 if it can and is not";
     REPOSITORY_ASKED_SECONDS: Gauge "lockstep_repository_asked_seconds" ["repository"]

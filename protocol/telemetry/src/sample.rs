@@ -9,7 +9,7 @@ use lockstep_protocol::{DeviceState, RepositoryName};
 
 use crate::families::{
     BROKER_BLOCKED, BROKER_CHANNELS, BROKER_CHANNELS_LIMIT, BROKER_CHANNELS_WAITING, BROKER_CONNECTED,
-    DEAD_LETTERS, DEVICES, DEVICES_EXPIRED, DEVICES_UNSYNCHRONIZED, LANE_CONSUMERS, LANE_MESSAGES,
+    DEAD_LETTERS, DEVICES, DEVICES_EXPIRED, DEVICES_UNSYNCHRONIZED, DUE_WORK, LANE_CONSUMERS, LANE_MESSAGES,
     OLDEST_CHECK_SECONDS, OLDEST_UNMANAGED_SECONDS, OLDEST_UNSYNCHRONIZED_SECONDS, REPLIES_BYPASSED,
     REPOSITORY_ASKED_SECONDS, REPOSITORY_FAILING_SECONDS, STORE_SESSIONS, STORE_SESSIONS_LIMIT,
     STORE_SESSIONS_WAITING, STORE_UP,
@@ -96,6 +96,8 @@ pub struct FleetSample {
     pub expired: u64,
     /// The number of unsettled dead letters.
     pub dead_letters: u64,
+    /// The number of elements of executions that are due or run.
+    pub due_work: u64,
     /// The repositories that are known.
     pub repositories: Vec<RepositorySample>,
 }
@@ -203,6 +205,7 @@ impl FleetSample {
         OLDEST_CHECK_SECONDS.gauge(none).set(check.as_secs_f64());
         DEVICES_EXPIRED.gauge(none).set(exact(self.expired));
         DEAD_LETTERS.gauge(none).set(exact(self.dead_letters));
+        DUE_WORK.gauge(none).set(exact(self.due_work));
         for repository in &self.repositories {
             REPOSITORY_FAILING_SECONDS
                 .gauge([repository.name.to_string()])
@@ -262,6 +265,7 @@ mod tests {
             oldest_check: Some(Duration::from_hours(1)),
             expired: 4,
             dead_letters: 1,
+            due_work: 9,
             repositories: vec![RepositorySample {
                 name: "settings".to_owned().try_into().unwrap(),
                 failing: Duration::from_mins(10),
@@ -288,6 +292,7 @@ mod tests {
             "lockstep_oldest_check_seconds 3600",
             "lockstep_devices_expired 4",
             "lockstep_dead_letters 1",
+            "lockstep_due_work 9",
             "lockstep_repository_failing_seconds{repository=\"settings\"} 600",
             "lockstep_repository_asked_seconds{repository=\"settings\"} 60",
             "lockstep_lane_messages{lane=\"events\"} 7",

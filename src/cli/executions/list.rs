@@ -24,7 +24,7 @@ pub(super) struct List {
     #[arg(long, value_parser = state)]
     state: Option<ExecutionState>,
     /// Only executions of the task with this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "TASK")]
     task: Option<String>,
     /// Only executions that ran on this device, or will
     #[arg(long, value_name = "HOST")]

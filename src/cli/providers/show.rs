@@ -13,7 +13,7 @@ use crate::cli::{Global, output, yaml};
   lockstep providers show command --json | jq .json_schema")]
 pub(super) struct Show {
     /// Name of the provider
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "PROVIDER")]
     name: String,
 }
 

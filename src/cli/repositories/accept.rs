@@ -17,7 +17,7 @@ use crate::cli::{Global, request};
   lockstep repositories accept settings 6113728f27ae82c7b1a177c8d03f9e96e0adf246")]
 pub(super) struct Accept {
     /// Repository: settings or templates
-    #[arg(value_name = "NAME", value_parser = super::name)]
+    #[arg(value_name = "REPOSITORY", value_parser = super::name)]
     repository: RepositoryName,
     /// Full id of the commit
     commit: CommitId,

@@ -21,7 +21,7 @@ use crate::cli::{Global, outcome, output, request};
   lockstep repositories refresh templates --json")]
 pub(super) struct Refresh {
     /// Repository: settings or templates
-    #[arg(value_name = "NAME", value_parser = super::name)]
+    #[arg(value_name = "REPOSITORY", value_parser = super::name)]
     repository: RepositoryName,
 }
 

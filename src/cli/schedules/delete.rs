@@ -14,7 +14,7 @@ use crate::cli::{Global, request};
 #[command(after_help = "Example:\n  lockstep schedules delete nightly")]
 pub(super) struct Delete {
     /// Name of the schedule
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "SCHEDULE")]
     name: String,
 }
 

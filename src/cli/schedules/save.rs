@@ -21,7 +21,7 @@ use crate::cli::{Global, outcome, request};
   lockstep schedules save nightly --cron '0 2 * * *' --task uptime --all --disabled")]
 pub(super) struct Save {
     /// Name of the schedule
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "SCHEDULE")]
     name: String,
     /// When to run: minute, hour, day of the month, month, day of the week
     #[arg(long, value_name = "EXPRESSION")]

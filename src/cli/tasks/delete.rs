@@ -14,7 +14,7 @@ use crate::cli::{Global, request};
 #[command(after_help = "Example:\n  lockstep tasks delete uptime")]
 pub(super) struct Delete {
     /// Name of the task
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "TASK")]
     name: String,
 }
 

@@ -110,6 +110,7 @@ async fn the_console_of_one_process_shows_worker_and_fleet() -> Result<()> {
         ("lockstep_devices_unsynchronized{state=\"MANAGED\"}", 1.0),
         ("lockstep_devices_unsynchronized{state=\"UNMANAGED\"}", 1.0),
         ("lockstep_dead_letters", 0.0),
+        ("lockstep_due_work", 0.0),
         ("lockstep_lane_messages{lane=\"events\"}", 0.0),
         ("lockstep_lane_consumers{lane=\"events\"}", 1.0),
         ("lockstep_lane_consumers{lane=\"dead\"}", 1.0),

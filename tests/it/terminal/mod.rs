@@ -319,6 +319,7 @@ const REPEATED: &[&[&str]] = &[
     &["migrate", "--config", HOSTILE],
     &["demo", HOSTILE],
     &["completions", HOSTILE],
+    &["man", HOSTILE, HOSTILE],
 ];
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod citations;
 mod identifiers;
+mod links;
 mod terms;
 mod test_names;
 
@@ -90,6 +91,10 @@ fn texts_cite_only_what_is_in_the_tree() -> Result<()> {
         };
         for folder in NOT_IN_THE_TREE {
             for Citation { line, path } in citations(&text, folder) {
+                // `docs/` has a folder of the same name.
+                if root().join(file).with_file_name(path).is_file() {
+                    continue;
+                }
                 problems.push(format!("{file}:{line}: {path} is not in the repository"));
             }
         }
@@ -154,6 +159,49 @@ fn each_row_about_the_run_cycle_names_tests_that_exist() -> Result<()> {
     ensure!(
         problems.is_empty(),
         "{} problems:\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
+    Ok(())
+}
+
+#[test]
+fn links_lead_to_files_and_sections_that_exist() -> Result<()> {
+    let mut problems = Vec::new();
+    let files = files()?;
+    let pages: Vec<&String> = files.iter().filter(|file| file.ends_with(".md")).collect();
+    for page in &pages {
+        let content = text(page)?.with_context(|| format!("{page} is no text"))?;
+        for (line, link) in links::links(&content) {
+            let Some((file, section)) = links::target(page, link) else {
+                problems.push(format!("{page}:{line}: {link} leads out of the repository"));
+                continue;
+            };
+            let path = root().join(&file);
+            let known = match section {
+                Some(section) if path.is_file() => {
+                    links::anchors(&std::fs::read_to_string(&path)?).contains(&section)
+                }
+                Some(_) => false,
+                None => path.exists(),
+            };
+            if !known {
+                problems.push(format!("{page}:{line}: there is no {link}"));
+            }
+        }
+    }
+    let index = text("docs/README.md")?.context("no index")?;
+    for page in pages {
+        let Some(name) = page.strip_prefix("docs/").filter(|name| *name != "README.md") else {
+            continue;
+        };
+        if !index.contains(&format!("]({name})")) {
+            problems.push(format!("docs/README.md does not name {name}"));
+        }
+    }
+    ensure!(
+        problems.is_empty(),
+        "{} links:\n{}",
         problems.len(),
         problems.join("\n")
     );

@@ -12,7 +12,7 @@ pub struct Package {
 }
 
 /// Packages with commands that tests run.
-pub const TOOLS: [Package; 4] = [
+pub const TOOLS: [Package; 5] = [
     Package {
         name: "curl",
         file: "/usr/bin/curl",
@@ -28,6 +28,11 @@ pub const TOOLS: [Package; 4] = [
     Package {
         name: "openssl",
         file: "/usr/bin/openssl",
+    },
+    // Its analysis of units; no service is started.
+    Package {
+        name: "systemd",
+        file: "/usr/bin/systemd-analyze",
     },
 ];
 

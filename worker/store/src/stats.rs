@@ -26,6 +26,8 @@ pub struct Summary {
     pub devices: Vec<DevicesInState>,
     /// Unsettled dead letters.
     pub dead_letters: u64,
+    /// Elements of executions that are due or run; those that wait for something else do not count.
+    pub due_work: u64,
     /// Repositories that were refreshed, or that cannot be; ordered by name.
     pub repositories: Vec<RepositoryState>,
     /// When they were counted, by the store's clock.
@@ -84,10 +86,16 @@ impl Summary {
             UNION ALL SELECT name, since, NULL FROM repository_failure) AS state \
         GROUP BY name ORDER BY name";
 
+    /// How many elements are due or run, on both databases, each by an index of its own.
+    pub(super) const DUE_WORK: &str = "\
+        SELECT (SELECT count(*) FROM element WHERE due_at IS NOT NULL AND outcome = 'open') \
+            + (SELECT count(*) FROM element WHERE state = 'RUNNING' AND owner > '')";
+
     /// Sorts the states.
     pub(super) fn new(
         mut devices: Vec<DevicesInState>,
         dead_letters: u64,
+        due_work: u64,
         repositories: Vec<RepositoryState>,
         at: Timestamp,
     ) -> Self {
@@ -95,6 +103,7 @@ impl Summary {
         Self {
             devices,
             dead_letters,
+            due_work,
             repositories,
             at,
         }

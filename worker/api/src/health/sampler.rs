@@ -208,6 +208,7 @@ fn fleet(summary: &Summary, age: Duration) -> FleetSample {
         oldest_check: managed.and_then(|managed| managed.checked_since).map(elapsed),
         expired: summary.devices.iter().map(|devices| devices.expired).sum(),
         dead_letters: summary.dead_letters,
+        due_work: summary.due_work,
         repositories: repositories.collect(),
     }
 }

@@ -9,6 +9,8 @@ mod fleet;
 mod graphql;
 mod groups;
 mod messages;
+#[cfg(test)]
+mod page;
 mod probes;
 mod syncs;
 mod tasks;

@@ -7,6 +7,8 @@ mod file;
 mod groups_file;
 mod keys;
 mod nearest;
+#[cfg(test)]
+mod page;
 mod rule;
 mod shape;
 mod unread;

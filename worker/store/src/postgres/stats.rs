@@ -52,14 +52,15 @@ const DEAD_LETTERS: &str = "SELECT count(*), clock_timestamp() FROM dead_letter 
 impl Stats for PostgresStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         let session = self.session(OPERATION).await?;
-        let (devices, dead_letters, repositories) = session
+        let (devices, dead_letters, due_work, repositories) = session
             .answer(OPERATION, async {
                 session.batch_execute(READ_ALL).await?;
                 let devices = session.query(DEVICES, &[]).await?;
                 let dead_letters = session.query_one(DEAD_LETTERS, &[]).await?;
+                let due_work = session.query_one(Summary::DUE_WORK, &[]).await?;
                 let repositories = session.query(Summary::REPOSITORIES, &[]).await?;
                 session.batch_execute("COMMIT").await?;
-                Ok((devices, dead_letters, repositories))
+                Ok((devices, dead_letters, due_work, repositories))
             })
             .await?;
         session.give_back();
@@ -67,7 +68,8 @@ impl Stats for PostgresStore {
         let repositories = repositories.iter().map(repository).collect::<Result<_, _>>()?;
         let at = dead_letters.get::<_, Microseconds>(1).0;
         let dead_letters = column::count(dead_letters.get(0));
-        Ok(Summary::new(devices, dead_letters, repositories, at))
+        let due_work = column::count(due_work.get(0));
+        Ok(Summary::new(devices, dead_letters, due_work, repositories, at))
     }
 
     fn sessions(&self) -> Sessions {

@@ -20,9 +20,13 @@ impl Stats for SqliteStore {
     async fn summary(&self) -> Result<Summary, StoreError> {
         self.read_in("read stats", |connection| {
             let now = migrate::now(connection)?;
-            let (devices, dead_letters) = (devices(connection, now)?, dead_letters(connection)?);
+            let devices = devices(connection, now)?;
+            let (dead_letters, due_work) = (
+                count(connection, DEAD_LETTERS)?,
+                count(connection, Summary::DUE_WORK)?,
+            );
             let repositories = repositories(connection)?;
-            Ok(Summary::new(devices, dead_letters, repositories, now))
+            Ok(Summary::new(devices, dead_letters, due_work, repositories, now))
         })
         .await
     }
@@ -49,8 +53,8 @@ fn devices(connection: &Connection, now: Timestamp) -> Result<Vec<DevicesInState
     Ok(devices)
 }
 
-fn dead_letters(connection: &Connection) -> Result<u64, Failure> {
-    let mut select = connection.prepare_cached(DEAD_LETTERS)?;
+fn count(connection: &Connection, statement: &str) -> Result<u64, Failure> {
+    let mut select = connection.prepare_cached(statement)?;
     Ok(column::count(select.query_row([], |row| row.get(0))?))
 }
 

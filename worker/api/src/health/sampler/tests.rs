@@ -84,6 +84,7 @@ fn the_oldest_flag_is_of_a_managed_device_and_the_oldest_state_of_an_unmanaged_o
         let summary = Summary {
             devices,
             dead_letters: 0,
+            due_work: 0,
             repositories: Vec::new(),
             at: now - Duration::from_secs(5),
         };

@@ -85,6 +85,8 @@ pub(crate) async fn a_candidate_has_what_is_needed_to_run_it(place: &Place) -> R
             == 2
     );
 
+    ensure!(place.store.summary().await?.due_work == 4, "all are due");
+
     // What runs or ended is no candidate.
     let owner = owner("worker");
     ensure!(
@@ -94,6 +96,10 @@ pub(crate) async fn a_candidate_has_what_is_needed_to_run_it(place: &Place) -> R
             == 2
     );
     finish(place, &[end(b.number, ElementState::Successful)], Some(owner)).await?;
+    ensure!(
+        place.store.summary().await?.due_work == 3,
+        "one runs, one has ended"
+    );
     let found = change!(place.store, |executions| executions.candidates(&asked).await?);
     ensure!(found.elements.len() == 2, "{found:?}");
     let nothing = change!(place.store, |executions| executions
