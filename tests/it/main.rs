@@ -12,6 +12,7 @@ mod alarm;
 mod system;
 
 mod answers;
+mod audit;
 mod authority;
 mod cli;
 mod connections;
