@@ -14,6 +14,7 @@ mod system;
 mod answers;
 mod audit;
 mod authority;
+mod backup;
 mod cli;
 mod connections;
 mod containers;
