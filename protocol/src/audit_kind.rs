@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditKind {
-    /// A command that the console was about to publish.
+    /// A command: the console was about to publish it, or a worker decided about it.
     Command,
     /// A command by which somebody approves a plan.
     Approval,

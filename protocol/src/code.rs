@@ -65,7 +65,8 @@ pub enum Code {
     SelfApproval,
     /// No dead letter has this number.
     UnknownDeadLetter,
-    /// The sender may not publish this message: its type, source or reply queue is not one of the sender's.
+    /// The sender may not publish this message: its type, source or reply queue is not one of the sender's, or it is about devices or tasks
+    /// that the sender may not command.
     NotAllowed,
     /// The body is larger than 4 MiB.
     TooLarge,

@@ -3,12 +3,15 @@
 
 pub mod access_limits;
 mod audit_kind;
+mod audit_outcome;
 pub mod authority;
 pub mod bounds;
 pub mod cause;
 pub mod cause_detail;
 mod change_score;
 pub mod code;
+mod command_outcome;
+mod command_summary;
 pub mod commands;
 mod counted;
 mod dead_letter_state;
@@ -43,10 +46,13 @@ mod type_pattern;
 
 pub use access_limits::AccessLimits;
 pub use audit_kind::{AuditKind, AuditKindError};
+pub use audit_outcome::{AuditOutcome, AuditOutcomeError};
 pub use cause::Cause;
 pub use cause_detail::{CauseCommit, CauseDetail, CausePath, ConcernedDevice};
 pub use change_score::{device_change_score, total_change_score};
 pub use code::Code;
+pub use command_outcome::CommandOutcome;
+pub use command_summary::CommandSummary;
 pub use counted::counted;
 pub use dead_letter_state::DeadLetterState;
 pub use device_type::DeviceType;

@@ -183,6 +183,9 @@ pub struct ExecutionAccepted {
     pub elements: u64,
     /// Whether this is a dry run, which changes nothing on devices.
     pub dry_run: bool,
+    /// Who it runs for: who requested it first, or whose schedule, workflow or sync caused it. Absent if nobody is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
 }
 
 /// The progress of a running execution.
@@ -214,6 +217,9 @@ pub struct ExecutionFinished {
     pub reason: Option<String>,
     /// Whether this was a dry run, which changes nothing on devices.
     pub dry_run: bool,
+    /// Who it ran for: who requested it first, or whose schedule, workflow or sync caused it. Absent if nobody is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// How many elements were done.
     pub done: u64,
     /// How many elements failed.

@@ -12,6 +12,7 @@ use lockstep_protocol::topology::Lane;
 use lockstep_telemetry::Scrape;
 use lockstep_worker::executions::{ElementRunner, ElementsTask, ExecutionContext, ExecutionRunner};
 use lockstep_worker::handlers::{FleetHandlers, FollowedCluster, SweepWhenSynchronized};
+use lockstep_worker::reconcile::make_lost_due;
 use lockstep_worker::repositories::{RepositoryRunner, WatchContext, watch};
 use lockstep_worker::runtime::{
     self, Claimant, RunLaneOptions, Runner, TrustedUsers, WorkerContext, WorkerOptions,
@@ -143,7 +144,12 @@ pub(super) async fn spawn(
         ..WorkerOptions::default()
     };
     let (stop, abandon) = (lifecycle.stop.clone(), lifecycle.abandon.clone());
+    let (lost_from, follow_ups) = (bus.clone(), store.follow_ups.clone());
     lifecycle.spawn("worker", async move {
+        let lost = make_lost_due(&*lost_from, &*follow_ups);
+        if let Some(Err(error)) = stop.run_until_cancelled(lost).await {
+            tracing::warn!(%error, "whether the broker has lost follow-ups is not known; they are published again when they are overdue");
+        }
         let result = runtime::run(context, options, stop, abandon).await;
         ended.cancel();
         Ok(result?)

@@ -89,8 +89,11 @@ async fn a_token_acts_as_its_person_within_its_limits_and_the_audit_tells() -> R
     )?;
     ensure!(!unsynchronized.contains("sw2"), "{unsynchronized}");
 
-    let listed = shell(folder, "lockstep audit list --principal carol --json")?;
-    let listed: Vec<Value> = serde_json::from_str(&listed)?;
+    let of_carol = |outcome: &str| -> Result<Vec<Value>> {
+        let listed = format!("lockstep audit list --principal carol --outcome {outcome} --json");
+        Ok(serde_json::from_str(&shell(folder, &listed)?)?)
+    };
+    let listed = of_carol("asked")?;
     let last = listed.last().context("an entry")?;
     ensure!(
         last["reason"] == "looked odd" && last["token"] == "night" && last["subject"] == "sw1",
@@ -98,7 +101,26 @@ async fn a_token_acts_as_its_person_within_its_limits_and_the_audit_tells() -> R
     );
     // The console refused the others before it published them.
     ensure!(listed.len() == 6, "{listed:#?}");
+    // Of those that it published, workers decided.
+    ensure!(of_carol("applied")?.len() == 2, "{:#?}", of_carol("applied")?);
+    let refused_by_workers = of_carol("refused")?;
+    ensure!(
+        refused_by_workers.len() == 4
+            && refused_by_workers.iter().all(|entry| {
+                let detail = entry["detail"].as_str().unwrap_or_default();
+                entry["code"] == "not-allowed" && detail.contains("sw2")
+            }),
+        "{refused_by_workers:#?}"
+    );
+    let dead = shell(folder, "lockstep dead list --json")?;
+    ensure!(dead.trim() == "[]", "who waits is told: {dead}");
     let id = last["message_id"].as_str().context("an id")?;
+    let both = shell(folder, &format!("lockstep audit list --message {id} --json"))?;
+    let both: Vec<Value> = serde_json::from_str(&both)?;
+    ensure!(
+        both.len() == 2 && both[0]["outcome"] == "applied" && both[1]["outcome"] == "asked",
+        "{both:#?}"
+    );
     let source = last["message_source"].as_str().context("a source")?;
     let outcome = shell(
         folder,

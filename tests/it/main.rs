@@ -12,7 +12,9 @@ mod alarm;
 mod system;
 
 mod answers;
+mod audit;
 mod authority;
+mod backup;
 mod cli;
 mod connections;
 mod containers;

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AuditKind, GroupName, Role, TaskPattern};
+use crate::{AuditKind, AuditOutcome, GroupName, Role, TaskPattern};
 
 /// A stored token in the answers of `GET /v1/tokens`, without its secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,7 +140,7 @@ pub struct AuditView {
     pub kind: AuditKind,
     /// Who: the person or the service; null if nobody is known.
     pub principal: Option<String>,
-    /// The name of the token that was used; null if none was.
+    /// The name of the token that was used; null if none was, and in entries of workers.
     pub token: Option<String>,
     /// The address of the client.
     pub address: Option<String>,
@@ -156,8 +156,17 @@ pub struct AuditView {
     pub subject: Option<String>,
     /// Why, as the person says.
     pub reason: Option<String>,
-    /// More, in one line.
+    /// More, in one line: what exactly, and what a worker did or why it did not.
     pub detail: Option<String>,
+    /// What became of the command; null if the entry is about none. The entry of a console says `asked`, that of a worker what it decided.
+    pub outcome: Option<AuditOutcome>,
+    /// The code of a worker's rejection of the command.
+    pub code: Option<String>,
+    /// The user as which the command was published at the broker; null if a worker published it, such as for a schedule, and in entries of
+    /// consoles.
+    pub broker_user: Option<String>,
+    /// The trace that the command belongs to: 32 hexadecimal digits. Null in entries of consoles, and if its sender gave none.
+    pub trace_id: Option<String>,
 }
 
 /// The answer of `GET /v1/audit`.

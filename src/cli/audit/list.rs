@@ -8,14 +8,16 @@ use crate::cli::Global;
 use crate::cli::client::Client;
 use crate::cli::list::{Cell, Column, ListOptions, Listing, Page, PageRequest, Plan};
 
-/// List what people did or tried, the newest first
+/// List what people did or tried, and what workers decided about it, the newest first
 ///
-/// A command is listed before it is published; `lockstep messages show ID --source SOURCE --by PRINCIPAL` finds its outcome. Columns: number, at, kind,
-/// principal, type, subject, detail, reason, token, address, agent, source, id. The list is ordered by descending number.
+/// A command that goes through the console has two entries: one before it is published, with the outcome `asked`, and one of the worker that
+/// decided about it, with the same id. Commands from the broker have only the latter. Columns: number, at, kind, principal, type, subject,
+/// outcome, code, detail, reason, token, address, agent, user, trace, source, id. The list is ordered by descending number.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep audit list --since 1d
   lockstep audit list --kind login-failed --columns at,address,agent
+  lockstep audit list --message 0198e79f-4b8e-7d31-a5c6-0d1e2f3a4b5c
   lockstep audit list --principal alice --json | jq -r '.[].message_id'")]
 pub(super) struct List {
     #[command(flatten)]
@@ -54,11 +56,15 @@ impl Listing for AuditListing {
         Column::new("principal", |row| Cell::maybe(row.principal.as_ref())),
         Column::shrinking("type", |row| Cell::maybe(row.message_type.as_ref())),
         Column::new("subject", |row| Cell::maybe(row.subject.as_ref())),
+        Column::new("outcome", |row| Cell::maybe(row.outcome)),
+        Column::new("code", |row| Cell::maybe(row.code.as_ref())),
         Column::shrinking("detail", |row| Cell::maybe(row.detail.as_ref())),
         Column::shrinking("reason", |row| Cell::maybe(row.reason.as_ref())),
         Column::wide("token", |row| Cell::maybe(row.token.as_ref())),
         Column::wide("address", |row| Cell::maybe(row.address.as_ref())),
         Column::wide("agent", |row| Cell::maybe(row.agent.as_ref())),
+        Column::wide("user", |row| Cell::maybe(row.broker_user.as_ref())),
+        Column::wide("trace", |row| Cell::maybe(row.trace_id.as_ref())),
         Column::wide("source", |row| Cell::maybe(row.message_source.as_ref())),
         Column::wide("id", |row| Cell::maybe(row.message_id.as_ref())),
     ];

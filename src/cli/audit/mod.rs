@@ -8,18 +8,19 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use lockstep_clock::{Clock, SystemClock};
-use lockstep_protocol::AuditKind;
+use lockstep_protocol::{AuditKind, AuditOutcome};
 
 use super::Global;
 use crate::config::read_duration;
 
-/// List and export what people did or tried at the console
+/// List and export what people did or tried, and what workers decided about it
 ///
 /// They need a token that may read the audit: one with the role admin, or with `audit` in its `reads`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep audit list --since 1d
   lockstep audit list --principal alice --kind flag-cleared
+  lockstep audit list --outcome refused --since 7d
   lockstep audit export --since 2026-03-01T00:00:00Z > audit.jsonl")]
 pub(super) struct Audit {
     #[command(subcommand)]
@@ -50,6 +51,12 @@ struct Filter {
     /// Only entries of this kind: command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked
     #[arg(long, value_name = "KIND")]
     kind: Option<AuditKind>,
+    /// Only entries about messages with this id: what was asked, and what was decided
+    #[arg(long, value_name = "ID")]
+    message: Option<String>,
+    /// Only entries with this outcome: asked (what the console was about to publish), or what a worker decided: applied, refused, dead
+    #[arg(long, value_name = "OUTCOME")]
+    outcome: Option<AuditOutcome>,
     /// Only entries from this time on: a time in RFC 3339, or a duration before now such as 7d
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
@@ -60,7 +67,12 @@ impl Filter {
         let principal = self.principal.clone().map(|principal| ("principal", principal));
         let kind = self.kind.map(|kind| ("kind", kind.to_string()));
         let since = self.since.map(|since| ("since", since.to_string()));
-        principal.into_iter().chain(kind).chain(since).collect()
+        let message = self.message.clone().map(|id| ("message", id));
+        let outcome = self.outcome.map(|outcome| ("outcome", outcome.to_string()));
+        [principal, kind, since, message, outcome]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 

@@ -30,6 +30,17 @@ pub(crate) struct DeadLetterRecord {
     pub(crate) code: String,
 }
 
+/// An entry of the audit about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AuditRecord {
+    pub(crate) message: Identity,
+    pub(crate) principal: Option<String>,
+    pub(crate) outcome: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) broker_user: Option<String>,
+    pub(crate) reason: Option<String>,
+}
+
 /// The counters of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generations {
@@ -40,6 +51,9 @@ pub(crate) struct Generations {
 const INBOX: &str = "SELECT source, id, state, result, redrive_count FROM inbox";
 const DEAD_LETTERS: &str = "SELECT source, id, redrive_count, number, state, code FROM dead_letter";
 const DEVICES: &str = "SELECT hostname, desired_generation, synced_generation FROM device";
+
+const AUDIT: &str = "SELECT message_source, message_id, principal, outcome, code, broker_user, reason FROM audit \
+    WHERE message_id IS NOT NULL ORDER BY number";
 
 impl Records {
     /// Number of processed messages.
@@ -130,6 +144,49 @@ impl Records {
                 (identity, redrive_count),
                 DeadLetterRecord { number, state, code },
             ))
+        };
+        rows.into_iter().map(record).collect()
+    }
+
+    /// All entries of the audit about messages, the oldest first.
+    pub(crate) async fn audit(&self) -> Result<Vec<AuditRecord>> {
+        type Columns = (String, String, [Option<String>; 5]);
+        let rows: Vec<Columns> = match self {
+            Self::Postgres { url } => {
+                let rows = postgres(url).await?.query(AUDIT, &[]).await?;
+                rows.iter()
+                    .map(|row| {
+                        (
+                            row.get(0),
+                            row.get(1),
+                            [2, 3, 4, 5, 6].map(|column| row.get(column)),
+                        )
+                    })
+                    .collect()
+            }
+            Self::Sqlite { path } => {
+                let connection = sqlite(path)?;
+                let mut statement = connection.prepare(AUDIT)?;
+                let rows = statement.query_map([], |row| {
+                    let rest = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?];
+                    Ok((row.get(0)?, row.get(1)?, rest))
+                })?;
+                rows.collect::<Result<_, _>>()?
+            }
+        };
+        let record = |(source, id, rest): Columns| {
+            let [principal, outcome, code, broker_user, reason] = rest;
+            Ok(AuditRecord {
+                message: Identity {
+                    source: source.try_into()?,
+                    id: id.try_into()?,
+                },
+                principal,
+                outcome,
+                code,
+                broker_user,
+                reason,
+            })
         };
         rows.into_iter().map(record).collect()
     }

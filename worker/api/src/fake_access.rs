@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::{AccessLimits, Role};
+use lockstep_protocol::{AccessLimits, AuditOutcome, Role};
 use lockstep_store::{
     AccessToken, AccessTokens, AuditEntry, AuditLog, AuditQuery, LoginSession, LoginSessions, NewAccessToken,
     NewAuditEntry, Rotation, StoreError,
@@ -189,11 +189,19 @@ impl AuditLog for FakeStore {
             query.before.is_none_or(|before| *number < before)
                 && query.kind.is_none_or(|kind| entry.kind == kind)
                 && (query.principal.is_none() || entry.actor.principal == query.principal)
+                && query.message.as_ref().is_none_or(|id| {
+                    let message = entry.message.as_ref();
+                    message.is_some_and(|message| message.id.as_str() == id)
+                })
+                && query
+                    .outcome
+                    .is_none_or(|outcome| outcome == AuditOutcome::Asked && entry.message.is_some())
         });
         let found = matching.map(|(entry, number)| AuditEntry {
             number,
             at: Timestamp::UNIX_EPOCH,
             entry: entry.clone(),
+            decision: None,
         });
         Ok(found.take(query.limit as usize).collect())
     }

@@ -232,6 +232,7 @@ fn finished(row: &ExecutionRow) -> Effects {
         state: row.state,
         reason: row.reason.clone(),
         dry_run: row.request.requested.dry_run,
+        actor: row.request.actor.clone(),
         done,
         failed,
         skipped,

@@ -238,6 +238,7 @@ impl Starting<'_> {
             execution: id,
             elements,
             dry_run: new.requested.dry_run,
+            actor: new.actor.clone(),
         };
         Ok(Ok(Done {
             result: WorkResult::ExecutionAccepted(accepted),
@@ -309,6 +310,7 @@ fn joined(row: &ExecutionRow) -> Done {
         execution: row.id,
         elements: row.counts.elements,
         dry_run: row.request.requested.dry_run,
+        actor: row.request.actor.clone(),
     };
     Done::with(WorkResult::ExecutionAccepted(accepted))
 }

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use lockstep_bus::Properties;
 use lockstep_protocol::topology::Lane;
-use lockstep_protocol::{SmolStr, WorkResult};
+use lockstep_protocol::{Envelope, SmolStr, WorkResult};
 
+use super::audited;
 use lockstep_store::{Completion, FollowUpKey, InboxRow, InboxState, MessageProperties, NewDeadLetter};
 
 /// How a message was delivered, as far as its completion and its dead letter record it.
@@ -15,6 +16,8 @@ pub(super) struct DeliveryMetadata {
     pub(super) lane: Lane,
     /// Whether its sender waits for the outcome.
     pub(super) awaited: bool,
+    /// The user as which its sender published it at the broker.
+    pub(super) broker_user: Option<SmolStr>,
     /// How often its dead letter was requeued.
     pub(super) redrive_count: u32,
     /// The follow-up from which this copy was published, if any.
@@ -29,9 +32,15 @@ pub(super) struct DeliveryMetadata {
     pub(super) properties: MessageProperties,
 }
 
-/// The completion of a message with this inbox row, including its dead letter if it is dead-lettered.
-pub(super) fn completion(row: InboxRow, delivery_metadata: &DeliveryMetadata) -> Completion {
+/// The completion of a message with this inbox row, including its dead letter if it is dead-lettered, and its entry of the audit if it is a
+/// command. `envelope` is `None` if it could not be decoded.
+pub(super) fn completion(
+    row: InboxRow,
+    envelope: Option<&Envelope>,
+    delivery_metadata: &DeliveryMetadata,
+) -> Completion {
     Completion {
+        audit: audited::decision(envelope, &row, delivery_metadata.broker_user.as_ref()),
         follow_up: delivery_metadata.follow_up,
         dead_letter: dead_letter(&row, delivery_metadata),
         row,

@@ -7,7 +7,7 @@ use lockstep_protocol::topology::{Lane, RetryDelay};
 use lockstep_protocol::{Code, DecodeError, Envelope, Kind, MessageKey, SmolStr, WorkResult};
 
 use super::intake::Received;
-use super::{Settlement, dead, refusal};
+use super::{Settlement, audited, dead, refusal};
 use crate::handlers::{Handlers, Rejection, limits};
 use lockstep_store::{Completion, Facts, InboxRow, InboxState, Keys, Origin};
 
@@ -115,6 +115,11 @@ pub(super) fn applied(
         ..row(received, &received.key, InboxState::Applied, result, now)
     };
     Settlement::Applied(facts.record(Completion {
+        audit: audited::decision(
+            received.decoded.as_ref().ok(),
+            &row,
+            received.broker_user.as_ref(),
+        ),
         row,
         dead_letter: None,
         follow_up: received.follow_up,
@@ -179,7 +184,8 @@ pub(super) fn reject(
     let kind = kind(received);
     let (state, result) = refusal::rejected(kind, rejection, &metadata);
     let row = row(received, key, state, result, now);
-    again(&facts.record(dead::completion(row, &metadata)))
+    let envelope = received.decoded.as_ref().ok();
+    again(&facts.record(dead::completion(row, envelope, &metadata)))
 }
 
 /// The message was processed before: the same result is published again.

@@ -4,6 +4,8 @@
 pub(super) const ATTEMPT: &str = "lockstep-attempt";
 /// The authenticated actor of the original message.
 pub(crate) const ACTOR: &str = "lockstep-actor";
+/// The user as which the original message was published at the broker.
+pub(super) const BROKER_USER: &str = "lockstep-broker-user";
 /// The lane in which a message was dead-lettered.
 pub(super) const LANE: &str = "lockstep-lane";
 /// The code of the dead letter, for programs.

@@ -36,8 +36,10 @@ pub(super) struct Received {
     /// Whether a worker published it, to an exchange that only workers may publish to.
     pub(super) from_worker: bool,
     /// Whether its sender waits for the outcome: it names a reply queue, or a program that authenticates people published it for
-    /// one of them.
+    /// one of them. Never if the sender was not allowed to publish it.
     pub(super) awaited: bool,
+    /// The user as which its sender published it at the broker; `None` if a worker published it by itself.
+    pub(super) broker_user: Option<SmolStr>,
     /// Whether it was delivered before; another worker may have begun to process it.
     pub(super) redelivered: bool,
     /// How often its dead letter was requeued.
@@ -119,6 +121,11 @@ pub(super) fn read(
     let first_at = header(headers::FIRST_AT)
         .and_then(|text| text.parse().ok())
         .unwrap_or(now);
+    let broker_user = if from_worker {
+        header(headers::BROKER_USER).map(Into::into)
+    } else {
+        delivery.properties.user_id.clone()
+    };
     // Results of a message that was not allowed do not go where it says.
     let reply_to = delivery.properties.reply_to.clone().filter(|_| denial.is_none());
     let reply_to = reply_to.and_then(|text| reply_queue(text.into(), &identity));
@@ -127,7 +134,7 @@ pub(super) fn read(
     } else {
         let user = delivery.properties.user_id.as_deref();
         let for_a_person = user.is_some_and(|user| authority.trusted.contains(user));
-        actor.is_some() && (reply_to.is_some() || for_a_person)
+        actor.is_some() && denial.is_none() && (reply_to.is_some() || for_a_person)
     };
     Received {
         key: MessageKey { identity, actor },
@@ -138,6 +145,7 @@ pub(super) fn read(
         lane,
         from_worker,
         awaited,
+        broker_user,
         redelivered: delivery.redelivered,
         redrive_count,
         follow_up,
@@ -206,6 +214,7 @@ impl Received {
         DeliveryMetadata {
             lane: self.lane,
             awaited: self.awaited,
+            broker_user: self.broker_user.clone(),
             redrive_count: self.redrive_count,
             follow_up: self.follow_up,
             attempt: self.attempt,

@@ -16,12 +16,13 @@
 //!    size.
 //!
 //! [`recent_duplicates`] decides whether a batch reads which of its messages were processed before.
-//! [`processing_error`] decides what a failure means, [`refusal`] which rejections leave a dead letter. [`consuming`] gives messages
+//! [`audited`] says what the audit keeps about commands. [`processing_error`] decides what a failure means, [`refusal`] which rejections leave a dead letter. [`consuming`] gives messages
 //! back while the store does not answer this worker. [`dead_letter_consumer`] reads what the broker dead-lettered.
 //! [`periodic_task`] runs what one process of all does now and then.
 
 mod actor;
 mod answer;
+mod audited;
 mod authority;
 mod backoff;
 mod batch;

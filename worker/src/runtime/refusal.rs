@@ -28,11 +28,14 @@ pub(super) fn rejected(
     (state, result)
 }
 
-/// The rule: a command is refused if its sender waits for the outcome and the command itself is why it is rejected. Nobody waits
-/// for a dead letter that was requeued.
+/// The rule: a command is refused if its sender waits for the outcome, and either the command itself is why it is rejected, or its sender
+/// is limited to other devices or tasks. An operator can do nothing with such a command but drop it, the sender is told, and the audit
+/// keeps who tried. Nobody waits for a dead letter that was requeued, nor for a message that its sender was not allowed to publish at all
+/// (`Received::awaited`).
 fn state(class: Option<Class>, code: Code, metadata: &DeliveryMetadata) -> InboxState {
     let waits = metadata.awaited && metadata.redrive_count == 0;
-    if class == Some(Class::Command) && waits && code.is_of_request() {
+    let is_for_sender = code.is_of_request() || code == Code::NotAllowed;
+    if class == Some(Class::Command) && waits && is_for_sender {
         InboxState::Refused
     } else {
         InboxState::Dead
@@ -61,7 +64,9 @@ mod tests {
             (command, UnknownDevice, true, 1, Dead),
             (command, Crashed, true, 0, Dead),
             (command, StoreRefused, true, 0, Dead),
-            (command, NotAllowed, true, 0, Dead),
+            (command, NotAllowed, true, 0, Refused),
+            (command, NotAllowed, false, 0, Dead),
+            (command, NotAllowed, true, 1, Dead),
             (command, UnknownBranch, true, 0, Dead),
             (Some(Class::Event), UnknownDevice, true, 0, Dead),
             (Some(Class::Internal), UnknownDevice, true, 0, Dead),
@@ -71,6 +76,7 @@ mod tests {
             let metadata = DeliveryMetadata {
                 lane: Lane::Commands,
                 awaited,
+                broker_user: None,
                 redrive_count,
                 follow_up: None,
                 attempt: 1,

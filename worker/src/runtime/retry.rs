@@ -30,6 +30,10 @@ pub(super) fn copy(received: &Received, lane: Lane, delay: RetryDelay, attempt: 
         |name: &str, value: Option<String>| headers.extend(value.map(|value| (name.to_owned(), value)));
     add(headers::ACTOR, received.key.actor.as_deref().map(str::to_owned));
     add(
+        headers::BROKER_USER,
+        received.broker_user.as_deref().map(str::to_owned),
+    );
+    add(
         headers::REDRIVE_COUNT,
         (received.redrive_count > 0).then(|| received.redrive_count.to_string()),
     );

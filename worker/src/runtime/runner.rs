@@ -102,6 +102,7 @@ impl Attempt {
             metadata: DeliveryMetadata {
                 lane,
                 awaited: false,
+                broker_user: None,
                 redrive_count: 0,
                 follow_up: None,
                 attempt: 1,
@@ -162,7 +163,7 @@ impl Attempt {
     }
 
     fn record(&self, facts: &mut Facts, row: InboxRow) -> Arc<InboxRow> {
-        facts.record(dead::completion(row, &self.metadata))
+        facts.record(dead::completion(row, Some(&self.envelope), &self.metadata))
     }
 
     fn row(&self, state: InboxState, result: WorkResult, at: Timestamp) -> InboxRow {

@@ -1,13 +1,13 @@
-//! The audit: what people did or tried, on both databases. Entries are added, never changed.
+//! The audit: what people did or tried, and what workers decided about it, on both databases. Entries are added, never changed.
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use lockstep_protocol::{AuditKind, Identity};
+use lockstep_protocol::{AuditKind, AuditOutcome, Identity, InboxState, SmolStr};
 
-use super::sql::{Row, SqlDatabase, Value};
-use super::{StoreError, column};
+use super::sql::{Row, SqlDatabase, SqlSession, Value};
+use super::{Facts, StoreError, column};
 
 const READ: &str = "read the audit";
 const WRITE: &str = "write the audit";
@@ -15,26 +15,55 @@ const WRITE: &str = "write the audit";
 /// The most characters of a text in an entry.
 const MOST_CHARACTERS: usize = 1000;
 
-macro_rules! list {
-    ($condition:literal) => {
+/// A condition of a list: on an index, or on the rows that another one finds.
+macro_rules! narrow {
+    (index $column:literal $parameter:literal) => {
+        concat!(" AND ", $column, " = ", $parameter)
+    };
+    (rows $column:literal $parameter:literal) => {
         concat!(
-            "SELECT number, at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail \
-             FROM audit WHERE number < $1 AND at >= $2",
-            $condition,
-            " ORDER BY number DESC LIMIT $3"
+            " AND (CAST(",
+            $parameter,
+            " AS text) IS NULL OR ",
+            $column,
+            " = ",
+            $parameter,
+            ")"
         )
     };
 }
 
-const LIST: &str = list!("");
+macro_rules! list {
+    ($principal:ident $kind:ident $message:ident) => {
+        concat!(
+            "SELECT number, at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail, \
+                outcome, code, broker_user, trace_id \
+             FROM audit WHERE number < $1 AND at >= $2",
+            narrow!($principal "principal" "$3"),
+            narrow!($kind "kind" "$4"),
+            narrow!($message "message_id" "$5"),
+            narrow!(rows "coalesce(outcome, CASE WHEN message_id IS NULL THEN '' ELSE 'asked' END)" "$6"),
+            " ORDER BY number DESC LIMIT $7"
+        )
+    };
+}
+
+const LIST: &str = list!(rows rows rows);
 /// Separate from [`LIST`], so that both databases walk the index that fits.
-const LIST_OF_PRINCIPAL: &str = list!(" AND principal = $4");
-const LIST_OF_KIND: &str = list!(" AND kind = $4");
-const LIST_OF_BOTH: &str = list!(" AND principal = $4 AND kind = $5");
+const LIST_OF_PRINCIPAL: &str = list!(index rows rows);
+const LIST_OF_KIND: &str = list!(rows index rows);
+const LIST_OF_BOTH: &str = list!(index index rows);
+/// Few entries are about one message.
+const LIST_OF_MESSAGE: &str = list!(rows rows index);
 
 const INSERT: &str = "\
     INSERT INTO audit (at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail) \
     VALUES ({now}, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+const INSERT_DECISION: &str = "\
+    INSERT INTO audit (kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail, \
+        at, outcome, code, broker_user, trace_id) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
 /// Who did something, and from where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +97,30 @@ pub struct NewAuditEntry {
     pub detail: Option<String>,
 }
 
+/// What a worker decided about a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditDecision {
+    /// What became of it.
+    pub state: InboxState,
+    /// The code of its rejection, which an older program may not know; `None` if it is applied.
+    pub code: Option<SmolStr>,
+    /// The user as which it was published at the broker; `None` if a worker published it.
+    pub broker_user: Option<SmolStr>,
+    /// The trace that it belongs to: 32 hexadecimal digits.
+    pub trace_id: Option<SmolStr>,
+}
+
+/// An entry that a worker adds about a command, in the transaction of the command's inbox row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAuditDecision {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Who sent which command, and why. Its token, address and agent are not known to workers.
+    pub entry: NewAuditEntry,
+    /// What was decided.
+    pub decision: AuditDecision,
+}
+
 /// An entry of the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
@@ -77,10 +130,12 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// What it records.
     pub entry: NewAuditEntry,
+    /// What a worker decided; `None` if the entry is of a console.
+    pub decision: Option<AuditDecision>,
 }
 
 /// Which entries are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditQuery {
     /// Only entries with smaller numbers.
     pub before: Option<u64>,
@@ -90,6 +145,10 @@ pub struct AuditQuery {
     pub principal: Option<String>,
     /// Only entries of this kind.
     pub kind: Option<AuditKind>,
+    /// Only entries about messages with this id.
+    pub message: Option<String>,
+    /// Only entries with this outcome.
+    pub outcome: Option<AuditOutcome>,
     /// The most entries.
     pub limit: u32,
 }
@@ -123,37 +182,55 @@ impl<D: SqlDatabase> AuditLog for D {
     }
 
     async fn audit_entries(&self, query: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
-        let mut parameters = vec![
+        let kind = query.kind.map(AuditKind::as_str);
+        let message = query.message.as_deref();
+        let parameters = vec![
             query.before.unwrap_or(u64::MAX).into(),
             query.since.unwrap_or(Timestamp::UNIX_EPOCH).into(),
+            query.principal.as_deref().into(),
+            kind.into(),
+            message.into(),
+            query.outcome.map(AuditOutcome::as_str).into(),
             query.limit.into(),
         ];
-        let kind = query.kind.map(AuditKind::as_str);
-        let statement = match (query.principal.as_deref(), kind) {
-            (None, None) => LIST,
-            (Some(_), None) => LIST_OF_PRINCIPAL,
-            (None, Some(_)) => LIST_OF_KIND,
-            (Some(_), Some(_)) => LIST_OF_BOTH,
+        let statement = match (query.principal.as_deref(), kind, message) {
+            (_, _, Some(_)) => LIST_OF_MESSAGE,
+            (None, None, None) => LIST,
+            (Some(_), None, None) => LIST_OF_PRINCIPAL,
+            (None, Some(_), None) => LIST_OF_KIND,
+            (Some(_), Some(_), None) => LIST_OF_BOTH,
         };
-        parameters.extend(
-            query
-                .principal
-                .as_deref()
-                .into_iter()
-                .chain(kind)
-                .map(Value::from),
-        );
         let rows = self.read(READ, statement, parameters).await?;
         rows.iter().map(read).collect()
     }
 }
 
+/// Adds what the facts say about commands, as a part of their transaction.
+pub(super) async fn write(session: &dyn SqlSession, facts: &Facts) -> Result<(), StoreError> {
+    let rows = facts.new_audit().iter().map(decision_row).collect();
+    session.execute_each(WRITE, INSERT_DECISION, rows).await?;
+    Ok(())
+}
+
+fn text(text: Option<&str>) -> Value {
+    let cut = |text: &str| -> String { column::without_nul(text).chars().take(MOST_CHARACTERS).collect() };
+    text.map(cut).into()
+}
+
+fn decision_row(new: &NewAuditDecision) -> Vec<Value> {
+    let decision = &new.decision;
+    let mut row = row(&new.entry);
+    row.extend([
+        new.at.into(),
+        AuditOutcome::from(decision.state).as_str().into(),
+        decision.code.as_deref().into(),
+        text(decision.broker_user.as_deref()),
+        text(decision.trace_id.as_deref()),
+    ]);
+    row
+}
+
 fn row(entry: &NewAuditEntry) -> Vec<Value> {
-    let text = |text: Option<&str>| -> Value {
-        let cut =
-            |text: &str| -> String { column::without_nul(text).chars().take(MOST_CHARACTERS).collect() };
-        text.map(cut).into()
-    };
     vec![
         entry.kind.as_str().into(),
         text(entry.actor.principal.as_deref()),
@@ -192,7 +269,26 @@ fn read(row: &Row) -> Result<AuditEntry, StoreError> {
             reason: row.optional_text("audit.reason", 11)?,
             detail: row.optional_text("audit.detail", 12)?,
         },
+        decision: read_decision(row)?,
     })
+}
+
+fn read_decision(row: &Row) -> Result<Option<AuditDecision>, StoreError> {
+    let Some(outcome) = row.optional_text("audit.outcome", 13)? else {
+        return Ok(None);
+    };
+    let state = match column::word("audit.outcome", &outcome)? {
+        AuditOutcome::Asked => return Ok(None),
+        AuditOutcome::Applied => InboxState::Applied,
+        AuditOutcome::Refused => InboxState::Refused,
+        AuditOutcome::Dead => InboxState::Dead,
+    };
+    Ok(Some(AuditDecision {
+        state,
+        code: row.optional_text("audit.code", 14)?.map(Into::into),
+        broker_user: row.optional_text("audit.broker_user", 15)?.map(Into::into),
+        trace_id: row.optional_text("audit.trace_id", 16)?.map(Into::into),
+    }))
 }
 
 #[cfg(test)]
@@ -202,9 +298,16 @@ mod tests {
 
     #[test]
     fn pages_walk_an_index_and_do_not_sort() {
-        for statement in [LIST, LIST_OF_PRINCIPAL, LIST_OF_KIND, LIST_OF_BOTH] {
+        for (statement, index) in [
+            (LIST, "PRIMARY KEY"),
+            (LIST_OF_PRINCIPAL, "audit_principal"),
+            (LIST_OF_KIND, "audit_kind"),
+            (LIST_OF_BOTH, "audit_"),
+            (LIST_OF_MESSAGE, "audit_message"),
+        ] {
             let plan = query_plan(statement);
             assert!(plan[0].contains("SEARCH audit USING"), "{plan:?}");
+            assert!(plan[0].contains(index), "{plan:?}");
             assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
         }
     }

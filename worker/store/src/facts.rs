@@ -19,8 +19,8 @@ use serde_json::{Map, Value};
 
 use super::{
     Attributes, CauseRow, ClientRow, Completion, DeviceData, DeviceEffect, DeviceRow, Effects, GroupRow,
-    GroupRules, InboxRow, InterfaceRow, Lease, Lifecycle, ReplyAddress, RepositoryChange, RepositoryRow,
-    SyncState, column,
+    GroupRules, InboxRow, InterfaceRow, Lease, Lifecycle, NewAuditDecision, ReplyAddress, RepositoryChange,
+    RepositoryRow, SyncState, column,
 };
 
 pub use dead_letters::SettledDeadLetters;
@@ -56,6 +56,7 @@ pub struct Facts {
     clients: Vec<ClientRow>,
     dead_letters: dead_letters::DeadLetterFacts,
     follow_ups: follow_ups::FollowUpFacts,
+    audit: Vec<NewAuditDecision>,
     held: BTreeSet<Lease>,
     released: Vec<Lease>,
     repositories: BTreeMap<RepositoryName, RepositoryRow>,
@@ -268,6 +269,11 @@ impl Facts {
         &self.first_causes
     }
 
+    /// Entries of the audit to be added.
+    pub fn new_audit(&self) -> &[NewAuditDecision] {
+        &self.audit
+    }
+
     /// Repositories to be written.
     pub fn repository_changes(&self) -> &[RepositoryChange] {
         &self.repository_changes
@@ -309,6 +315,7 @@ impl Facts {
             row,
             dead_letter,
             follow_up,
+            audit,
         } = completion.into();
         let row = Arc::new(row.into_stored());
         let caused = self.new_causes[self.recorded_causes..].first();
@@ -323,6 +330,7 @@ impl Facts {
         if let Some(key) = follow_up {
             self.finish_follow_up(key);
         }
+        self.audit.extend(audit.map(|entry| *entry));
         row
     }
 

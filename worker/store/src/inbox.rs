@@ -4,7 +4,7 @@ use jiff::Timestamp;
 pub use lockstep_protocol::InboxState;
 use lockstep_protocol::{Digest, EncodedResult, Identity, Kind, MessageId, MessageKey, SmolStr};
 
-use super::{FollowUpKey, NewDeadLetter, column};
+use super::{FollowUpKey, NewAuditDecision, NewDeadLetter, column};
 
 /// The record of a processed message: its outcome and its result. Commits together with the effects of the message.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,15 +71,18 @@ pub struct Completion {
     pub dead_letter: Option<NewDeadLetter>,
     /// The key of the follow-up that is finished with this message, if the message is one.
     pub follow_up: Option<FollowUpKey>,
+    /// The entry of the audit, if it is a command.
+    pub audit: Option<Box<NewAuditDecision>>,
 }
 
-/// The completion of a message that is applied and is no follow-up.
+/// The completion of a message that is applied, and is neither a follow-up nor a command.
 impl From<InboxRow> for Completion {
     fn from(row: InboxRow) -> Self {
         Self {
             row,
             dead_letter: None,
             follow_up: None,
+            audit: None,
         }
     }
 }

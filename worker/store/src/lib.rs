@@ -74,7 +74,9 @@ use lockstep_protocol::MessageKey;
 
 pub use access_token::{AccessToken, AccessTokens, NewAccessToken, Rotation, SecretDigest};
 pub use age::{AgeQuery, AgedDevice, Ages};
-pub use audit::{AuditActor, AuditEntry, AuditLog, AuditQuery, NewAuditEntry};
+pub use audit::{
+    AuditActor, AuditDecision, AuditEntry, AuditLog, AuditQuery, NewAuditDecision, NewAuditEntry,
+};
 pub use dead_letter::{
     DeadLetter, DeadLetterCountQuery, DeadLetterGroupCount, DeadLetterQuery, DeadLetterSelector,
     DeadLetterState, DeadLetterSummary, DeadLetterTotals, DeadLetters, MessageProperties, NewDeadLetter,

@@ -7,14 +7,14 @@ use lockstep_protocol::commands::{
     ExecutionApproveRequested, ExecutionRelaunchRequested, ExecutionWithdrawApprovalRequested, SyncRequested,
 };
 use lockstep_protocol::results::MessageRejected;
-use lockstep_protocol::{Code, Envelope, Message, WorkResult};
+use lockstep_protocol::{Code, Message, WorkResult};
 use lockstep_store::PlanApproval;
 use lockstep_worker::executions::SyncOptions;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::provider::Act;
-use crate::scene::{Scene, now, on_both, outgoing, source};
+use crate::scene::{Scene, message_by, on_both, outgoing};
 use crate::store::Ground;
 
 on_both! {
@@ -41,19 +41,6 @@ async fn scene(ground: Ground) -> Result<Scene> {
     Ok(scene)
 }
 
-fn message(by: &str, message: impl Into<Message>) -> Envelope {
-    Envelope {
-        actor: Some(by.to_owned()),
-        ..Envelope::new(source(), now(), message)
-    }
-}
-
-async fn ask(scene: &Scene, by: &str, request: impl Into<Message>) -> Result<WorkResult> {
-    let envelope = message(by, request);
-    scene.bus.publish(vec![outgoing(&envelope)]).await?;
-    scene.answer(&envelope).await
-}
-
 fn sync(data: Value) -> Result<SyncRequested> {
     Ok(serde_json::from_value(data)?)
 }
@@ -72,7 +59,7 @@ fn apply(plan: Uuid) -> Result<SyncRequested> {
 /// A plan by this sender, which ended.
 async fn plan(scene: &Scene, by: &str) -> Result<Uuid> {
     let request = sync(json!({"targets": "all", "resync": true}))?;
-    match ask(scene, by, request).await? {
+    match scene.ask_by(by, request).await? {
         WorkResult::ExecutionAccepted(accepted) => {
             scene.ended(accepted.execution).await?;
             Ok(accepted.execution)
@@ -95,21 +82,21 @@ async fn is_rejected(
     code: Code,
     place: &str,
 ) -> Result<()> {
-    let rejected = rejection(ask(scene, by, request).await?)?;
+    let rejected = rejection(scene.ask_by(by, request).await?)?;
     let found = (rejected.code, rejected.place.as_deref());
     ensure!(found == (code, Some(place)), "{by}: {rejected:?}");
     Ok(())
 }
 
 async fn is_applied(scene: &Scene, by: &str, request: impl Into<Message>) -> Result<String> {
-    match ask(scene, by, request).await? {
+    match scene.ask_by(by, request).await? {
         WorkResult::CommandApplied(applied) if applied.changed => Ok(applied.message),
         other => bail!("{other:?}"),
     }
 }
 
 async fn is_accepted(scene: &Scene, by: &str, request: impl Into<Message>) -> Result<Uuid> {
-    match ask(scene, by, request).await? {
+    match scene.ask_by(by, request).await? {
         WorkResult::ExecutionAccepted(accepted) => {
             scene.ended(accepted.execution).await?;
             Ok(accepted.execution)
@@ -179,7 +166,7 @@ async fn what_is_no_plan_of_somebody_else_is_not_approved(ground: Ground) -> Res
 
     scene.script.set("sw0", Act::Hang);
     let request = sync(json!({"targets": "all", "resync": true}))?;
-    let WorkResult::ExecutionAccepted(open) = ask(&scene, "anna", request).await? else {
+    let WorkResult::ExecutionAccepted(open) = scene.ask_by("anna", request).await? else {
         bail!("it is not accepted");
     };
     is_rejected(&scene, "berta", approval(open.execution), Code::NotAPlan, PLACE).await?;
@@ -195,7 +182,7 @@ async fn an_approval_that_expired_or_was_withdrawn_does_not_count(ground: Ground
     let worker = scene.worker_with(options)?;
     let plan = plan(&scene, "anna").await?;
     is_applied(&scene, "berta", approval(plan)).await?;
-    let rejected = rejection(ask(&scene, "anna", apply(plan)?).await?)?;
+    let rejected = rejection(scene.ask_by("anna", apply(plan)?).await?)?;
     ensure!(
         rejected.code == Code::NotApproved && rejected.reason.contains("by berta expired"),
         "{rejected:?}"
@@ -210,7 +197,7 @@ async fn an_approval_that_expired_or_was_withdrawn_does_not_count(ground: Ground
     let withdraw = ExecutionWithdrawApprovalRequested { execution: plan };
     is_applied(&scene, "berta", withdraw.clone()).await?;
     is_rejected(&scene, "anna", apply(plan)?, Code::NotApproved, "$.data.plan").await?;
-    match ask(&scene, "berta", withdraw).await? {
+    match scene.ask_by("berta", withdraw).await? {
         WorkResult::CommandApplied(applied) if !applied.changed => {}
         other => bail!("{other:?}"),
     }
@@ -254,7 +241,7 @@ async fn an_approval_that_comes_again_is_one_approval(ground: Ground) -> Result<
     let scene = scene(ground).await?;
     let worker = scene.worker()?;
     let plan = plan(&scene, "anna").await?;
-    let envelope = message("berta", approval(plan));
+    let envelope = message_by("berta", approval(plan));
     let twice = vec![outgoing(&envelope), outgoing(&envelope)];
     scene.bus.publish(twice).await?;
     let WorkResult::CommandApplied(first) = scene.answer(&envelope).await? else {

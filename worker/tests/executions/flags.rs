@@ -74,13 +74,17 @@ impl Run {
             .await?)
     }
 
-    /// The sweeps that follow.
+    /// The sweeps that follow, which run for whoever requested the sync.
     async fn sweeps(&self, scene: &Scene) -> Result<usize> {
         let due = scene.store.follow_ups.claim_overdue(100).await?;
-        let sweeps = due
-            .iter()
-            .filter(|follow_up| follow_up.body.windows(4).any(|part| part == b"oslo"));
-        Ok(sweeps.count())
+        let mut sweeps = due;
+        sweeps.retain(|follow_up| follow_up.body.windows(4).any(|part| part == b"oslo"));
+        let by = Some(scene.bus.user());
+        ensure!(
+            sweeps.iter().all(|sweep| sweep.actor.as_deref() == by),
+            "{sweeps:?}"
+        );
+        Ok(sweeps.len())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Executions on real stores and the embedded bus, with faults: workers are killed, stopped and cut off from the store.
 
+mod actors;
 mod approvals;
 mod caps;
 mod control;

@@ -193,6 +193,13 @@ impl Scene {
         Ok(envelope)
     }
 
+    /// Publishes a command as this person, and waits for its result.
+    pub(crate) async fn ask_by(&self, by: &str, message: impl Into<Message>) -> Result<WorkResult> {
+        let envelope = message_by(by, message);
+        self.bus.publish(vec![outgoing(&envelope)]).await?;
+        self.answer(&envelope).await
+    }
+
     pub(crate) async fn answer(&self, asked: &Envelope) -> Result<WorkResult> {
         let cause = asked.identity.to_string();
         let of = |envelope: &Envelope| envelope.causationid.as_deref() == Some(&*cause);
@@ -360,7 +367,9 @@ impl Scene {
         .await?;
         ensure!(finished.len() == 1, "{finished:?}");
         ensure!(
-            finished[0].state == row.state && finished[0].reason == row.reason,
+            finished[0].state == row.state
+                && finished[0].reason == row.reason
+                && finished[0].actor == row.request.actor,
             "{finished:?} {row:?}"
         );
         let counts = (finished[0].done, finished[0].failed, finished[0].skipped);
@@ -468,6 +477,14 @@ impl Scene {
             _ => None,
         });
         rejections.collect()
+    }
+}
+
+/// A message of this person.
+pub(crate) fn message_by(by: &str, message: impl Into<Message>) -> Envelope {
+    Envelope {
+        actor: Some(by.to_owned()),
+        ..Envelope::new(source(), now(), message)
     }
 }
 

@@ -8,7 +8,8 @@ use anyhow::Result;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    DeliveryAttempts, Executions, Fleet, FollowUps, Leases, RunCycle, Schema, SyncPlans, SyncRuns, UnitOfWork,
+    AuditLog, DeliveryAttempts, Executions, Fleet, FollowUps, Leases, RunCycle, Schema, SyncPlans, SyncRuns,
+    UnitOfWork,
 };
 
 /// Which database a test uses.
@@ -31,6 +32,7 @@ pub(crate) struct Store {
     pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) syncs: Arc<dyn SyncRuns>,
     pub(crate) plans: Arc<dyn SyncPlans>,
+    pub(crate) audit: Arc<dyn AuditLog>,
 }
 
 impl Store {
@@ -45,7 +47,8 @@ impl Store {
             + Schema
             + Fleet
             + SyncRuns
-            + SyncPlans,
+            + SyncPlans
+            + AuditLog,
     {
         Self {
             unit_of_work: store.clone(),
@@ -57,6 +60,7 @@ impl Store {
             schema: store.clone(),
             syncs: store.clone(),
             plans: store.clone(),
+            audit: store.clone(),
             fleet: store,
         }
     }

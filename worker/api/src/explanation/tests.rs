@@ -109,6 +109,7 @@ fn the_devices_of_a_message_are_bounded_and_counted() {
         execution: id,
         elements: 1,
         dry_run: true,
+        actor: None,
     });
     for (result, expected) in [
         (applied(1, false), None),

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use lockstep_http::ReadScope;
-use lockstep_protocol::AuditKind;
 use lockstep_protocol::rest::{
     AuditPage, TokenPage, TokenRequest, TokenRevocation, TokenRotation, TokenSecret, TokenView,
 };
+use lockstep_protocol::{AuditKind, AuditOutcome};
 use schemars::JsonSchema;
 use serde_json::json;
 
@@ -56,12 +56,14 @@ impl Document {
             self.query::<Timestamp>("since", "Only entries from this time on."),
             self.query::<String>("principal", "Only entries about this person or service."),
             self.query::<AuditKind>("kind", "Only entries of this kind."),
+            self.query::<String>("message", "Only entries about messages with this `id`."),
+            self.query::<AuditOutcome>("outcome", "Only entries with this outcome."),
             self.limit(),
         ];
         self.get::<AuditPage>(
             "/v1/audit",
             "audit",
-            "What people did or tried, the newest first",
+            "What people did or tried, and what workers decided about it, the newest first",
             Some(ReadScope::Audit),
             &parameters,
         );

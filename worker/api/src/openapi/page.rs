@@ -53,7 +53,7 @@ fn tables(document: &Value) -> String {
     }
     let mut page = String::new();
     for (resource, rows) in rows {
-        writeln!(page, "\n## {resource}\n\n| request | what it does | parameters | notes |\n| --- | --- | --- | --- |\n{rows}")
+        write!(page, "\n## {resource}\n\n| request | what it does | parameters | notes |\n| --- | --- | --- | --- |\n{rows}")
             .unwrap();
     }
     page

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use lockstep_http::{Operator, ProblemResponse, ReadScope};
+use lockstep_protocol::AuditOutcome;
 use lockstep_protocol::rest::{AuditPage, AuditView};
-use lockstep_store::{AuditEntry, AuditQuery};
+use lockstep_store::{AuditDecision, AuditEntry, AuditQuery};
 
 use super::parameters::{self, Parameters};
 use super::problem;
@@ -23,10 +24,12 @@ pub(crate) async fn list(
         since: parameters.value("since")?,
         principal: parameters.text("principal")?,
         kind: parameters.value("kind")?,
+        message: parameters.text("message")?,
+        outcome: parameters.value("outcome")?,
         // One more than requested shows whether there is a next page.
         limit: limit + 1,
     };
-    parameters.finish("before, since, principal, kind, limit")?;
+    parameters.finish("before, since, principal, kind, message, outcome, limit")?;
     let rows = shared.context.audit.audit_entries(&query).await;
     let mut rows = rows.map_err(problem::store_error)?;
     let next = parameters::cut(&mut rows, limit, |row| row.number);
@@ -37,7 +40,27 @@ pub(crate) async fn list(
 }
 
 fn view(row: AuditEntry) -> AuditView {
-    let AuditEntry { number, at, entry } = row;
+    let AuditEntry {
+        number,
+        at,
+        entry,
+        decision,
+    } = row;
+    let asked = entry.message.as_ref().map(|_| AuditOutcome::Asked);
+    let outcome = decision.as_ref().map(|decision| decision.state.into()).or(asked);
+    let (code, broker_user, trace_id) = decision.map_or((None, None, None), |decision| {
+        let AuditDecision {
+            code,
+            broker_user,
+            trace_id,
+            ..
+        } = decision;
+        (
+            code.map(Into::into),
+            broker_user.map(Into::into),
+            trace_id.map(Into::into),
+        )
+    });
     let (source, id) = entry
         .message
         .map(|message| (message.source.into(), message.id.into()))
@@ -56,5 +79,9 @@ fn view(row: AuditEntry) -> AuditView {
         subject: entry.subject,
         reason: entry.reason,
         detail: entry.detail,
+        outcome,
+        code,
+        broker_user,
+        trace_id,
     }
 }

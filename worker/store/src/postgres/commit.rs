@@ -14,8 +14,8 @@ use super::{device, history, inbox, lease, management_domain, related, repositor
 use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
-    Facts, Flagged, NewCause, StoreError, Transaction, dead_letter_table, device_name_table, follow_up_table,
-    group_table, merged, sync_table,
+    Facts, Flagged, NewCause, StoreError, Transaction, audit, dead_letter_table, device_name_table,
+    follow_up_table, group_table, merged, sync_table,
 };
 
 /// The statements of `commit`, which a session prepares before its first use.
@@ -116,6 +116,9 @@ impl OpenTransaction {
             write::send(OPERATION, &session, &writes).await?;
             writes.clear();
             dead_letter_table::write(&session, facts).await?;
+        }
+        if !facts.new_audit().is_empty() {
+            audit::write(&session, facts).await?;
         }
         writes.extend(inbox::insert(facts, &cause_ids));
         if facts.change_follow_ups() {

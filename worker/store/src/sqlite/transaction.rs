@@ -15,7 +15,8 @@ use crate::error_class::ErrorClass;
 use crate::execution_table::Changes;
 use crate::{
     AttemptStart, DeviceSelector, Facts, Flagged, Keys, Lease, NewCause, StoreError, Transaction, UnitOfWork,
-    access_limits, dead_letter_table, device_name_table, follow_up_table, group_table, merged, sync_table,
+    access_limits, audit, dead_letter_table, device_name_table, follow_up_table, group_table, merged,
+    sync_table,
 };
 
 const BEGIN: &str = "begin a transaction";
@@ -170,6 +171,9 @@ impl Transaction for OpenTransaction {
         }
         if facts.change_syncs() {
             sync_table::write(&pooled, facts).await?;
+        }
+        if !facts.new_audit().is_empty() {
+            audit::write(&pooled, facts).await?;
         }
         let change_members = facts.change_members();
         if change_members {

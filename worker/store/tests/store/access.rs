@@ -284,6 +284,24 @@ async fn a_worker_changes_neither_the_schema_nor_what_it_only_adds_to() -> Resul
     Ok(())
 }
 
+/// A right alone does not tell which rows: the database does, whatever a worker runs.
+#[tokio::test]
+async fn only_entries_of_the_audit_that_are_old_can_be_deleted() -> Result<()> {
+    let installation = Installation::new().await?;
+    let console = installation.store("console")?;
+    console_writes(&console).await?;
+    let owner = installation.schema.connect().await?;
+    let (worker, connection) = tokio_postgres::connect(&installation.schema.url_as("worker"), NoTls).await?;
+    tokio::spawn(connection);
+    for (age, deleted) in [("0", 0), ("23 hours", 0), ("25 hours", 1)] {
+        let grow_old = format!("UPDATE audit SET at = clock_timestamp() - interval '{age}'");
+        ensure!(owner.execute(&grow_old, &[]).await? == 1);
+        let found = worker.execute("DELETE FROM audit", &[]).await?;
+        ensure!(found == deleted, "{age}: {found}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn differences_from_the_rights_of_a_role_are_found_and_migrate_reverts_them() -> Result<()> {
     let installation = Installation::new().await?;

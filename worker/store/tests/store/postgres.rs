@@ -97,6 +97,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (18, UNDO_AUDIT),
             (15, UNDO_TRACES),
             (14, UNDO_ACCESS),
             (13, &["DROP TABLE inventory_source"]),
@@ -140,6 +141,15 @@ impl Probe for Client {
         ]
     }
 }
+
+const UNDO_AUDIT: &[&str] = &[
+    "DROP POLICY audit_read ON audit",
+    "DROP POLICY audit_add ON audit",
+    "DROP POLICY audit_expire ON audit",
+    "ALTER TABLE audit DISABLE ROW LEVEL SECURITY",
+    "DROP INDEX audit_message",
+    "ALTER TABLE audit DROP COLUMN outcome, DROP COLUMN code, DROP COLUMN broker_user, DROP COLUMN trace_id",
+];
 
 const UNDO_RULES: &[&str] = &[
     "DROP TABLE former_hostname",

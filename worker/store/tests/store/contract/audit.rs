@@ -1,10 +1,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lockstep_protocol::AuditKind;
-use lockstep_store::{AuditActor, AuditEntry, AuditQuery, NewAuditEntry, Records};
+use lockstep_protocol::{AuditKind, AuditOutcome};
+use lockstep_store::{
+    AuditActor, AuditDecision, AuditEntry, AuditQuery, Completion, InboxState, Keys, NewAuditDecision,
+    NewAuditEntry, Records,
+};
 
-use super::{Place, key};
+use super::{Place, key, message, row};
 
 fn entry(kind: AuditKind, principal: &str, subject: &str) -> NewAuditEntry {
     NewAuditEntry {
@@ -25,12 +28,95 @@ fn entry(kind: AuditKind, principal: &str, subject: &str) -> NewAuditEntry {
 
 fn all() -> AuditQuery {
     AuditQuery {
-        before: None,
-        since: None,
-        principal: None,
-        kind: None,
         limit: 100,
+        ..AuditQuery::default()
     }
+}
+
+/// What a worker decides about the message with this id.
+fn decided(id: &str, state: InboxState, code: Option<&str>) -> NewAuditDecision {
+    NewAuditDecision {
+        at: "2026-02-03T04:05:06.000007Z".parse().expect("a time"),
+        entry: NewAuditEntry {
+            actor: AuditActor {
+                principal: Some("carol".to_owned()),
+                ..AuditActor::default()
+            },
+            message: Some(key(id).identity),
+            ..entry(AuditKind::Command, "carol", id)
+        },
+        decision: AuditDecision {
+            state,
+            code: code.map(Into::into),
+            broker_user: Some("netbox".into()),
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+        },
+    }
+}
+
+/// The completion of a message with this id, and its entry.
+fn completion(id: &str, state: InboxState, code: Option<&str>) -> Completion {
+    Completion {
+        audit: Some(Box::new(decided(id, state, code))),
+        ..row(message(id)).into()
+    }
+}
+
+pub(crate) async fn a_decision_is_written_with_the_inbox_row_of_its_command_or_not_at_all(
+    place: &Place,
+) -> Result<()> {
+    let (applied, refused) = (InboxState::Applied, InboxState::Refused);
+    let code = Some("not-allowed");
+    place
+        .store
+        .audit(&[entry(AuditKind::Command, "carol", "asked")])
+        .await?;
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
+    facts.record(completion("1", applied, None));
+    facts.record(completion("2", refused, code));
+    facts.record(row(message("event")));
+    transaction.commit(&facts).await?;
+    let found = place.other.audit_entries(&all()).await?;
+    let written: Vec<(NewAuditEntry, Option<AuditDecision>)> = found
+        .into_iter()
+        .rev()
+        .map(|found| (found.entry, found.decision))
+        .collect();
+    let expected: Vec<(NewAuditEntry, Option<AuditDecision>)> =
+        [decided("1", applied, None), decided("2", refused, code)]
+            .map(|new| (new.entry, Some(new.decision)))
+            .into();
+    ensure!(written[1..] == expected, "{written:?}");
+    ensure!(written[0].1.is_none(), "{written:?}");
+
+    // A rollback, and a transaction whose message another one recorded first.
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
+    facts.record(completion("3", applied, None));
+    drop(transaction);
+    let (mut facts, transaction) = place.store.begin(&[], &Keys::default()).await?;
+    facts.record(completion("1", applied, None));
+    ensure!(transaction.commit(&facts).await.is_err());
+    ensure!(place.other.audit_entries(&all()).await?.len() == 3);
+
+    let of_message = AuditQuery {
+        message: Some("1".to_owned()),
+        ..all()
+    };
+    // The entry of the console is about the same message.
+    ensure!(subjects(place, &of_message).await? == ["1", "asked"]);
+    for (outcome, expected) in [
+        (AuditOutcome::Asked, "asked"),
+        (AuditOutcome::Applied, "1"),
+        (AuditOutcome::Refused, "2"),
+    ] {
+        let query = AuditQuery {
+            outcome: Some(outcome),
+            principal: Some("carol".to_owned()),
+            ..all()
+        };
+        ensure!(subjects(place, &query).await? == [expected], "{outcome}");
+    }
+    Ok(())
 }
 
 async fn subjects(place: &Place, query: &AuditQuery) -> Result<Vec<String>> {
@@ -127,12 +213,13 @@ pub(crate) async fn entries_expire_by_their_age(place: &Place) -> Result<()> {
             entry(AuditKind::Login, "alice", "2"),
         ])
         .await?;
+    let two_days_ago = format!("UPDATE audit SET at = {}", place.probe.earlier("at", 2 * 24 * 60));
+    place.probe.texts(&two_days_ago).await?;
     let now = place.store.now().await?;
-    let (hour, before) = (Duration::from_hours(1), [(false, 0), (true, 2)]);
-    for (later, deleted) in before {
-        let before = if later { now + hour } else { now - hour };
+    for (days, deleted) in [(3, 0), (1, 2)] {
+        let before = now - Duration::from_hours(24 * days) - Duration::from_hours(1);
         let expired = place.store.expire(&Records::Audit, before, 0, 10).await?;
-        ensure!(expired.deleted == deleted, "{later}: {expired:?}");
+        ensure!(expired.deleted == deleted, "{days}: {expired:?}");
     }
     ensure!(subjects(place, &all()).await?.is_empty());
     Ok(())

@@ -57,6 +57,7 @@ pub(super) fn completion(id: &str, redrive_count: u32, requeued: Option<u64>) ->
         row: dead_row(id, redrive_count),
         dead_letter: Some(dead_letter(id, redrive_count)),
         follow_up: requeued.map(FollowUpKey::DeadLetter),
+        audit: None,
     }
 }
 

@@ -238,6 +238,7 @@ macro_rules! contract {
                 a_session_is_kept_until_its_end,
             }
             audit {
+                a_decision_is_written_with_the_inbox_row_of_its_command_or_not_at_all,
                 entries_are_added_together_and_read_by_page,
                 long_texts_are_cut_and_nul_is_replaced,
                 entries_expire_by_their_age,
@@ -615,6 +616,15 @@ pub(crate) const UNDO_TRACES: &[&str] = &[
     "DROP TABLE plan_approval",
     "DROP INDEX cause_message",
     "ALTER TABLE inbox DROP COLUMN trace_id",
+];
+
+/// What undoes version 18 of the schema, on both databases.
+pub(crate) const UNDO_AUDIT_DECISIONS: &[&str] = &[
+    "DROP INDEX audit_message",
+    "ALTER TABLE audit DROP COLUMN outcome",
+    "ALTER TABLE audit DROP COLUMN code",
+    "ALTER TABLE audit DROP COLUMN broker_user",
+    "ALTER TABLE audit DROP COLUMN trace_id",
 ];
 
 /// What undoes version 12 of the schema, on both databases.

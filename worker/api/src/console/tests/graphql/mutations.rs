@@ -70,6 +70,7 @@ fn accepted(number: u128) -> WorkResult {
         execution: Uuid::from_u128(number),
         elements: 1,
         dry_run: true,
+        actor: None,
     })
 }
 

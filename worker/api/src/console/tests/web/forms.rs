@@ -255,6 +255,7 @@ async fn an_outcome_leads_to_what_it_began() {
                 execution: Uuid::from_u128(2),
                 elements: 1,
                 dry_run: true,
+                actor: None,
             })),
             "/executions/00000000-0000-0000-0000-000000000002",
         ),
