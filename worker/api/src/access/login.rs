@@ -9,7 +9,7 @@ use lockstep_http::{KnowsTokens, ProblemResponse, Token};
 use lockstep_protocol::AuditKind;
 use lockstep_store::{AuditActor, LoginSession, NewAuditEntry};
 
-use super::form::{OpenForm, SessionForm};
+use super::form::{Form, OpenForm, SessionForm};
 use super::session::Session;
 use super::{secret, session};
 use crate::context::Shared;
@@ -33,10 +33,10 @@ pub(crate) async fn page(uri: Uri) -> Response {
 /// `POST /login`: begins a session with the token in the form, and leads to `next`.
 pub(crate) async fn begin(
     State(shared): State<Arc<Shared>>,
-    form: OpenForm,
+    OpenForm(form): OpenForm,
 ) -> Result<Response, ProblemResponse> {
-    let next = next_path(form.fields.get("next").unwrap_or_default());
-    let secret = form.fields.get("token").unwrap_or_default().trim();
+    let next = next_path(form.text("next").unwrap_or_default());
+    let secret = form.text("token").unwrap_or_default();
     let Some(operator) = shared.holder(secret).await? else {
         refused(&shared, &form).await?;
         let problem = Some("The console does not accept this token.");
@@ -56,14 +56,19 @@ pub(crate) async fn end_page(session: Session) -> Response {
 /// `POST /logout`: ends the session, and leads to `next`, or else to the login.
 pub(crate) async fn end(
     State(shared): State<Arc<Shared>>,
-    form: SessionForm,
+    submitted: SessionForm,
 ) -> Result<Response, ProblemResponse> {
-    let ended = shared.context.login_sessions.end_login_session(form.session);
+    let SessionForm {
+        operator,
+        form,
+        session,
+    } = submitted;
+    let ended = shared.context.login_sessions.end_login_session(session);
     ended.await.map_err(problem::store_error)?;
-    let entry = entry(AuditKind::Logout, form.client.actor(&form.operator));
+    let entry = entry(AuditKind::Logout, form.client.actor(&operator));
     shared.audit(&[entry]).await?;
     let removed = session::set_cookie(&form.headers, "", Duration::ZERO);
-    let next = form.fields.get("next").map_or(LOGIN, next_path);
+    let next = form.text("next").map_or(LOGIN, next_path);
     Ok(redirect(next, &removed))
 }
 
@@ -88,7 +93,7 @@ async fn begin_session(shared: &Shared, token: &Token, actor: AuditActor) -> Res
 }
 
 /// Records a login that was refused: at most ten each minute, so that nobody fills the audit.
-async fn refused(shared: &Shared, form: &OpenForm) -> Result<(), ProblemResponse> {
+async fn refused(shared: &Shared, form: &Form) -> Result<(), ProblemResponse> {
     let Some(omitted) = shared.refused_logins.line() else {
         return Ok(());
     };
