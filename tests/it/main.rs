@@ -50,6 +50,8 @@ mod nested_headers;
 #[cfg(feature = "simulators")]
 mod netbox;
 mod observed;
+#[cfg(feature = "simulators")]
+mod oidc;
 mod outage;
 mod panic;
 mod poison;

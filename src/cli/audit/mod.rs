@@ -47,7 +47,8 @@ struct Filter {
     /// Only entries about this person or service
     #[arg(long, value_name = "PRINCIPAL")]
     principal: Option<String>,
-    /// Only entries of this kind: command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked
+    /// Only entries of this kind: command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked,
+    /// sessions-ended
     #[arg(long, value_name = "KIND")]
     kind: Option<AuditKind>,
     /// Only entries from this time on: a time in RFC 3339, or a duration before now such as 7d

@@ -38,6 +38,8 @@ pub(crate) struct SessionForm {
     pub(super) form: Form,
     /// The digest of the id of the session.
     pub(super) session: [u8; 32],
+    /// Whether the session began at the identity provider.
+    pub(super) by_provider: bool,
 }
 
 /// A form that needs no session: that of the login. It comes from a page of the console.
@@ -160,6 +162,7 @@ impl FromRequest<Arc<Shared>> for SessionForm {
             operator: found.operator,
             form,
             session: found.digest,
+            by_provider: found.by_provider,
         })
     }
 }
