@@ -26,12 +26,14 @@ pub enum AuditKind {
     TokenRotated,
     /// A token was revoked.
     TokenRevoked,
+    /// An administrator ended the sessions of somebody.
+    SessionsEnded,
 }
 
 /// The text is not a kind of audit entries.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{0:?} is not one of command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked"
+    "{0:?} is not one of command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked, sessions-ended"
 )]
 pub struct AuditKindError(String);
 
@@ -47,6 +49,7 @@ impl AuditKind {
         Self::TokenCreated,
         Self::TokenRotated,
         Self::TokenRevoked,
+        Self::SessionsEnded,
     ];
 
     /// The kind as it is written.
@@ -61,6 +64,7 @@ impl AuditKind {
             Self::TokenCreated => "token-created",
             Self::TokenRotated => "token-rotated",
             Self::TokenRevoked => "token-revoked",
+            Self::SessionsEnded => "sessions-ended",
         }
     }
 }

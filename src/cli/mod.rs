@@ -33,6 +33,7 @@ mod response;
 mod schedules;
 mod schema;
 #[cfg(feature = "simulators")]
+mod sessions;
 mod simulate;
 mod stop_all;
 mod sync;
@@ -138,6 +139,7 @@ enum Command {
     Messages(messages::Messages),
     Explain(explain::Explain),
     Tokens(tokens::Tokens),
+    Sessions(sessions::Sessions),
     Audit(audit::Audit),
     Affected(affected::Affected),
     Render(render::Render),
@@ -209,6 +211,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(command) => command.run(&global).await,
         Command::Messages(command) => command.run(&global).await,
         Command::Tokens(command) => command.run(&global).await,
+        Command::Sessions(command) => command.run(&global).await,
         Command::Audit(command) => command.run(&global).await,
         Command::Affected(command) => command.run(&global),
         Command::Render(command) => command.run(&global).await,

@@ -16,6 +16,7 @@ use reqwest::Url;
 use tracing_subscriber::filter::Targets;
 
 use super::address::{self, BrokerUrl, StoreUrl};
+use super::oidc::OidcConfig;
 use super::reader::Reader;
 use super::token::TokenConfig;
 
@@ -168,6 +169,8 @@ pub(crate) struct ConsoleConfig {
     pub(crate) tokens: Vec<TokenConfig>,
     /// How it checks what people do.
     pub(crate) access: AccessOptions,
+    /// The identity provider, if people log in at one.
+    pub(crate) oidc: Option<OidcConfig>,
 }
 
 impl ConsoleConfig {
@@ -181,6 +184,7 @@ impl ConsoleConfig {
             ),
             tokens: TokenConfig::list(reader, "console.tokens", true),
             access: access(reader),
+            oidc: OidcConfig::of(reader),
         }
     }
 }

@@ -10,12 +10,16 @@ use lockstep_telemetry::Scrape;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use super::oidc;
 use super::providers::{KnownProviders, described};
 use super::store::Store;
 use crate::config::{Config, TokenConfig};
 use crate::lifecycle::Lifecycle;
 
 /// Builds the console with at most this many connections.
+///
+/// # Errors
+/// If the client of the identity provider cannot be built.
 pub(super) fn build(
     config: &Config,
     bus: &Arc<dyn Bus>,
@@ -23,7 +27,7 @@ pub(super) fn build(
     scrape: Scrape,
     connections: usize,
     extra_tokens: impl IntoIterator<Item = Token>,
-) -> Console {
+) -> anyhow::Result<Console> {
     let configured = config.console.tokens.iter().map(TokenConfig::token);
     let tokens: Tokens = configured.chain(extra_tokens).collect();
     let default = ConsoleLimits::default();
@@ -50,13 +54,15 @@ pub(super) fn build(
         sync_rules: Arc::new(super::sync_rules::SiteSyncRules(config.devices.types.clone())),
         access_tokens: store.access_tokens.clone(),
         login_sessions: store.login_sessions.clone(),
+        oidc_logins: store.oidc_logins.clone(),
+        oidc: config.console.oidc.as_ref().map(oidc::options).transpose()?,
         audit: store.audit.clone(),
         access: config.console.access,
         schema: store.schema.clone(),
         clock: Arc::new(SystemClock),
         tokens,
     };
-    Console::with_limits(context, limits).with_metrics(scrape)
+    Ok(Console::with_limits(context, limits).with_metrics(scrape))
 }
 
 pub(super) fn spawn(lifecycle: &mut Lifecycle, console: Console, listener: TcpListener) {

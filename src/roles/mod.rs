@@ -12,6 +12,7 @@ mod gateway;
 mod http;
 mod inventories;
 mod metrics;
+mod oidc;
 mod providers;
 mod reconcile;
 mod rendering;
@@ -40,6 +41,7 @@ pub(crate) use doctor::{
 pub(crate) use external::{ExternalCheck, check_external};
 pub(crate) use http::{http_client, management_client};
 pub(crate) use inventories::client as source_client;
+pub(crate) use oidc::options as oidc_options;
 pub(crate) use providers::add as add_providers;
 
 use descriptors::Servers;
@@ -102,7 +104,7 @@ pub(crate) async fn up(
     // Whoever may read the data folder owns this installation.
     let local = Token::new("local", &address.token, vec![TypePattern::ALL]).with_role(Role::Admin);
     let scrape = metrics::with_fleet(&mut lifecycle, &bus, &store);
-    let console = console::build(config, &bus, &store, scrape.clone(), connections.console, [local]);
+    let console = console::build(config, &bus, &store, scrape.clone(), connections.console, [local])?;
     let ended = worker::listen(&mut lifecycle, config, &bus, &store, &scrape)?;
     worker::spawn(&mut lifecycle, config, &bus, &store, ended).await?;
     console::spawn(&mut lifecycle, console, listener);
@@ -169,7 +171,7 @@ pub(crate) async fn console(config: &Config, started: impl FnOnce(SocketAddr)) -
     }
     let address = listener.local_addr()?;
     let scrape = metrics::with_fleet(&mut lifecycle, &bus, &store);
-    let console = console::build(config, &bus, &store, scrape, connections.console, []);
+    let console = console::build(config, &bus, &store, scrape, connections.console, [])?;
     console::spawn(&mut lifecycle, console, listener);
     started(address);
     if !declared(config, &lifecycle, &bus).await? {

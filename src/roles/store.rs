@@ -7,8 +7,8 @@ use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
     AccessTokens, AuditLog, DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FollowUps, Inbox,
-    InventorySources, Leases, LoginSessions, Messages, Migrated, RenderFacts, Repositories, Retention,
-    RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    InventorySources, Leases, LoginSessions, Messages, Migrated, OidcLogins, RenderFacts, Repositories,
+    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -40,6 +40,7 @@ pub(super) struct Store {
     pub(super) leases: Arc<dyn Leases>,
     pub(super) access_tokens: Arc<dyn AccessTokens>,
     pub(super) login_sessions: Arc<dyn LoginSessions>,
+    pub(super) oidc_logins: Arc<dyn OidcLogins>,
     pub(super) audit: Arc<dyn AuditLog>,
     pub(super) retention: Arc<dyn Retention>,
     pub(super) schema: Arc<dyn Schema>,
@@ -113,6 +114,7 @@ impl Store {
             + Leases
             + AccessTokens
             + LoginSessions
+            + OidcLogins
             + AuditLog
             + Retention
             + Schema
@@ -140,6 +142,7 @@ impl Store {
             leases: store.clone(),
             access_tokens: store.clone(),
             login_sessions: store.clone(),
+            oidc_logins: store.clone(),
             audit: store.clone(),
             retention: store.clone(),
             schema: store.clone(),

@@ -52,6 +52,8 @@ mod nested_headers;
 #[cfg(feature = "simulators")]
 mod netbox;
 mod observed;
+#[cfg(feature = "simulators")]
+mod oidc;
 mod outage;
 mod packages;
 mod panic;

@@ -266,6 +266,12 @@ impl Tokens {
         self.0.iter().find(|token| token.name == name).cloned()
     }
 
+    /// Whether a token has this name, or belongs to this person or service.
+    pub fn knows(&self, name: &str) -> bool {
+        let has = |token: &Arc<Token>| token.name == name || token.principal() == name;
+        self.0.iter().any(has)
+    }
+
     /// The sources that belong to the tokens.
     pub fn source_owners(&self) -> Arc<SourceOwners> {
         self.0

@@ -110,6 +110,31 @@ pub struct TokenRevocation {
     pub reason: Option<String>,
 }
 
+/// The body of `POST /v1/sessions/{name}/end`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SessionsEnd {
+    /// Whether the account at the identity provider is released, too: another account may then get the name, and the account another name.
+    #[serde(default)]
+    pub release_account: bool,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The sessions of browsers that were ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionsEnded {
+    /// Whose they were.
+    pub principal: String,
+    /// How many.
+    pub ended: u64,
+    /// Whether an account at the identity provider was released.
+    pub released: bool,
+}
+
 /// A token with its new secret, which is shown this once.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -21,7 +21,8 @@ mod sync;
 mod task;
 
 pub use access::{
-    AuditPage, AuditView, TokenPage, TokenRequest, TokenRevocation, TokenRotation, TokenSecret, TokenView,
+    AuditPage, AuditView, SessionsEnd, SessionsEnded, TokenPage, TokenRequest, TokenRevocation,
+    TokenRotation, TokenSecret, TokenView,
 };
 pub use age::{AgeOf, AgeOfError, AgedDevice, FleetAges};
 pub use approval::ApprovalView;

@@ -48,7 +48,8 @@ struct Filter {
     /// Only entries about this person or service
     #[arg(long, value_name = "PRINCIPAL")]
     principal: Option<String>,
-    /// Only entries of this kind: command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked
+    /// Only entries of this kind: command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked,
+    /// sessions-ended
     #[arg(long, value_name = "KIND")]
     kind: Option<AuditKind>,
     /// Only entries about messages with this id: what was asked, and what was decided

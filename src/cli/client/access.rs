@@ -1,7 +1,8 @@
-//! Tokens and the audit.
+//! Tokens, sessions and the audit.
 
 use lockstep_protocol::rest::{
-    AuditPage, TokenPage, TokenRequest, TokenRevocation, TokenRotation, TokenSecret, TokenView,
+    AuditPage, SessionsEnd, SessionsEnded, TokenPage, TokenRequest, TokenRevocation, TokenRotation,
+    TokenSecret, TokenView,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -53,6 +54,18 @@ impl Client {
     pub(in crate::cli) async fn revoke_token(&self, name: &str) -> anyhow::Result<TokenView> {
         self.post(&["tokens", name, "revoke"], &TokenRevocation::default())
             .await
+    }
+
+    /// Ends the sessions of a person or a service.
+    ///
+    /// # Errors
+    /// If the console rejects the request or cannot be reached.
+    pub(in crate::cli) async fn end_sessions(
+        &self,
+        principal: &str,
+        request: &SessionsEnd,
+    ) -> anyhow::Result<SessionsEnded> {
+        self.post(&["sessions", principal, "end"], request).await
     }
 
     /// A page of the audit.

@@ -8,6 +8,7 @@ mod exposure;
 mod finding;
 mod fleet;
 mod freeze;
+mod identity_provider;
 mod lanes;
 mod machine;
 mod management;
@@ -156,6 +157,9 @@ async fn examine(config: &Config, role: As, management: Option<&Management>) -> 
         As::Gateway => {}
         As::Worker => store::examine(config, DatabaseRole::Worker, &mut findings).await,
         As::Console => store::examine(config, DatabaseRole::Console, &mut findings).await,
+    }
+    if role == As::Console {
+        identity_provider::examine(config, &mut findings).await;
     }
     if role == As::Worker {
         repositories::examine(config, &mut findings).await;

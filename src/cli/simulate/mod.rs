@@ -2,6 +2,7 @@
 
 mod cvp;
 mod fleet;
+mod oidc;
 
 use std::process::ExitCode;
 
@@ -13,7 +14,8 @@ use super::{Global, output};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep simulate cvp --tasks 200 --empty 10
-  lockstep simulate fleet --devices 500 --faulty 5")]
+  lockstep simulate fleet --devices 500 --faulty 5
+  lockstep simulate oidc")]
 pub(super) struct Simulate {
     #[command(subcommand)]
     peer: Peer,
@@ -23,6 +25,7 @@ pub(super) struct Simulate {
 enum Peer {
     Cvp(cvp::Cvp),
     Fleet(fleet::Fleet),
+    Oidc(oidc::Oidc),
 }
 
 impl Simulate {
@@ -30,6 +33,7 @@ impl Simulate {
         match self.peer {
             Peer::Cvp(command) => command.run(global).await,
             Peer::Fleet(command) => command.run(global).await,
+            Peer::Oidc(command) => command.run(global).await,
         }
     }
 }

@@ -186,6 +186,8 @@ impl Server {
             sync_rules: Arc::new(Nothing),
             access_tokens: store.clone(),
             login_sessions: store.clone(),
+            oidc_logins: store.clone(),
+            oidc: None,
             audit: store.clone(),
             access: AccessOptions::default(),
             schema: store.clone(),

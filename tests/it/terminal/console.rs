@@ -69,6 +69,9 @@ fn answer(method: &str, path: &str, hostile: &str) -> (u16, Value) {
         ("GET", "/v1/tokens/laptop") | ("POST", "/v1/tokens/laptop/revoke") => (200, token(hostile)),
         ("POST", "/v1/tokens") => (201, json!({"secret": hostile, "token": token(hostile)})),
         ("POST", "/v1/tokens/laptop/rotate") => (200, json!({"secret": hostile, "token": token(hostile)})),
+        ("POST", "/v1/sessions/laptop/end") => {
+            (200, json!({"principal": hostile, "ended": 1, "released": true}))
+        }
         ("GET", "/v1/audit") => (200, json!({"entries": [audited(hostile)]})),
         ("GET", "/v1/devices") => (200, json!({"devices": [device(hostile)]})),
         ("GET", "/v1/devices/sw1") => (200, device(hostile)),

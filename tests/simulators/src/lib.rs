@@ -7,5 +7,6 @@ mod hold;
 pub mod cvp;
 pub mod fleet;
 pub mod netbox;
+pub mod oidc;
 
 pub use authority::CertificateError;

@@ -19,8 +19,8 @@
 //! - `GET /` and the paths beside it are pages for browsers: `docs/reference/console.md`.
 //! - `GET /healthz`, `GET /readyz`, `GET /metrics` and `GET /openapi.json` need no token.
 //!
-//! - `GET /v1/tokens` and `POST /v1/tokens…` manage stored tokens, `GET /v1/audit` shows what people did.
-//! - `GET` and `POST` of `/login` and `/logout` begin and end sessions of browsers.
+//! - `GET /v1/tokens` and `POST /v1/tokens…` manage stored tokens, `POST /v1/sessions/{name}/end` ends sessions, `GET /v1/audit` shows what people did.
+//! - `GET` and `POST` of `/login` and `/logout` begin and end sessions of browsers, `GET /login/oidc` at an identity provider.
 //!
 //! The console has no state. It writes who may use it and what they did, and nothing else: only workers write domain state. Every error is a problem
 //! (RFC 9457) with a stable code.
@@ -39,13 +39,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{StoredTokens, login};
+use crate::access::{IdentityProvider, StoredTokens, login, oidc};
 use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::graphql::{self, Streams};
 use crate::rest::{
     ages, audit, checks, dead_letters, device_history, devices, elements, events, executions, explanations,
-    facts, groups, messages, problem, providers, repositories, results, schedules, selection, surroundings,
-    sync_devices, tasks, tokens,
+    facts, groups, messages, problem, providers, repositories, results, schedules, selection, sessions,
+    surroundings, sync_devices, tasks, tokens,
 };
 use crate::web::{self, Glance};
 use crate::{openapi, probes};
@@ -104,6 +104,7 @@ impl Console {
                 self.context.tokens.source_owners(),
             ),
             refused_logins: LogLimiter::default(),
+            provider: self.context.oidc.clone().map(IdentityProvider::new),
             glance: Glance::default(),
             stop,
         });
@@ -141,6 +142,8 @@ impl Console {
         let login_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
         let sessions = [
             ("/login", get(login::page).post(login::begin)),
+            ("/login/oidc", get(oidc::login::begin)),
+            ("/login/oidc/callback", get(oidc::login::complete)),
             ("/logout", get(login::end_page).post(login::end)),
         ];
         let sessions = routes(SERVER, sessions)
@@ -187,7 +190,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 38] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 39] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -235,6 +238,7 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 38] {
         ("/v1/tokens/{name}", get(tokens::show)),
         ("/v1/tokens/{name}/rotate", post(tokens::rotate)),
         ("/v1/tokens/{name}/revoke", post(tokens::revoke)),
+        ("/v1/sessions/{name}/end", post(sessions::end)),
         ("/v1/audit", get(audit::list)),
     ]
 }

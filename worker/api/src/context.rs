@@ -10,12 +10,12 @@ use lockstep_http::{
 use lockstep_protocol::rest::Problem;
 use lockstep_store::{
     AccessTokens, AuditLog, DeadLetters, Entities, Executions, Fleet, Inbox, LoginSessions, Messages,
-    NewAuditEntry, Repositories, RunCycle, Schema, SyncPlans, Tasks,
+    NewAuditEntry, OidcLogins, Repositories, RunCycle, Schema, SyncPlans, Tasks,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::access::audited::{self, MissingReason};
-use crate::access::{AccessOptions, Client, StoredTokens, session};
+use crate::access::{AccessOptions, Client, IdentityProvider, OidcOptions, StoredTokens, session};
 use crate::graphql::{ConsoleSchema, Streams};
 use crate::rest::problem;
 use crate::web::Glance;
@@ -54,6 +54,10 @@ pub struct ConsoleContext {
     pub access_tokens: Arc<dyn AccessTokens>,
     /// Keeps sessions of browsers.
     pub login_sessions: Arc<dyn LoginSessions>,
+    /// Keeps logins at the identity provider.
+    pub oidc_logins: Arc<dyn OidcLogins>,
+    /// The identity provider. Without one, people log in with tokens only.
+    pub oidc: Option<OidcOptions>,
     /// Keeps what people did.
     pub audit: Arc<dyn AuditLog>,
     /// How the console checks what people do.
@@ -125,6 +129,8 @@ pub(crate) struct Shared {
     pub(crate) stored: StoredTokens,
     /// Limits the entries about refused logins.
     pub(crate) refused_logins: LogLimiter,
+    /// The identity provider, if there is one.
+    pub(crate) provider: Option<IdentityProvider>,
     pub(crate) glance: Glance,
     pub(crate) stop: CancellationToken,
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use lockstep_protocol::{AccessLimits, AuditOutcome, Role};
 use lockstep_store::{
     AccessToken, AccessTokens, AuditEntry, AuditLog, AuditQuery, LoginSession, LoginSessions, NewAccessToken,
-    NewAuditEntry, Rotation, StoreError,
+    NewAuditEntry, OidcLogin, OidcLoginOutcome, OidcLogins, Rotation, StoreError,
 };
 
 use crate::access::secret;
@@ -20,6 +20,8 @@ pub(crate) struct FakeAccess {
     /// How often a token was looked up by its secret.
     pub(crate) reads: AtomicUsize,
     pub(crate) sessions: Mutex<Vec<LoginSession>>,
+    /// The logins that were accepted. An empty subject was released.
+    pub(crate) oidc_logins: Mutex<Vec<OidcLogin>>,
     /// The oldest first.
     pub(crate) audit: Mutex<Vec<NewAuditEntry>>,
 }
@@ -135,6 +137,12 @@ impl AccessTokens for FakeStore {
         Ok(())
     }
 
+    async fn has_access_token_of(&self, person: &str) -> Result<bool, StoreError> {
+        self.check("has_access_token_of")?;
+        let tokens = self.access.tokens.lock().unwrap();
+        Ok(tokens.iter().any(|token| token.person == person))
+    }
+
     async fn access_limits(&self, _principal: &str) -> Result<Vec<AccessLimits>, StoreError> {
         unreachable!("a worker asks")
     }
@@ -169,6 +177,47 @@ impl LoginSessions for FakeStore {
         let before = sessions.len();
         sessions.retain(|session| session.digest != digest);
         Ok(sessions.len() < before)
+    }
+
+    async fn end_login_sessions_of(&self, principal: &str) -> Result<u64, StoreError> {
+        self.check("end_login_sessions_of")?;
+        let mut sessions = self.access.sessions.lock().unwrap();
+        let before = sessions.len();
+        sessions.retain(|session| session.principal != principal);
+        Ok((before - sessions.len()) as u64)
+    }
+}
+
+#[async_trait]
+impl OidcLogins for FakeStore {
+    async fn record_oidc_login(&self, login: &OidcLogin) -> Result<OidcLoginOutcome, StoreError> {
+        self.check("record_oidc_login")?;
+        let mut logins = self.access.oidc_logins.lock().unwrap();
+        if logins.iter().any(|known| known.state == login.state) {
+            return Ok(OidcLoginOutcome::StateUsed);
+        }
+        let last = logins.iter().rfind(|known| known.subject == login.subject);
+        if let Some(last) = last.filter(|last| last.principal != login.principal) {
+            return Ok(OidcLoginOutcome::OtherPrincipal(last.principal.clone()));
+        }
+        let of_other = |known: &OidcLogin| {
+            known.principal == login.principal && known.subject != login.subject && !known.subject.is_empty()
+        };
+        if logins.iter().any(of_other) {
+            return Ok(OidcLoginOutcome::OtherAccount);
+        }
+        logins.push(login.clone());
+        Ok(OidcLoginOutcome::Accepted)
+    }
+
+    async fn release_oidc_principal(&self, principal: &str) -> Result<bool, StoreError> {
+        self.check("release_oidc_principal")?;
+        let mut logins = self.access.oidc_logins.lock().unwrap();
+        let mut released = false;
+        for login in logins.iter_mut().filter(|login| login.principal == principal) {
+            released |= !std::mem::take(&mut login.subject).is_empty();
+        }
+        Ok(released)
     }
 }
 

@@ -33,7 +33,10 @@ mod rest;
 mod sync_rules;
 mod web;
 
-pub use access::AccessOptions;
+pub use access::{
+    AccessOptions, Algorithm, OidcOptions, ProviderAnswer, ProviderCheckError, ProviderForm, ProviderHttp,
+    ProviderHttpError, RoleMapping, UnknownAlgorithm, check_identity_provider,
+};
 pub use console::Console;
 pub use context::{ConsoleContext, ConsoleLimits};
 pub use providers::Providers;

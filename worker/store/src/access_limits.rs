@@ -14,11 +14,16 @@ const READ: &str = "read what a sender is limited to";
 /// The most names outside of the limits that are read.
 pub(super) const MOST_OUTSIDE: u32 = 20;
 
+/// Those of each token and of the last login at the identity provider.
 const LIMITS: &str = "\
-    SELECT binding.device_groups, binding.tasks, \
-        token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > {now}) \
-    FROM access_binding AS binding JOIN access_token AS token ON token.name = binding.token \
-    WHERE binding.principal = $1 ORDER BY binding.token";
+    SELECT device_groups, tasks, active FROM ( \
+        SELECT binding.device_groups, binding.tasks, \
+            token.revoked_at IS NULL AND (token.expires_at IS NULL OR token.expires_at > {now}) AS active, binding.token AS place \
+        FROM access_binding AS binding JOIN access_token AS token ON token.name = binding.token \
+        WHERE binding.principal = $1 \
+        UNION ALL \
+        SELECT device_groups, tasks, expires_at > {now}, '' FROM oidc_login WHERE principal = $1) AS limits \
+    ORDER BY place";
 
 /// Of these hostnames, those of devices that are members of none of the groups, or that do not exist.
 const DEVICES_OUTSIDE: &str = "\
@@ -112,13 +117,13 @@ fn names(groups: &BTreeSet<GroupName>) -> Value {
     rows(groups.iter().map(|group| vec![json!(group)]))
 }
 
-/// The limits of a binding, whose columns begin at this one.
+/// Limits, whose columns begin at this one.
 pub(super) fn read(row: &Row, index: usize) -> Result<AccessLimits, StoreError> {
-    let groups = row.text("access_binding.device_groups", index)?;
-    let tasks = row.text("access_binding.tasks", index + 1)?;
+    let groups = row.text("device_groups", index)?;
+    let tasks = row.text("tasks", index + 1)?;
     Ok(AccessLimits {
-        groups: column::json("access_binding.device_groups", &groups)?,
-        tasks: column::json("access_binding.tasks", &tasks)?,
+        groups: column::json("device_groups", &groups)?,
+        tasks: column::json("tasks", &tasks)?,
     })
 }
 

@@ -33,6 +33,8 @@ const BY_DIGEST: &str = select!("WHERE token.digest = $1");
 
 const BY_FORMER_DIGEST: &str = select!("WHERE token.former_digest = $1");
 
+const OF_PERSON: &str = "SELECT token FROM access_binding WHERE principal = $1 LIMIT 1";
+
 const INSERT: &str = "\
     INSERT INTO access_token (name, person, role, reads, sources, prefix, digest, created_at, created_by, expires_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (name) DO NOTHING";
@@ -224,8 +226,15 @@ pub trait AccessTokens: Debug + Send + Sync + 'static {
     /// See [`StoreError`].
     async fn access_token_used(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
 
-    /// What a principal is limited to, one entry for each of its tokens: those that are accepted now, or if there are none, all that there
-    /// were, since a command may arrive after its token was revoked. Empty for a principal that never had a stored token.
+    /// Whether this person or service has a token, or had one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn has_access_token_of(&self, person: &str) -> Result<bool, StoreError>;
+
+    /// What a principal is limited to, one entry for each of its tokens, and one for its last login at the identity provider: those that
+    /// are accepted now, or if there are none, all that there were, since a command may arrive after its token was revoked. Empty for a
+    /// principal that never had a stored token or logged in there.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -306,6 +315,11 @@ impl<D: SqlDatabase> AccessTokens for D {
         change(self, USED, vec![name.into(), at.into()]).await.map(|_| ())
     }
 
+    async fn has_access_token_of(&self, person: &str) -> Result<bool, StoreError> {
+        let rows = self.read(READ, OF_PERSON, vec![person.into()]).await?;
+        Ok(!rows.is_empty())
+    }
+
     async fn access_limits(&self, principal: &str) -> Result<Vec<AccessLimits>, StoreError> {
         let session = self.snapshot(READ).await?;
         let limits = access_limits::of_principal(&*session, principal).await?;
@@ -326,7 +340,7 @@ async fn change<D: SqlDatabase>(
 }
 
 /// A list of texts as JSON.
-fn texts<T: ToString>(list: &[T]) -> String {
+pub(super) fn texts<T: ToString>(list: &[T]) -> String {
     let texts: Vec<String> = list.iter().map(ToString::to_string).collect();
     serde_json::json!(texts).to_string()
 }
@@ -375,7 +389,7 @@ mod tests {
 
     #[test]
     fn statements_use_an_index_and_do_not_sort() {
-        for statement in [LIST, BY_NAME, BY_DIGEST, BY_FORMER_DIGEST] {
+        for statement in [LIST, BY_NAME, BY_DIGEST, BY_FORMER_DIGEST, OF_PERSON] {
             let plan = query_plan(statement);
             assert!(plan.iter().all(|line| line.contains("SEARCH")), "{plan:?}");
         }

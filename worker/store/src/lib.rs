@@ -5,7 +5,7 @@
 //! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! Most tables have one implementation for both databases, on top of `sql`: `access_limits`, `access_token`, `audit`, `login_session`, `dead_letter_table`, `device_name_table`, `entity_table`,
+//! Most tables have one implementation for both databases, on top of `sql`: `access_limits`, `access_token`, `audit`, `login_session`, `oidc_login`, `dead_letter_table`, `device_name_table`, `entity_table`,
 //! `execution_table`, `follow_up_table`, `group_table`, `inventory_source`, `sync_table` and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
@@ -50,6 +50,7 @@ mod message;
 mod message_table;
 mod migrated;
 mod neighbor;
+mod oidc_login;
 pub mod postgres;
 mod render_facts;
 mod render_facts_table;
@@ -125,6 +126,7 @@ pub use link::{Link, LinkAddresses, LinkChange, LinkEnd, LinkRow};
 pub use login_session::{LoginSession, LoginSessions};
 pub use management_domain::{ManagementDomainChange, ManagementDomainRow};
 pub use message::{MOST_SOURCES, MessageRow, Messages};
+pub use oidc_login::{OidcLogin, OidcLoginOutcome, OidcLogins};
 pub use render_facts::{DeviceSurroundings, FactsDevice, FactsLink, ManagementDomain, RenderFacts};
 pub use repository::{Advance, Repositories, RepositoryChange, RepositoryRow};
 pub use repository_failure::{RepositoryFailure, RepositoryFailures};

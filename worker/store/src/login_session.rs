@@ -5,24 +5,26 @@ use std::fmt::{self, Debug};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use lockstep_protocol::Role;
+use lockstep_protocol::{AccessLimits, Role};
 
 use super::sql::{Row, SqlDatabase, Value};
-use super::{StoreError, column};
+use super::{StoreError, access_limits, access_token, column};
 
 const READ: &str = "read a session";
 const WRITE: &str = "write a session";
 
 const SELECT: &str = "\
-    SELECT principal, token, role, begun_at, used_at, expires_at, address FROM session WHERE digest = $1";
+    SELECT principal, token, role, begun_at, used_at, expires_at, address, reads, device_groups, tasks FROM session WHERE digest = $1";
 
 const INSERT: &str = "\
-    INSERT INTO session (digest, principal, token, role, begun_at, used_at, expires_at, address) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT INTO session (digest, principal, token, role, begun_at, used_at, expires_at, address, reads, device_groups, tasks) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 const USED: &str = "UPDATE session SET used_at = $2 WHERE digest = $1 AND used_at < $2";
 
 const END: &str = "DELETE FROM session WHERE digest = $1";
+
+const END_OF_PRINCIPAL: &str = "DELETE FROM session WHERE principal = $1";
 
 /// A session, without the id that the browser has.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,6 +45,10 @@ pub struct LoginSession {
     pub expires_at: Timestamp,
     /// The address of the client that logged in.
     pub address: Option<String>,
+    /// What it may read in addition to its role, for a session that began without a token.
+    pub reads: Vec<String>,
+    /// What its commands are limited to, for a session that began without a token.
+    pub limits: AccessLimits,
 }
 
 impl Debug for LoginSession {
@@ -81,6 +87,12 @@ pub trait LoginSessions: Debug + Send + Sync + 'static {
     /// # Errors
     /// See [`StoreError`].
     async fn end_login_session(&self, digest: [u8; 32]) -> Result<bool, StoreError>;
+
+    /// Ends every session of a principal, and returns how many that were.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    async fn end_login_sessions_of(&self, principal: &str) -> Result<u64, StoreError>;
 }
 
 #[async_trait]
@@ -100,6 +112,9 @@ impl<D: SqlDatabase> LoginSessions for D {
             session.used_at.into(),
             session.expires_at.into(),
             session.address.as_deref().into(),
+            access_token::texts(&session.reads).into(),
+            access_token::texts(&session.limits.groups).into(),
+            access_token::texts(&session.limits.tasks).into(),
         ];
         change(self, INSERT, row).await.map(|_| ())
     }
@@ -114,6 +129,10 @@ impl<D: SqlDatabase> LoginSessions for D {
         change(self, END, vec![bytes(digest)])
             .await
             .map(|changed| changed > 0)
+    }
+
+    async fn end_login_sessions_of(&self, principal: &str) -> Result<u64, StoreError> {
+        change(self, END_OF_PRINCIPAL, vec![principal.into()]).await
     }
 }
 
@@ -142,5 +161,7 @@ fn read(row: &Row, digest: [u8; 32]) -> Result<LoginSession, StoreError> {
         used_at: row.time("session.used_at", 4)?,
         expires_at: row.time("session.expires_at", 5)?,
         address: row.optional_text("session.address", 6)?,
+        reads: column::json("session.reads", &row.text("session.reads", 7)?)?,
+        limits: access_limits::read(row, 8)?,
     })
 }

@@ -4,15 +4,19 @@
 //! - `audited`: the entries about commands. Pure.
 //! - `stored_tokens`: tokens of the store, with a cache of some seconds.
 //! - `secret`: secrets of tokens and ids of sessions.
+//! - `cookie`: cookies of the console. Pure.
 //! - `session`: the session of a browser: its cookie, its end, and its token against forged requests.
 //! - `form`: forms that a page of the console sends.
 //! - `origin`: whether a request comes from a page of the console. Pure.
 //! - `login`: begins and ends sessions; their pages are in `web`.
+//! - `oidc`: the login at an identity provider.
 
 pub(crate) mod audited;
 pub(crate) mod client;
+mod cookie;
 pub(crate) mod form;
 pub(crate) mod login;
+pub(crate) mod oidc;
 mod origin;
 pub(crate) mod secret;
 pub(crate) mod session;
@@ -21,6 +25,11 @@ pub(crate) mod stored_tokens;
 use std::time::Duration;
 
 pub(crate) use client::Client;
+pub(crate) use oidc::IdentityProvider;
+pub use oidc::{
+    Algorithm, OidcOptions, ProviderAnswer, ProviderCheckError, ProviderForm, ProviderHttp,
+    ProviderHttpError, RoleMapping, UnknownAlgorithm, check_identity_provider,
+};
 pub(crate) use stored_tokens::StoredTokens;
 
 /// How the console checks what people do.

@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderName;
-use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
@@ -13,15 +12,16 @@ use lockstep_store::LoginSession;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::AccessOptions;
-use super::{origin, secret};
+use super::cookie::Cookie;
+use super::{AccessOptions, oidc, origin, secret};
 use crate::context::Shared;
 use crate::rest::problem;
 
-/// The cookie with the id of a session: browsers send it back only over TLS, only to this host.
-const COOKIE_NAME: &str = "__Host-lockstep";
-/// Its name where the browser runs on the same machine and there may be no TLS.
-const LOCAL_COOKIE_NAME: &str = "lockstep";
+/// The cookie with the id of a session.
+pub(super) const COOKIE: Cookie = Cookie {
+    name: "__Host-lockstep",
+    local_name: "lockstep",
+};
 
 /// The header with the token of a session, without which the session may only read.
 const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -50,6 +50,8 @@ pub(crate) struct Found {
     pub(crate) operator: Operator,
     /// The digest of its id, by which it is ended.
     pub(crate) digest: [u8; 32],
+    /// Whether it began at the identity provider.
+    pub(crate) by_provider: bool,
 }
 
 impl Session {
@@ -118,7 +120,7 @@ pub(crate) fn forged() -> ProblemResponse {
 /// # Errors
 /// The store cannot be read.
 pub(crate) async fn find(shared: &Shared, headers: &HeaderMap) -> Result<Option<Found>, ProblemResponse> {
-    let Some(id) = cookie(headers) else {
+    let Some(id) = COOKIE.of(headers) else {
         return Ok(None);
     };
     let digest = secret::digest(id);
@@ -140,6 +142,7 @@ pub(crate) async fn find(shared: &Shared, headers: &HeaderMap) -> Result<Option<
         );
     }
     Ok(Some(Found {
+        by_provider: row.token.is_none(),
         session: Session {
             csrf: csrf_of(id),
             principal: row.principal,
@@ -154,8 +157,7 @@ fn is_open(row: &LoginSession, now: Timestamp, options: &AccessOptions) -> bool 
     now < row.expires_at && now < row.used_at + options.idle_session
 }
 
-/// The rights of a session: those of its token now, or of the role that the identity provider said. `None` if the token is not accepted
-/// any more.
+/// The rights of a session: those of its token now, or those that the identity provider said at the login. `None` if it has none any more.
 async fn rights(
     shared: &Shared,
     row: &LoginSession,
@@ -171,11 +173,13 @@ async fn rights(
                 stored.map_err(problem::store_error)?
             }
         }
-        (None, Some(role)) => Some(Arc::new(
-            Token::of_role(&row.principal, &row.principal, role)
-                .with_source_owners(shared.context.tokens.source_owners()),
-        )),
-        (None, None) => None,
+        // Without an identity provider in the configuration, its sessions are over.
+        (None, Some(role)) if shared.provider.is_some() => {
+            let token = oidc::rights(&row.principal, role, &row.reads, &row.limits);
+            let owners = shared.context.tokens.source_owners();
+            Some(Arc::new(token.with_source_owners(owners)))
+        }
+        (None, _) => None,
     };
     // Another token has the name now.
     Ok(token.filter(|token| token.principal() == row.principal))
@@ -186,72 +190,9 @@ pub(super) fn csrf_of(id: &str) -> String {
     hex::encode(Sha256::digest(format!("{CSRF_CONTEXT}{id}")))
 }
 
-/// The id of the session in the cookies of a request. The name without TLS counts only on this machine.
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(COOKIE).iter();
-    let pairs = cookies
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
-    let name = cookie_name(headers);
-    pairs
-        .into_iter()
-        .find_map(|(found, value)| (found == name).then_some(value))
-}
-
-fn cookie_name(headers: &HeaderMap) -> &'static str {
-    if origin::is_local(headers) {
-        LOCAL_COOKIE_NAME
-    } else {
-        COOKIE_NAME
-    }
-}
-
-/// The value of `Set-Cookie` for a session with this id, which lasts so long. An empty id and no time remove the cookie.
-pub(super) fn set_cookie(headers: &HeaderMap, id: &str, lasts: Duration) -> String {
-    let secure = if origin::is_local(headers) { "" } else { "; Secure" };
-    format!(
-        "{}={id}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
-        cookie_name(headers),
-        lasts.as_secs()
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(host: &str, cookies: &[&str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert("host", host.parse().unwrap());
-        for cookie in cookies {
-            headers.append(COOKIE, cookie.parse().unwrap());
-        }
-        headers
-    }
-
-    #[test]
-    fn the_cookie_without_tls_counts_on_this_machine_only() {
-        for (host, cookies, expected) in [
-            ("localhost:8910", vec!["lockstep=a"], Some("a")),
-            ("localhost:8910", vec!["x=1; lockstep=a", "y=2"], Some("a")),
-            ("localhost:8910", vec!["__Host-lockstep=a"], None),
-            ("lockstep.example.org", vec!["__Host-lockstep=a"], Some("a")),
-            ("lockstep.example.org", vec!["lockstep=a"], None),
-            ("lockstep.example.org", vec![], None),
-        ] {
-            assert_eq!(cookie(&headers(host, &cookies)), expected, "{host} {cookies:?}");
-        }
-        let set = |host| set_cookie(&headers(host, &[]), "a", Duration::from_mins(1));
-        assert_eq!(
-            set("localhost:8910"),
-            "lockstep=a; Path=/; Max-Age=60; HttpOnly; SameSite=Lax"
-        );
-        assert_eq!(
-            set("lockstep.example.org"),
-            "__Host-lockstep=a; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
-        );
-    }
 
     #[test]
     fn a_session_ends_after_its_time_and_when_nobody_uses_it() {
@@ -269,6 +210,8 @@ mod tests {
             used_at: at(used),
             expires_at: at(expires),
             address: None,
+            reads: Vec::new(),
+            limits: lockstep_protocol::AccessLimits::default(),
         };
         for (used, expires, now, expected) in [
             (1000, 5000, 1099, true),

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use lockstep_http::ReadScope;
 use lockstep_protocol::rest::{
-    AuditPage, TokenPage, TokenRequest, TokenRevocation, TokenRotation, TokenSecret, TokenView,
+    AuditPage, SessionsEnd, SessionsEnded, TokenPage, TokenRequest, TokenRevocation, TokenRotation,
+    TokenSecret, TokenView,
 };
 use lockstep_protocol::{AuditKind, AuditOutcome};
 use schemars::JsonSchema;
@@ -50,6 +51,11 @@ impl Document {
             "/v1/tokens/{name}/revoke",
             "revoke_token",
             "Revokes a token for good",
+        );
+        self.change::<SessionsEnd, SessionsEnded>(
+            "/v1/sessions/{name}/end",
+            "end_sessions",
+            "Ends every session of a person or a service in browsers",
         );
         let parameters = [
             self.query::<u64>("before", "The end of the page before: its `next`."),

@@ -24,6 +24,7 @@ pub(crate) mod repositories;
 pub(crate) mod results;
 pub(crate) mod schedules;
 pub(crate) mod selection;
+pub(crate) mod sessions;
 pub(crate) mod stages;
 pub(crate) mod surroundings;
 pub(crate) mod sync_devices;

@@ -33,6 +33,7 @@ pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
         {
             "POST"
         }
+        path if path.starts_with("/v1/sessions/") => "POST",
         _ => "GET, HEAD",
     };
     lockstep_http::wrong_method(&method, uri.path(), allowed)

@@ -70,7 +70,7 @@ pub(crate) async fn create(
     request: Request,
 ) -> Result<(StatusCode, Json<TokenSecret>), ProblemResponse> {
     check_manages(&operator)?;
-    let request: TokenRequest = read(&shared, request).await?;
+    let request: TokenRequest = read(&shared, request, "a token").await?;
     let client = client.with_reason(request.reason.as_deref());
     let reason = client.reason()?.map(str::to_owned);
     if request.role == Role::Admin && reason.is_none() {
@@ -118,7 +118,7 @@ pub(crate) async fn rotate(
     request: Request,
 ) -> Result<Json<TokenSecret>, ProblemResponse> {
     check_manages(&operator)?;
-    let request: TokenRotation = read(&shared, request).await?;
+    let request: TokenRotation = read(&shared, request, "a token").await?;
     let client = client.with_reason(request.reason.as_deref());
     let reason = client.reason()?.map(str::to_owned);
     let grace = token_request::seconds(request.grace_seconds, "grace_seconds")?;
@@ -163,7 +163,7 @@ pub(crate) async fn revoke(
     request: Request,
 ) -> Result<Json<TokenView>, ProblemResponse> {
     check_manages(&operator)?;
-    let request: TokenRevocation = read(&shared, request).await?;
+    let request: TokenRevocation = read(&shared, request, "a token").await?;
     let client = client.with_reason(request.reason.as_deref());
     let reason = client.reason()?.map(str::to_owned);
     let row = named(&shared, &parameters::segment(name)?).await?;
@@ -184,11 +184,15 @@ pub(crate) async fn revoke(
     Ok(Json(view(token, now)))
 }
 
-fn check_manages(operator: &Token) -> Result<(), ProblemResponse> {
+/// Checks that somebody may manage tokens and sessions.
+///
+/// # Errors
+/// The problem to respond with.
+pub(super) fn check_manages(operator: &Token) -> Result<(), ProblemResponse> {
     if operator.role().is_some_and(Role::manages_tokens) {
         return Ok(());
     }
-    Err(Problem::new(403, "not-allowed", "the token may not manage tokens")
+    Err(Problem::new(403, "not-allowed", "the token may not manage tokens and sessions")
         .with_detail(
             "that takes the role admin: set `role = \"admin\"` of a token in the configuration of the console, or create one with \
              `lockstep tokens create … --role admin`",
@@ -196,7 +200,15 @@ fn check_manages(operator: &Token) -> Result<(), ProblemResponse> {
         .into())
 }
 
-async fn read<T: DeserializeOwned>(shared: &Shared, request: Request) -> Result<T, ProblemResponse> {
+/// Reads a body, which describes this.
+///
+/// # Errors
+/// The problem to respond with.
+pub(super) async fn read<T: DeserializeOwned>(
+    shared: &Shared,
+    request: Request,
+    what: &str,
+) -> Result<T, ProblemResponse> {
     let body = shared.bodies.read(request.into_body(), LONGEST_BODY).await?;
     // An empty body says nothing: everything is the default.
     let bytes: &[u8] = if body.bytes.is_empty() { b"{}" } else { &body.bytes };
@@ -208,7 +220,7 @@ async fn read<T: DeserializeOwned>(shared: &Shared, request: Request) -> Result<
         } else {
             format!("$.{path}")
         };
-        Problem::new(400, "invalid-data", "the body does not describe a token")
+        Problem::new(400, "invalid-data", &format!("the body does not describe {what}"))
             .with_detail(error.into_inner().to_string())
             .with_place(place)
             .into()
@@ -243,7 +255,8 @@ fn new_token(checked: Checked, operator: &Token, text: &str, now: Timestamp) -> 
     }
 }
 
-fn entry(kind: AuditKind, client: &Client, operator: &Operator, subject: &str) -> NewAuditEntry {
+/// An entry of the audit about something that an administrator manages.
+pub(super) fn entry(kind: AuditKind, client: &Client, operator: &Operator, subject: &str) -> NewAuditEntry {
     NewAuditEntry {
         kind,
         actor: client.actor(operator),

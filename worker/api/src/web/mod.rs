@@ -40,7 +40,7 @@ use axum::routing::{MethodRouter, get};
 pub(crate) use self::failure::wrong_method;
 pub(crate) use self::fleet::Glance;
 pub(crate) use self::headers::secure;
-pub(crate) use self::login::{login_page, logout_page};
+pub(crate) use self::login::{logged_out_page, login_page, logout_page};
 use crate::context::Shared;
 
 /// The routes of the pages.

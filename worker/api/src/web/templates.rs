@@ -15,7 +15,7 @@ macro_rules! templates {
 }
 
 /// Names end in `.html`, which switches escaping on.
-const TEMPLATES: [(&str, &str); 22] = templates![
+const TEMPLATES: [(&str, &str); 23] = templates![
     "dead_letter.html",
     "dead_letters.html",
     "device.html",
@@ -28,6 +28,7 @@ const TEMPLATES: [(&str, &str); 22] = templates![
     "failure.html",
     "fleet.html",
     "layout.html",
+    "logged_out.html",
     "login.html",
     "logout.html",
     "message.html",

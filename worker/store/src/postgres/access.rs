@@ -357,6 +357,24 @@ pub const OBJECTS: &[ObjectRights] = &[
         &[SelectOf(&["digest", "expires_at"]), Delete],
         &[Select, Insert, UpdateOf(&["used_at"]), Delete],
     ),
+    rights(
+        "oidc_login",
+        &[SelectOf(&["principal", "device_groups", "tasks", "expires_at"])],
+        &[
+            Select,
+            Insert,
+            UpdateOf(&[
+                "issuer",
+                "subject",
+                "role",
+                "device_groups",
+                "tasks",
+                "begun_at",
+                "expires_at",
+            ]),
+        ],
+    ),
+    rights("oidc_state", &[], &[Select, Insert, Delete]),
     // Nobody changes an entry, and only retention deletes some.
     rights("audit", &[Select, Insert, Delete], &[Select, Insert]),
     rights("schema_compatibility", &[Select], &[Select]),
@@ -591,7 +609,17 @@ mod tests {
             privileges.any(|privilege| privilege.keyword() != "SELECT")
         };
         let written: Vec<&str> = OBJECTS.iter().filter(writes).map(|object| object.name).collect();
-        assert_eq!(written, ["access_token", "access_binding", "session", "audit"]);
+        assert_eq!(
+            written,
+            [
+                "access_token",
+                "access_binding",
+                "session",
+                "oidc_login",
+                "oidc_state",
+                "audit"
+            ]
+        );
         let audit = OBJECTS.iter().find(|object| object.name == "audit").unwrap();
         assert_eq!(audit.console, [Select, Insert]);
         assert!(

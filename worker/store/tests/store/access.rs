@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
-use lockstep_protocol::{EntityType, Hostname};
+use lockstep_protocol::{AccessLimits, EntityType, Hostname};
 use lockstep_store::postgres::{
     Change, DatabaseRole, DatabaseSetUp, OBJECTS, PostgresOptions, PostgresStore, Privilege,
 };
 use lockstep_store::{
     AccessTokens as _, AuditActor, AuditLog as _, DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _,
     DeviceQuery, ElementQuery, ExecutionQuery, ExecutionReference, Executions as _, Fleet as _, Inbox as _,
-    Leases as _, LoginSession, LoginSessions as _, NewAccessToken, NewAuditEntry, Repositories as _,
-    Rotation, RunCycle as _, Schema as _, SecretDigest, Stats as _, StoreError, Tasks as _, UnitOfWork as _,
+    Leases as _, LoginSession, LoginSessions as _, NewAccessToken, NewAuditEntry, OidcLogin,
+    OidcLoginOutcome, OidcLogins as _, Repositories as _, Rotation, RunCycle as _, Schema as _, SecretDigest,
+    Stats as _, StoreError, Tasks as _, UnitOfWork as _,
 };
 use lockstep_testbed::{Database, Schema};
 use tokio_postgres::NoTls;
@@ -195,7 +196,7 @@ async fn console_writes(console: &PostgresStore) -> Result<()> {
         role: lockstep_protocol::Role::Viewer,
         reads: Vec::new(),
         sources: Vec::new(),
-        limits: lockstep_protocol::AccessLimits::default(),
+        limits: AccessLimits::default(),
         secret: secret(1),
         at: now,
         by: "root".to_owned(),
@@ -220,12 +221,31 @@ async fn console_writes(console: &PostgresStore) -> Result<()> {
         used_at: now,
         expires_at: now,
         address: None,
+        reads: Vec::new(),
+        limits: AccessLimits::default(),
     };
     console.begin_login_session(&session).await?;
     console
         .login_session_used([3; 32], now + std::time::Duration::from_secs(1))
         .await?;
     ensure!(console.end_login_session([3; 32]).await?);
+    ensure!(console.end_login_sessions_of("alice").await? == 0);
+    for byte in [4, 5] {
+        let login = OidcLogin {
+            state: [byte; 32],
+            state_until: now,
+            issuer: "https://id.example.org".to_owned(),
+            subject: "7".to_owned(),
+            principal: "alice".to_owned(),
+            role: lockstep_protocol::Role::Operator,
+            limits: AccessLimits::default(),
+            at: now,
+            expires_at: now,
+        };
+        let outcome = console.record_oidc_login(&login).await?;
+        ensure!(outcome == OidcLoginOutcome::Accepted, "{outcome:?}");
+    }
+    ensure!(console.release_oidc_principal("alice").await?);
     let entry = NewAuditEntry {
         kind: lockstep_protocol::AuditKind::TokenCreated,
         actor: AuditActor::default(),

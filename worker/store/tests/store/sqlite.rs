@@ -11,8 +11,8 @@ use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
 use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_AUDIT_DECISIONS, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC,
-    UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, create_all,
+    Place, Probe, UNDO_ACCESS, UNDO_AUDIT_DECISIONS, UNDO_EXECUTIONS, UNDO_OIDC, UNDO_PAGES, UNDO_RUN_CYCLE,
+    UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, create_all,
 };
 
 contract!(crate::sqlite::open);
@@ -85,6 +85,7 @@ impl Probe for File {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
             (18, UNDO_AUDIT_DECISIONS),
+            (17, UNDO_OIDC),
             (15, UNDO_TRACES),
             (14, UNDO_ACCESS),
             (13, &["DROP TABLE inventory_source"]),

@@ -11,12 +11,12 @@ use tower::ServiceExt;
 use super::{STRUCTURED, Scene, removed, scene};
 use crate::fakes::device;
 
-const HOST: &str = "lockstep.example.org";
+pub(super) const HOST: &str = "lockstep.example.org";
 
-struct Page {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub(super) struct Page {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
 }
 
 fn login_scene() -> Scene {
@@ -24,7 +24,13 @@ fn login_scene() -> Scene {
     scene().with_tokens([token("root").with_role(Role::Admin), token("plain")])
 }
 
-async fn send(scene: &Scene, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Page {
+pub(super) async fn send(
+    scene: &Scene,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Page {
     let mut request = Request::builder().method(method).uri(path).header("host", HOST);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -40,7 +46,7 @@ async fn send(scene: &Scene, method: &str, path: &str, headers: &[(&str, &str)],
     }
 }
 
-async fn form(scene: &Scene, path: &str, headers: &[(&str, &str)], body: &str) -> Page {
+pub(super) async fn form(scene: &Scene, path: &str, headers: &[(&str, &str)], body: &str) -> Page {
     let mut headers = headers.to_vec();
     headers.push(("content-type", "application/x-www-form-urlencoded"));
     send(scene, "POST", path, &headers, body).await
@@ -59,7 +65,7 @@ async fn logged_in(scene: &Scene, token: &str) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-fn csrf(cookie: &str) -> String {
+pub(super) fn csrf(cookie: &str) -> String {
     let (_, id) = cookie.split_once('=').unwrap();
     hex::encode(Sha256::digest(format!("lockstep csrf:{id}")))
 }
@@ -70,7 +76,7 @@ fn audited(scene: &Scene) -> Vec<AuditKind> {
 }
 
 /// Publishes an event with a session and these headers.
-async fn publish(scene: &Scene, cookie: &str, headers: &[(&str, &str)]) -> u16 {
+pub(super) async fn publish(scene: &Scene, cookie: &str, headers: &[(&str, &str)]) -> u16 {
     let mut headers = headers.to_vec();
     headers.extend([("cookie", cookie), ("content-type", STRUCTURED)]);
     let event = removed("sw1").to_string();

@@ -7,6 +7,7 @@ mod graphql;
 mod graphql_reading;
 mod groups;
 mod login;
+mod oidc;
 mod openapi;
 mod publishing;
 mod reading;
@@ -30,8 +31,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Console, ConsoleContext, ConsoleLimits};
-use crate::AccessOptions;
 use crate::fakes::{FakeBus, FakeProviders, FakeStore, FakeSyncRules, FixedClock};
+use crate::{AccessOptions, OidcOptions};
 use lockstep_store::{InboxRow, InboxState};
 
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -100,6 +101,8 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
         sync_rules: Arc::new(FakeSyncRules),
         access_tokens: store.clone(),
         login_sessions: store.clone(),
+        oidc_logins: store.clone(),
+        oidc: None,
         audit: store.clone(),
         access: AccessOptions::default(),
         schema: store.clone(),
@@ -112,6 +115,16 @@ impl Scene {
     /// The same store and bus, with other tokens.
     fn with_tokens(self, tokens: impl IntoIterator<Item = Token>) -> Self {
         let context = context(&self.bus, &self.store, tokens.into_iter().collect());
+        let router = Console::new(context).router(self.stop.clone());
+        Self { router, ..self }
+    }
+
+    /// The same store and bus, with other tokens and an identity provider.
+    fn with_provider(self, tokens: impl IntoIterator<Item = Token>, oidc: Option<OidcOptions>) -> Self {
+        let context = ConsoleContext {
+            oidc,
+            ..context(&self.bus, &self.store, tokens.into_iter().collect())
+        };
         let router = Console::new(context).router(self.stop.clone());
         Self { router, ..self }
     }

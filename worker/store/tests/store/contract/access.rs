@@ -1,7 +1,9 @@
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use lockstep_protocol::{AccessLimits, GroupName, Role};
-use lockstep_store::{AccessToken, LoginSession, NewAccessToken, Records, Rotation, SecretDigest};
+use lockstep_store::{
+    AccessToken, LoginSession, NewAccessToken, OidcLogin, OidcLoginOutcome, Records, Rotation, SecretDigest,
+};
 
 use super::{Place, Store};
 
@@ -169,6 +171,7 @@ pub(crate) async fn limits_are_those_of_accepted_tokens_and_stay_when_the_last_i
     ] {
         ensure!(console.create_access_token(&new).await?);
     }
+    ensure!(console.has_access_token_of("alice").await? && !console.has_access_token_of("a").await?);
     // Read with the rights of a worker.
     let of = |principal: &'static str| place.other.access_limits(principal);
     ensure!(of("carol").await?.is_empty());
@@ -201,18 +204,33 @@ pub(crate) async fn tokens_are_paged_by_name(place: &Place) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn a_session_is_kept_until_its_end(place: &Place) -> Result<()> {
-    let console = console(place);
-    let session = |byte: u8| LoginSession {
+/// A session: the first with a token, the others by the identity provider.
+fn session(byte: u8) -> LoginSession {
+    let with_token = byte == 1;
+    LoginSession {
         digest: [byte; 32],
         principal: "alice".to_owned(),
-        token: (byte == 1).then(|| "ci".to_owned()),
-        role: (byte == 2).then_some(Role::Viewer),
+        token: with_token.then(|| "ci".to_owned()),
+        role: (!with_token).then_some(Role::Viewer),
         begun_at: at(1000),
         used_at: at(1000),
         expires_at: at(2000),
         address: Some("127.0.0.1".to_owned()),
-    };
+        reads: if with_token {
+            Vec::new()
+        } else {
+            vec!["device-output".to_owned()]
+        },
+        limits: if with_token {
+            AccessLimits::default()
+        } else {
+            limits(&["oslo"], &["backup-*"])
+        },
+    }
+}
+
+pub(crate) async fn a_session_is_kept_until_its_end(place: &Place) -> Result<()> {
+    let console = console(place);
     for byte in [1, 2] {
         console.begin_login_session(&session(byte)).await?;
         let found = console.login_session([byte; 32]).await?;
@@ -236,5 +254,99 @@ pub(crate) async fn a_session_is_kept_until_its_end(place: &Place) -> Result<()>
             .await?;
         ensure!(expired.deleted == deleted, "{before}: {expired:?}");
     }
+    Ok(())
+}
+
+pub(crate) async fn all_sessions_of_a_principal_end_together(place: &Place) -> Result<()> {
+    let console = console(place);
+    let bob = LoginSession {
+        principal: "bob".to_owned(),
+        ..session(3)
+    };
+    for session in [session(1), session(2), bob] {
+        console.begin_login_session(&session).await?;
+    }
+    ensure!(console.end_login_sessions_of("alice").await? == 2);
+    ensure!(console.end_login_sessions_of("alice").await? == 0);
+    ensure!(console.login_session([3; 32]).await?.is_some());
+    Ok(())
+}
+
+/// A login of an account as a principal, with the state of this byte.
+fn login(byte: u8, subject: &str, principal: &str) -> OidcLogin {
+    OidcLogin {
+        state: [byte; 32],
+        state_until: at(1600),
+        issuer: "https://id.example.org".to_owned(),
+        subject: subject.to_owned(),
+        principal: principal.to_owned(),
+        role: Role::Operator,
+        limits: AccessLimits::default(),
+        at: at(1000),
+        expires_at: at(2000),
+    }
+}
+
+pub(crate) async fn a_login_is_accepted_once_and_an_account_is_one_principal(place: &Place) -> Result<()> {
+    let console = console(place);
+    let other_issuer = OidcLogin {
+        issuer: "https://other.example.org".to_owned(),
+        ..login(6, "1", "alice")
+    };
+    let renamed = OidcLoginOutcome::OtherPrincipal("alice".to_owned());
+    for (login, expected) in [
+        (login(1, "1", "alice"), OidcLoginOutcome::Accepted),
+        (login(1, "1", "alice"), OidcLoginOutcome::StateUsed),
+        (login(2, "1", "alice"), OidcLoginOutcome::Accepted),
+        (login(3, "1", "alice2"), renamed),
+        (login(4, "2", "alice"), OidcLoginOutcome::OtherAccount),
+        // The state of a login that was refused was not used.
+        (login(4, "2", "bob"), OidcLoginOutcome::Accepted),
+        (other_issuer, OidcLoginOutcome::OtherAccount),
+    ] {
+        let outcome = console.record_oidc_login(&login).await?;
+        ensure!(outcome == expected, "{login:?}: {outcome:?}");
+    }
+    ensure!(console.release_oidc_principal("alice").await?);
+    ensure!(!console.release_oidc_principal("alice").await?);
+    let outcome = console.record_oidc_login(&login(7, "1", "alice2")).await?;
+    ensure!(outcome == OidcLoginOutcome::Accepted, "{outcome:?}");
+    let outcome = console.record_oidc_login(&login(8, "3", "alice")).await?;
+    ensure!(outcome == OidcLoginOutcome::Accepted, "{outcome:?}");
+    // A state is forgotten when its time is over: whoever asks has checked that.
+    let later = OidcLogin {
+        at: at(1601),
+        state_until: at(2200),
+        ..login(1, "2", "bob")
+    };
+    let outcome = console.record_oidc_login(&later).await?;
+    ensure!(outcome == OidcLoginOutcome::Accepted, "{outcome:?}");
+    Ok(())
+}
+
+pub(crate) async fn the_last_login_limits_a_principal_as_a_token_does(place: &Place) -> Result<()> {
+    let console = console(place);
+    let (oslo, bergen) = (limits(&["oslo"], &["sync"]), limits(&["bergen"], &[]));
+    let in_a_day = at(4_000_000_000);
+    let login = |byte, limits: &AccessLimits, expires_at| OidcLogin {
+        limits: limits.clone(),
+        expires_at,
+        ..login(byte, "1", "alice")
+    };
+    // Read with the rights of a worker.
+    let of = || place.other.access_limits("alice");
+    console.record_oidc_login(&login(1, &oslo, in_a_day)).await?;
+    ensure!(of().await? == std::slice::from_ref(&oslo));
+    console.record_oidc_login(&login(2, &bergen, in_a_day)).await?;
+    ensure!(of().await? == std::slice::from_ref(&bergen));
+    console
+        .create_access_token(&token("ci", "alice", 1, oslo.clone()))
+        .await?;
+    ensure!(of().await? == [bergen.clone(), oslo.clone()]);
+    // Its session is over.
+    console.record_oidc_login(&login(3, &bergen, at(2000))).await?;
+    ensure!(of().await? == std::slice::from_ref(&oslo));
+    console.revoke_access_token("ci", at(2000)).await?;
+    ensure!(of().await? == [bergen, oslo]);
     Ok(())
 }

@@ -67,8 +67,8 @@ use lockstep_protocol::{
 use lockstep_store::{
     AccessTokens, Attributes, AuditLog, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect,
     Effects, Entities, Executions, Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources,
-    Keys, Leases, LoginSessions, Messages, Origin, RenderFacts, Repositories, Retention, RunCycle, Schema,
-    Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    Keys, Leases, LoginSessions, Messages, OidcLogins, Origin, RenderFacts, Repositories, Retention,
+    RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -236,6 +236,9 @@ macro_rules! contract {
                 limits_are_those_of_accepted_tokens_and_stay_when_the_last_is_revoked,
                 tokens_are_paged_by_name,
                 a_session_is_kept_until_its_end,
+                all_sessions_of_a_principal_end_together,
+                a_login_is_accepted_once_and_an_account_is_one_principal,
+                the_last_login_limits_a_principal_as_a_token_does,
             }
             audit {
                 a_decision_is_written_with_the_inbox_row_of_its_command_or_not_at_all,
@@ -469,6 +472,7 @@ pub(crate) trait Store:
     + InventorySources
     + AccessTokens
     + LoginSessions
+    + OidcLogins
     + AuditLog
     + DeadLetters
     + FollowUps
@@ -496,6 +500,7 @@ impl<
         + InventorySources
         + AccessTokens
         + LoginSessions
+        + OidcLogins
         + AuditLog
         + DeadLetters
         + FollowUps
@@ -549,6 +554,16 @@ pub(crate) struct Place {
     pub(crate) probe: Box<dyn Probe>,
     pub(crate) keep: Box<dyn Any + Send + Sync>,
 }
+
+/// What undoes version 17 of the schema, on both databases.
+pub(crate) const UNDO_OIDC: &[&str] = &[
+    "DROP TABLE oidc_state",
+    "DROP TABLE oidc_login",
+    "DROP INDEX session_principal",
+    "ALTER TABLE session DROP COLUMN reads",
+    "ALTER TABLE session DROP COLUMN device_groups",
+    "ALTER TABLE session DROP COLUMN tasks",
+];
 
 /// What undoes version 14 of the schema, on both databases.
 pub(crate) const UNDO_ACCESS: &[&str] = &[
