@@ -39,6 +39,7 @@ pub(super) fn build(
         inbox: store.inbox.clone(),
         messages: store.messages.clone(),
         fleet: store.fleet.clone(),
+        fleet_trend: store.fleet_trend.clone(),
         repositories: store.repositories.clone(),
         dead_letters: store.dead_letters.clone(),
         tasks: store.tasks.clone(),

@@ -175,6 +175,7 @@ impl Server {
             inbox: store.clone(),
             messages: store.clone(),
             fleet: store.clone(),
+            fleet_trend: store.clone(),
             repositories: store.clone(),
             dead_letters: store.clone(),
             tasks: store.clone(),

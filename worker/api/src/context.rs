@@ -9,7 +9,7 @@ use lockstep_http::{
 };
 use lockstep_protocol::rest::Problem;
 use lockstep_store::{
-    AccessTokens, AuditLog, DeadLetters, Entities, Executions, Fleet, Inbox, LoginSessions, Messages,
+    AccessTokens, AuditLog, DeadLetters, Entities, Executions, Fleet, FleetTrend, Inbox, LoginSessions, Messages,
     NewAuditEntry, Repositories, RunCycle, Schema, SyncPlans, Tasks,
 };
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,8 @@ pub struct ConsoleContext {
     pub messages: Arc<dyn Messages>,
     /// Reads devices.
     pub fleet: Arc<dyn Fleet>,
+    /// Reads how many devices were synchronized over time.
+    pub fleet_trend: Arc<dyn FleetTrend>,
     /// Reads repositories.
     pub repositories: Arc<dyn Repositories>,
     /// Reads dead letters.

@@ -19,10 +19,11 @@ use super::failure::Failure;
 use super::link;
 use super::page::{self, Page};
 use super::section::section;
+use super::trend;
 use super::viewer::Viewer;
 use crate::context::Shared;
 use crate::rest::parameters::Parameters;
-use crate::rest::{ages, dead_letters, executions, problem, repositories};
+use crate::rest::{ages, dead_letters, executions, fleet_history, problem, repositories};
 
 /// All devices are counted at most this often, however many viewers there are.
 const COUNTED_EVERY: Duration = Duration::from_secs(5);
@@ -78,7 +79,9 @@ pub(super) async fn show(
     mut parameters: Parameters,
 ) -> Result<Html<String>, Failure> {
     let sent = page::sent(&mut parameters)?;
-    parameters.finish("none")?;
+    // Read by the history, which also checks it.
+    let period = parameters.text("period")?;
+    parameters.finish("period")?;
     let operator = &viewer.operator;
     let counts = match operator.may_read(ReadScope::Devices) {
         Ok(()) => Ok(Json(shared.glance.counts(&shared).await?)),
@@ -89,16 +92,24 @@ pub(super) async fn show(
         ("limit", &NAMED.to_string()),
         ("total", "true"),
     ]);
+    let period = period.iter().map(|period| ("period", period.as_str()));
+    let period = Parameters::of(&period.collect::<Vec<_>>());
     let state = || State(Arc::clone(&shared));
-    let (running, stopped, dead, all) = tokio::join!(
+    let (history, running, stopped, dead, all) = tokio::join!(
+        fleet_history::show(operator.clone(), state(), period),
         executions::list(operator.clone(), state(), running),
         executions::stopped(operator.clone(), state()),
         dead_letters::counts(operator.clone(), state(), Parameters::of(&[])),
         repositories::list(operator.clone(), state()),
     );
+    let history = match history {
+        Ok(Json(history)) => Ok(Json(trend::html(&history)?)),
+        Err(problem) => Err(problem),
+    };
     let values = json!({
         "now": shared.context.clock.now(),
         "counts": section(counts)?,
+        "trend": section(history)?,
         "running": section(running)?,
         "stopped": section(stopped)?,
         "dead": section(dead)?,

@@ -28,6 +28,7 @@ mod task;
 mod tasks;
 mod templates;
 mod text;
+mod trend;
 mod viewer;
 
 mod dead_letter;

@@ -15,7 +15,7 @@ macro_rules! templates {
 }
 
 /// Names end in `.html`, which switches escaping on.
-const TEMPLATES: [(&str, &str); 22] = templates![
+const TEMPLATES: [(&str, &str); 23] = templates![
     "dead_letter.html",
     "dead_letters.html",
     "device.html",
@@ -38,6 +38,7 @@ const TEMPLATES: [(&str, &str); 22] = templates![
     "task.html",
     "task_fields.html",
     "tasks.html",
+    "trend.html",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

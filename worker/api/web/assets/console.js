@@ -46,6 +46,10 @@
         const index = focusable.indexOf(document.activeElement);
         const shown = found.outerHTML;
         const put = document.importNode(found, true);
+        for (const part of region.querySelectorAll('details[id][open]')) {
+          const same = put.querySelector(`#${CSS.escape(part.id)}`);
+          if (same) same.open = true;
+        }
         region.replaceWith(put);
         put.dataset.shown = shown;
         comforts(put);

@@ -18,7 +18,7 @@ use tokio_postgres::Client;
 
 use crate::contract::management_domains::{changed, domain};
 use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS,
+    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS,
     UNDO_TRACES, UNDO_WORKFLOW, absorb, create, create_all, devices, hostname, key, keys, leases, message,
     repositories, row, unsynchronize, work,
 };
@@ -97,6 +97,7 @@ impl Probe for Client {
 
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
+            (16, UNDO_FLEET_SAMPLES),
             (15, UNDO_TRACES),
             (14, UNDO_ACCESS),
             (13, &["DROP TABLE inventory_source"]),

@@ -11,7 +11,7 @@ use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
 use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS,
+    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS,
     UNDO_TRACES, UNDO_WORKFLOW, create_all,
 };
 
@@ -84,6 +84,7 @@ impl Probe for File {
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
+            (16, UNDO_FLEET_SAMPLES),
             (15, UNDO_TRACES),
             (14, UNDO_ACCESS),
             (13, &["DROP TABLE inventory_source"]),

@@ -8,7 +8,7 @@ use super::leases::{LONG, acquire};
 use super::related::{end, linked};
 use super::repositories::{Changed, change, fetched, settings};
 use super::{
-    Place, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, create_all,
+    Place, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, create_all,
     devices, hostname, key, keys, message, row, unsynchronize, work,
 };
 
@@ -117,6 +117,7 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "DROP TABLE inbox",
         "DROP TABLE refinery_schema_history",
     ];
+    run(place, UNDO_FLEET_SAMPLES).await?;
     run(place, UNDO_TRACES).await?;
     run(place, UNDO_ACCESS).await?;
     run(place, UNDO_TASK_FORMS).await?;

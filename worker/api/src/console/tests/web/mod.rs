@@ -9,7 +9,7 @@ use axum::body::Body;
 use lockstep_protocol::{DeviceState, ElementState, ExecutionState};
 use lockstep_store::{
     AgedDevice, Ages, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals, DeviceId, FactRow,
-    HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, RepositoryFailure, RepositoryRow, ScheduleRow,
+    FleetSample,    HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, RepositoryFailure, RepositoryRow, ScheduleRow,
     StopRow,
 };
 use serde_json::json;
@@ -98,6 +98,11 @@ pub(super) fn everything(text: &str) -> Scene {
         by: Some(text()),
         note: Some(text()),
     });
+    *store.samples.lock().unwrap() = vec![FleetSample {
+        at: "2026-02-03T04:00:00Z".parse().unwrap(),
+        synchronized: 1,
+        unsynchronized: 1,
+    }];
     runs(&scene, &text());
     settled(&scene, &text());
     scene
@@ -248,8 +253,9 @@ pub(super) async fn submit(scene: &Scene, path: &str, fields: &[(&str, &str)]) -
 }
 
 /// All pages of [`everything`].
-pub(super) const PAGES: [&str; 17] = [
+pub(super) const PAGES: [&str; 18] = [
     "/",
+    "/?period=30d",
     "/devices",
     "/devices?total=true&limit=20",
     "/devices/sw1",

@@ -74,6 +74,8 @@ async fn each_page_shows_what_it_is_for() {
                 "over an hour",
                 "All executions are stopped",
                 "tip is not valid",
+                "1 of 2 MANAGED devices were not synchronized",
+                "class=\"line\"",
             ],
         ),
         (
@@ -204,6 +206,7 @@ async fn problems_are_pages_with_their_status() {
             401,
         ),
         (get("/devices/sw9"), 404),
+        (get("/?period=1h"), 400),
         (get("/devices?stat=x"), 400),
         (get("/devices?sent=x"), 400),
         (get("/executions/99"), 404),
