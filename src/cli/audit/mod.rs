@@ -50,17 +50,26 @@ struct Filter {
     /// Only entries of this kind: command, approval, flag-cleared, login, login-failed, logout, token-created, token-rotated, token-revoked
     #[arg(long, value_name = "KIND")]
     kind: Option<AuditKind>,
+    /// Only entries about this device, task or token, as the column subject has it
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
     /// Only entries from this time on: a time in RFC 3339, or a duration before now such as 7d
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
+    /// Only entries before this time: a time in RFC 3339, or a duration before now such as 1d
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    until: Option<Timestamp>,
 }
 
 impl Filter {
     fn query(&self) -> Vec<(&'static str, String)> {
         let principal = self.principal.clone().map(|principal| ("principal", principal));
         let kind = self.kind.map(|kind| ("kind", kind.to_string()));
+        let subject = self.subject.clone().map(|subject| ("subject", subject));
         let since = self.since.map(|since| ("since", since.to_string()));
-        principal.into_iter().chain(kind).chain(since).collect()
+        let until = self.until.map(|until| ("until", until.to_string()));
+        let filters = [principal, kind, subject, since, until];
+        filters.into_iter().flatten().collect()
     }
 }
 

@@ -189,6 +189,7 @@ impl AuditLog for FakeStore {
             query.before.is_none_or(|before| *number < before)
                 && query.kind.is_none_or(|kind| entry.kind == kind)
                 && (query.principal.is_none() || entry.actor.principal == query.principal)
+                && (query.subject.is_none() || entry.subject == query.subject)
         });
         let found = matching.map(|(entry, number)| AuditEntry {
             number,

@@ -19,18 +19,24 @@ macro_rules! list {
     ($condition:literal) => {
         concat!(
             "SELECT number, at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail \
-             FROM audit WHERE number < $1 AND at >= $2",
+             FROM audit WHERE number < $1 AND at >= $2 AND at < $3",
             $condition,
-            " ORDER BY number DESC LIMIT $3"
+            " ORDER BY number DESC LIMIT $4"
         )
     };
 }
 
-const LIST: &str = list!("");
-/// Separate from [`LIST`], so that both databases walk the index that fits.
-const LIST_OF_PRINCIPAL: &str = list!(" AND principal = $4");
-const LIST_OF_KIND: &str = list!(" AND kind = $4");
-const LIST_OF_BOTH: &str = list!(" AND principal = $4 AND kind = $5");
+/// One for each set of filters, so that both databases walk the index that fits: 1 for the principal, 2 for the kind, 4 for the subject.
+const LISTS: [&str; 8] = [
+    list!(""),
+    list!(" AND principal = $5"),
+    list!(" AND kind = $5"),
+    list!(" AND principal = $5 AND kind = $6"),
+    list!(" AND subject = $5"),
+    list!(" AND principal = $5 AND subject = $6"),
+    list!(" AND kind = $5 AND subject = $6"),
+    list!(" AND principal = $5 AND kind = $6 AND subject = $7"),
+];
 
 const INSERT: &str = "\
     INSERT INTO audit (at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail) \
@@ -86,10 +92,14 @@ pub struct AuditQuery {
     pub before: Option<u64>,
     /// Only entries from this time on.
     pub since: Option<Timestamp>,
+    /// Only entries before this time.
+    pub until: Option<Timestamp>,
     /// Only entries about this person or service.
     pub principal: Option<String>,
     /// Only entries of this kind.
     pub kind: Option<AuditKind>,
+    /// Only entries about this device, task or token.
+    pub subject: Option<String>,
     /// The most entries.
     pub limit: u32,
 }
@@ -126,24 +136,22 @@ impl<D: SqlDatabase> AuditLog for D {
         let mut parameters = vec![
             query.before.unwrap_or(u64::MAX).into(),
             query.since.unwrap_or(Timestamp::UNIX_EPOCH).into(),
+            query.until.unwrap_or(Timestamp::MAX).into(),
             query.limit.into(),
         ];
-        let kind = query.kind.map(AuditKind::as_str);
-        let statement = match (query.principal.as_deref(), kind) {
-            (None, None) => LIST,
-            (Some(_), None) => LIST_OF_PRINCIPAL,
-            (None, Some(_)) => LIST_OF_KIND,
-            (Some(_), Some(_)) => LIST_OF_BOTH,
-        };
-        parameters.extend(
-            query
-                .principal
-                .as_deref()
-                .into_iter()
-                .chain(kind)
-                .map(Value::from),
-        );
-        let rows = self.read(READ, statement, parameters).await?;
+        let filters = [
+            query.principal.as_deref(),
+            query.kind.map(AuditKind::as_str),
+            query.subject.as_deref(),
+        ];
+        let mut set = 0;
+        for (bit, filter) in filters.into_iter().enumerate() {
+            if let Some(text) = filter {
+                set |= 1 << bit;
+                parameters.push(Value::from(text));
+            }
+        }
+        let rows = self.read(READ, LISTS[set], parameters).await?;
         rows.iter().map(read).collect()
     }
 }
@@ -202,7 +210,7 @@ mod tests {
 
     #[test]
     fn pages_walk_an_index_and_do_not_sort() {
-        for statement in [LIST, LIST_OF_PRINCIPAL, LIST_OF_KIND, LIST_OF_BOTH] {
+        for statement in LISTS {
             let plan = query_plan(statement);
             assert!(plan[0].contains("SEARCH audit USING"), "{plan:?}");
             assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");

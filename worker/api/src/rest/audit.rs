@@ -21,12 +21,14 @@ pub(crate) async fn list(
     let query = AuditQuery {
         before: parameters.value("before")?,
         since: parameters.value("since")?,
+        until: parameters.value("until")?,
         principal: parameters.text("principal")?,
         kind: parameters.value("kind")?,
+        subject: parameters.text("subject")?,
         // One more than requested shows whether there is a next page.
         limit: limit + 1,
     };
-    parameters.finish("before, since, principal, kind, limit")?;
+    parameters.finish("before, since, until, principal, kind, subject, limit")?;
     let rows = shared.context.audit.audit_entries(&query).await;
     let mut rows = rows.map_err(problem::store_error)?;
     let next = parameters::cut(&mut rows, limit, |row| row.number);

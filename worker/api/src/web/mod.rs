@@ -4,6 +4,7 @@
 //! becomes a message, as at `POST /v1/events`. Pages are complete without JavaScript; `console.js` makes them live.
 
 mod assets;
+mod audit;
 mod command;
 mod device;
 mod devices;
@@ -12,6 +13,7 @@ mod element;
 mod execution;
 mod executions;
 mod failure;
+mod filters;
 mod fleet;
 mod form;
 mod headers;
@@ -45,7 +47,7 @@ pub(crate) use self::login::{login_page, logout_page};
 use crate::context::Shared;
 
 /// The routes of the pages.
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 18] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 19] {
     [
         ("/", get(fleet::show)),
         ("/devices", get(devices::list).post(devices::command)),
@@ -77,6 +79,7 @@ pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 18] {
             "/dead-letters/{number}",
             get(dead_letter::show).post(dead_letter::command),
         ),
+        ("/audit", get(audit::list)),
         ("/messages", get(message::show)),
         ("/assets/console.css", get(assets::style)),
         ("/assets/console.js", get(assets::script)),

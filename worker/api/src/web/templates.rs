@@ -15,7 +15,8 @@ macro_rules! templates {
 }
 
 /// Names end in `.html`, which switches escaping on.
-const TEMPLATES: [(&str, &str); 23] = templates![
+const TEMPLATES: [(&str, &str); 24] = templates![
+    "audit.html",
     "dead_letter.html",
     "dead_letters.html",
     "device.html",

@@ -27,8 +27,10 @@ fn all() -> AuditQuery {
     AuditQuery {
         before: None,
         since: None,
+        until: None,
         principal: None,
         kind: None,
+        subject: None,
         limit: 100,
     }
 }
@@ -98,6 +100,38 @@ pub(crate) async fn entries_are_added_together_and_read_by_page(place: &Place) -
                 ..all()
             },
             vec!["1"],
+        ),
+        (
+            AuditQuery {
+                until: Some(since - Duration::from_hours(1)),
+                ..all()
+            },
+            vec![],
+        ),
+        (
+            AuditQuery {
+                subject: Some("2".to_owned()),
+                until: Some(since + Duration::from_hours(1)),
+                ..all()
+            },
+            vec!["2"],
+        ),
+        (
+            AuditQuery {
+                principal: Some("alice".to_owned()),
+                kind: Some(login),
+                subject: Some("2".to_owned()),
+                ..all()
+            },
+            vec!["2"],
+        ),
+        (
+            AuditQuery {
+                kind: Some(command),
+                subject: Some("2".to_owned()),
+                ..all()
+            },
+            vec![],
         ),
     ] {
         let found = subjects(place, &query).await?;

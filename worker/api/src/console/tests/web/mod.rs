@@ -6,10 +6,10 @@ mod pages;
 use std::sync::Arc;
 
 use axum::body::Body;
-use lockstep_protocol::{DeviceState, ElementState, ExecutionState};
+use lockstep_protocol::{AuditKind, DeviceState, ElementState, ExecutionState};
 use lockstep_store::{
-    AgedDevice, Ages, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals, DeviceId, FactRow,
-    FleetSample,    HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, RepositoryFailure, RepositoryRow, ScheduleRow,
+    AgedDevice, Ages, AuditActor, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals, DeviceId, FactRow,
+    FleetSample,    HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, NewAuditEntry, RepositoryFailure, RepositoryRow, ScheduleRow,
     StopRow,
 };
 use serde_json::json;
@@ -103,6 +103,7 @@ pub(super) fn everything(text: &str) -> Scene {
         synchronized: 1,
         unsynchronized: 1,
     }];
+    *store.access.audit.lock().unwrap() = vec![audited(&text()), audited(&text())];
     runs(&scene, &text());
     settled(&scene, &text());
     scene
@@ -191,6 +192,24 @@ fn settled(scene: &Scene, text: &str) {
     };
 }
 
+fn audited(text: &str) -> NewAuditEntry {
+    let some = || Some(text.to_owned());
+    NewAuditEntry {
+        kind: AuditKind::Command,
+        actor: AuditActor {
+            principal: some(),
+            token: some(),
+            address: some(),
+            agent: some(),
+        },
+        message: Some(identity("9")),
+        message_type: some(),
+        subject: some(),
+        reason: some(),
+        detail: some(),
+    }
+}
+
 fn cause(text: &str) -> CauseRow {
     let detail = json!({
         "commit": {"repository": "settings", "id": commit('c'), "author": text, "subject": text, "commits": 3},
@@ -253,7 +272,7 @@ pub(super) async fn submit(scene: &Scene, path: &str, fields: &[(&str, &str)]) -
 }
 
 /// All pages of [`everything`].
-pub(super) const PAGES: [&str; 18] = [
+pub(super) const PAGES: [&str; 20] = [
     "/",
     "/?period=30d",
     "/devices",
@@ -272,4 +291,6 @@ pub(super) const PAGES: [&str; 18] = [
     "/cloudvision",
     "/dead-letters",
     "/dead-letters/1",
+    "/audit",
+    "/audit?kind=command&limit=1",
 ];

@@ -121,6 +121,14 @@ async fn each_page_shows_what_it_is_for() {
             vec!["class=\"add\">+text", "Secrets are masked"],
         ),
         ("/tasks/5", vec!["name=\"argument.vlan\"", "dry-run\" checked"]),
+        (
+            "/audit",
+            vec![
+                "aria-current=\"page\">Audit",
+                "/messages?id=9&amp;source=urn%3Atest&amp;by=text",
+                "/v1/audit?limit=1000",
+            ],
+        ),
         ("/cloudvision", vec!["Execution 3", "What was done and why"]),
         (
             "/dead-letters",
@@ -159,6 +167,23 @@ async fn lists_lead_to_their_next_page_and_keep_the_filter() {
 }
 
 #[tokio::test]
+async fn the_audit_is_filtered_paged_and_exported() {
+    let scene = everything("text");
+    let first = slashes(&scene.get("/audit?principal=text&subject=text&limit=1").await.text);
+    let next = "/audit?principal=text&amp;subject=text&amp;limit=1&amp;before=2";
+    assert!(first.contains(next), "{first}");
+    let export = "/v1/audit?principal=text&amp;subject=text&amp;limit=1000";
+    assert!(first.contains(export), "{first}");
+    let exported = scene.get(&export.replace("&amp;", "&")).await;
+    assert_eq!(exported.body["entries"].as_array().map(Vec::len), Some(2));
+    let second = scene.get(&next.replace("&amp;", "&")).await.text;
+    assert!(second.contains("End of the list") && second.contains("Newest"), "{second}");
+    let none = scene.get("/audit?subject=other").await.text;
+    assert!(none.contains("No entry matches"), "{none}");
+    assert_eq!(scene.get("/audit?since=yesterday").await.status, 400);
+}
+
+#[tokio::test]
 async fn whoever_may_not_read_a_part_is_told_and_sees_the_rest() {
     let reads = |scopes: &'static [ReadScope]| {
         Token::new("viewer", &"some".into(), vec![TypePattern::ALL]).with_reads(scopes.iter().copied())
@@ -177,6 +202,7 @@ async fn whoever_may_not_read_a_part_is_told_and_sees_the_rest() {
         ("/cloudvision", 403),
         ("/dead-letters", 403),
         ("/dead-letters/1", 403),
+        ("/audit", 403),
     ] {
         let page = scene.get_as("some", path).await;
         assert_eq!(page.status, status, "{path} {}", page.text);
@@ -190,6 +216,7 @@ async fn whoever_may_not_read_a_part_is_told_and_sees_the_rest() {
         !device.contains("class=\"difference\"") && device.contains("device-output"),
         "{device}"
     );
+    assert!(!device.contains(">Audit<"), "{device}");
     let none = everything("text").with_tokens([reads(&[])]);
     let glance = none.get_as("some", "/").await;
     assert_eq!(glance.status, 200);
