@@ -12,6 +12,7 @@ mod differences;
 mod element;
 mod execution;
 mod executions;
+mod explain;
 mod failure;
 mod filters;
 mod fleet;
@@ -47,7 +48,7 @@ pub(crate) use self::login::{login_page, logout_page};
 use crate::context::Shared;
 
 /// The routes of the pages.
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 19] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 21] {
     [
         ("/", get(fleet::show)),
         ("/devices", get(devices::list).post(devices::command)),
@@ -80,6 +81,8 @@ pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 19] {
             get(dead_letter::show).post(dead_letter::command),
         ),
         ("/audit", get(audit::list)),
+        ("/explain", get(explain::search)),
+        ("/explain/{id}", get(explain::show)),
         ("/messages", get(message::show)),
         ("/assets/console.css", get(assets::style)),
         ("/assets/console.js", get(assets::script)),

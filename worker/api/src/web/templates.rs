@@ -15,7 +15,7 @@ macro_rules! templates {
 }
 
 /// Names end in `.html`, which switches escaping on.
-const TEMPLATES: [(&str, &str); 24] = templates![
+const TEMPLATES: [(&str, &str); 25] = templates![
     "audit.html",
     "dead_letter.html",
     "dead_letters.html",
@@ -26,6 +26,7 @@ const TEMPLATES: [(&str, &str); 24] = templates![
     "element.html",
     "execution.html",
     "executions.html",
+    "explain.html",
     "failure.html",
     "fleet.html",
     "layout.html",

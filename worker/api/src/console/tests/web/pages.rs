@@ -122,10 +122,28 @@ async fn each_page_shows_what_it_is_for() {
         ),
         ("/tasks/5", vec!["name=\"argument.vlan\"", "dry-run\" checked"]),
         (
+            "/explain/7?of=message",
+            vec![
+                "Trace <code>4bf92f3577b34da6a3ce929d0e0e4736",
+                "Rule: ",
+                "<q>text</q>",
+                "href=\"/devices/sw1\"",
+                "of=message&amp;source=urn%3Atest&amp;by=text",
+            ],
+        ),
+        (
+            "/explain/1",
+            vec![
+                "Explain execution 1",
+                "href=\"/elements/11\"",
+                "is not kept any more",
+            ],
+        ),
+        (
             "/audit",
             vec![
                 "aria-current=\"page\">Audit",
-                "/messages?id=9&amp;source=urn%3Atest&amp;by=text",
+                "/explain/9?of=message&amp;source=urn%3Atest&amp;by=text",
                 "/v1/audit?limit=1000",
             ],
         ),
@@ -164,6 +182,27 @@ async fn lists_lead_to_their_next_page_and_keep_the_filter() {
     let second = slashes(&scene.get(&next.replace("&amp;", "&")).await.text);
     assert!(second.contains(">sw3<") && !second.contains(">sw2<"), "{second}");
     assert!(second.contains("End of the list") && second.contains("First page"));
+}
+
+#[tokio::test]
+async fn an_id_is_searched_and_one_that_names_nothing_leaves_the_search() {
+    let scene = everything("text");
+    let search = scene.get("/explain").await;
+    assert!(search.text.contains("role=\"search\""), "{}", search.text);
+    let found = scene.get("/explain?id=+a%2Fb+").await;
+    assert_eq!(found.status, 303);
+    assert_eq!(found.headers["location"], "/explain/a%2Fb");
+    let unknown = scene.get("/explain/a%2Fb").await;
+    assert_eq!(unknown.status, 404);
+    let text = slashes(&unknown.text);
+    assert!(text.contains("value=\"a/b\"") && text.contains("nothing has this id"), "{text}");
+    assert_eq!(scene.get("/explain/7?of=task").await.status, 400);
+    let viewer = Token::new("viewer", &"some".into(), vec![TypePattern::ALL])
+        .with_reads([ReadScope::Executions]);
+    let scene = everything("text").with_tokens([viewer]);
+    let part = scene.get_as("some", "/explain/1").await;
+    assert_eq!(part.status, 200);
+    assert!(part.text.contains("device-output") && !part.text.contains("Rule: "), "{}", part.text);
 }
 
 #[tokio::test]
