@@ -17,6 +17,7 @@ mod failure;
 mod filters;
 mod fleet;
 mod form;
+mod form_rule;
 mod headers;
 mod link;
 mod live;
