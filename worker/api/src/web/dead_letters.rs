@@ -42,6 +42,7 @@ pub(super) async fn list(
         "now": shared.context.clock.now(),
         "page": found,
         "counts": counts,
+        "needs_reason": shared.context.access.requires_reasons,
         "next": filters.next(found.next),
         "first": filters.first(),
         "chosen": {"state": chosen("state"), "lane": chosen("lane"), "type": chosen("type"), "code": chosen("code")},
