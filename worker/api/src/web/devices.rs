@@ -7,7 +7,6 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use lockstep_http::ReadScope;
 use lockstep_protocol::commands::{RunLimits, SyncAction, SyncRequested, SyncTargets};
 use lockstep_protocol::{DeviceState, GroupName, Hostname, Message};
-use lockstep_store::GroupQuery;
 use serde_json::json;
 
 use super::command;
@@ -40,14 +39,15 @@ pub(super) async fn list(
     let chosen = |name| filters.chosen(name);
     let operator = &viewer.operator;
     let all_tasks = Parameters::of(&[("limit", &CHOICES.to_string())]);
-    let groups = GroupQuery {
+    let groups = lockstep_store::Page {
         after: None,
         limit: CHOICES,
     };
     let (found, all_tasks, groups, counts) = tokio::join!(
         devices::list(operator.clone(), State(Arc::clone(&shared)), parameters),
         tasks::list(operator.clone(), State(Arc::clone(&shared)), all_tasks),
-        shared.context.fleet.groups(&groups),
+        // Without the numbers of their members, which would be counted.
+        shared.context.entities.group_entities(&groups),
         shared.glance.types(&shared),
     );
     let found = found?.0;

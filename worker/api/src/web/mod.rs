@@ -19,6 +19,7 @@ mod fleet;
 mod form;
 mod form_rule;
 mod headers;
+mod kept;
 mod link;
 mod live;
 mod login;
