@@ -32,6 +32,7 @@ pub(super) fn build(
         // Fewer than connections, so that some are always left for health.
         waiting: default.waiting.min(connections / 2),
         requests: default.requests.min(connections / 4),
+        streams: default.streams.min(connections / 4),
         ..default
     };
     let context = ConsoleContext {
