@@ -6,9 +6,9 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    AccessTokens, AuditLog, DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FleetTrend, FollowUps, Inbox,
-    InventorySources, Leases, LoginSessions, Messages, Migrated, RenderFacts, Repositories, Retention,
-    RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    AccessTokens, AuditLog, DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FleetTrend,
+    FollowUps, Inbox, InventorySources, Leases, LoginSessions, Messages, Migrated, RenderFacts, Repositories,
+    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 

@@ -45,8 +45,8 @@ use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::graphql::{self, Streams};
 use crate::rest::{
     ages, audit, checks, dead_letters, device_history, devices, elements, events, executions, explanations,
-    facts, fleet_history, groups, messages, problem, providers, repositories, results, schedules, selection, surroundings,
-    sync_devices, tasks, tokens,
+    facts, fleet_history, groups, messages, problem, providers, repositories, results, schedules, selection,
+    surroundings, sync_devices, tasks, tokens,
 };
 use crate::web::{self, Glance};
 use crate::{openapi, probes};

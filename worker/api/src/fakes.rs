@@ -24,12 +24,12 @@ use lockstep_store::{
     AgeQuery, Ages, Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery,
     DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceCount, DeviceId,
     DeviceQuery, ElementDetail, ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery,
-    ExecutionQuery, ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, FleetSample, FleetSamples, FleetTrend, Group, GroupQuery,
-    GroupRules, HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry, Lifecycle, MessageRow,
-    Messages, Migrated, NamedEntities, PlanApproval, RenewedElements, Repositories, RepositoryFailure,
-    RepositoryFailures, RepositoryRow, RunCycle, SampleInterval, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError,
-    Summary, Surroundings, SyncElement, SyncElementQuery, SyncPlans, SyncState, SyncedTo, TaskRow, Tasks,
-    UnitEntities, UnitLevels,
+    ExecutionQuery, ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, FleetSample, FleetSamples,
+    FleetTrend, Group, GroupQuery, GroupRules, HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry,
+    Lifecycle, MessageRow, Messages, Migrated, NamedEntities, PlanApproval, RenewedElements, Repositories,
+    RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle, SampleInterval, ScheduleRow, Schema,
+    Sessions, Stats, StopRow, StoreError, Summary, Surroundings, SyncElement, SyncElementQuery, SyncPlans,
+    SyncState, SyncedTo, TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]

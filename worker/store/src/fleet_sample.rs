@@ -65,11 +65,8 @@ pub trait FleetTrend: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StoreError`].
-    async fn fleet_samples(
-        &self,
-        interval: SampleInterval,
-        seconds: u32,
-    ) -> Result<FleetSamples, StoreError>;
+    async fn fleet_samples(&self, interval: SampleInterval, seconds: u32)
+    -> Result<FleetSamples, StoreError>;
 }
 
 impl SampleInterval {
@@ -163,7 +160,10 @@ mod tests {
         for statement in [HAS, RANGE] {
             let plan = query_plan(statement);
             assert_eq!(plan.len(), 1, "{plan:?}");
-            assert!(plan[0].contains("SEARCH fleet_sample USING PRIMARY KEY (seconds=? AND at"), "{plan:?}");
+            assert!(
+                plan[0].contains("SEARCH fleet_sample USING PRIMARY KEY (seconds=? AND at"),
+                "{plan:?}"
+            );
         }
     }
 

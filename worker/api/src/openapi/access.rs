@@ -57,7 +57,10 @@ impl Document {
             self.query::<Timestamp>("until", "Only entries before this time."),
             self.query::<String>("principal", "Only entries about this person or service."),
             self.query::<AuditKind>("kind", "Only entries of this kind."),
-            self.query::<String>("subject", "Only entries about this device, task or token, as it is written there."),
+            self.query::<String>(
+                "subject",
+                "Only entries about this device, task or token, as it is written there.",
+            ),
             self.limit(),
         ];
         self.get::<AuditPage>(

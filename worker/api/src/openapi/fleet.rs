@@ -2,8 +2,8 @@
 
 use lockstep_http::ReadScope;
 use lockstep_protocol::rest::{
-    AgeOf, CheckList, DevicePage, DeviceView, FactList, FleetAges, FleetHistory, HistoryPage, HistoryPeriod, RepositoryList,
-    SurroundingsView,
+    AgeOf, CheckList, DevicePage, DeviceView, FactList, FleetAges, FleetHistory, HistoryPage, HistoryPeriod,
+    RepositoryList, SurroundingsView,
 };
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname};
 use serde_json::json;

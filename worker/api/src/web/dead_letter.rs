@@ -36,7 +36,10 @@ pub(super) async fn show(
         title: &title,
         sent,
     };
-    page.render("dead_letter.html", json!({"found": found, "needs_reason": needs_reason}))
+    page.render(
+        "dead_letter.html",
+        json!({"found": found, "needs_reason": needs_reason}),
+    )
 }
 
 /// `POST /dead-letters/{number}`: requeues or drops it.

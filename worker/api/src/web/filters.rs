@@ -16,12 +16,7 @@ pub(super) struct Filters<'a> {
 
 impl<'a> Filters<'a> {
     /// Reads them before the list takes them, and lets a page have `limit` rows if it does not say.
-    pub(super) fn of(
-        parameters: &mut Parameters,
-        path: &'a str,
-        key: &'static str,
-        limit: &str,
-    ) -> Self {
+    pub(super) fn of(parameters: &mut Parameters, path: &'a str, key: &'static str, limit: &str) -> Self {
         parameters.set_default("limit", limit);
         let pairs = parameters.pairs().to_vec();
         Self { path, key, pairs }
@@ -70,6 +65,9 @@ mod tests {
             Some("/executions?state=RUNNING&limit=50")
         );
         let mut parameters = Parameters::of(&[("limit", "20")]);
-        assert_eq!(Filters::of(&mut parameters, "/executions", "before", "50").first(), None);
+        assert_eq!(
+            Filters::of(&mut parameters, "/executions", "before", "50").first(),
+            None
+        );
     }
 }

@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn simple_conditions_are_followed_and_others_are_not() {
-        let rule_of = |effect: &str, condition: Value| rule(&json!({"effect": effect, "condition": condition}));
+        let rule_of =
+            |effect: &str, condition: Value| rule(&json!({"effect": effect, "condition": condition}));
         let expected = |effect, values: &[Value]| {
             Some(FormRule {
                 effect,
@@ -128,10 +129,18 @@ mod tests {
                 expected(Effect::Hide, &[json!("x")]),
             ),
             ("ENABLE", json!({"scope": scope, "schema": {"minimum": 7}}), None),
-            ("ENABLE", json!({"scope": scope, "schema": {"const": 7, "type": "integer"}}), None),
+            (
+                "ENABLE",
+                json!({"scope": scope, "schema": {"const": 7, "type": "integer"}}),
+                None,
+            ),
             ("ENABLE", json!({"scope": scope, "schema": {"const": [7]}}), None),
             ("ENABLE", json!({"scope": scope}), None),
-            ("ENABLE", json!({"scope": "#/properties/a/properties/b", "schema": {"const": 7}}), None),
+            (
+                "ENABLE",
+                json!({"scope": "#/properties/a/properties/b", "schema": {"const": 7}}),
+                None,
+            ),
             ("ENABLE", json!({"type": "AND", "conditions": []}), None),
             ("OTHER", json!({"scope": scope, "schema": {"const": 7}}), None),
         ] {
@@ -142,10 +151,12 @@ mod tests {
     #[test]
     fn the_rule_of_a_group_is_one_of_each_field_in_it() {
         let condition = |value: u32| json!({"scope": "#/properties/kind", "schema": {"const": value}});
-        let found = of_properties(&json!({"type": "Group", "rule": {"effect": "SHOW", "condition": condition(1)}, "elements": [
-            {"scope": "#/properties/a"},
-            {"scope": "#/properties/b/properties/c", "rule": {"effect": "HIDE", "condition": condition(2)}},
-        ]}));
+        let found = of_properties(
+            &json!({"type": "Group", "rule": {"effect": "SHOW", "condition": condition(1)}, "elements": [
+                {"scope": "#/properties/a"},
+                {"scope": "#/properties/b/properties/c", "rule": {"effect": "HIDE", "condition": condition(2)}},
+            ]}),
+        );
         let effects = |name: &str| -> Vec<Effect> { found[name].iter().map(|rule| rule.effect).collect() };
         assert_eq!(effects("a"), [Effect::Show]);
         assert_eq!(effects("b"), [Effect::Show, Effect::Hide]);

@@ -222,7 +222,10 @@ mod tests {
     #[test]
     fn a_fleet_without_samples_says_so() {
         let empty = html(&history(HistoryPeriod::TwoDays, 60, &[])).unwrap();
-        assert!(empty.contains("No sample yet") && !empty.contains("<svg"), "{empty}");
+        assert!(
+            empty.contains("No sample yet") && !empty.contains("<svg"),
+            "{empty}"
+        );
         let some = html(&history(HistoryPeriod::TwoDays, 60, &[(60, 1), (120, 12_345)])).unwrap();
         assert!(some.contains("<svg") && some.contains("role=\"img\""), "{some}");
         assert!(some.contains("aria-current=\"true\""), "{some}");

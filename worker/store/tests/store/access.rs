@@ -9,9 +9,10 @@ use lockstep_store::postgres::{
 };
 use lockstep_store::{
     AccessTokens as _, AuditActor, AuditLog as _, DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _,
-    DeviceQuery, ElementQuery, ExecutionQuery, ExecutionReference, Executions as _, Fleet as _, FleetTrend as _, Inbox as _,
-    Leases as _, LoginSession, LoginSessions as _, NewAccessToken, NewAuditEntry, Repositories as _,
-    Rotation, RunCycle as _, SampleInterval, Schema as _, SecretDigest, Stats as _, StoreError, Tasks as _, UnitOfWork as _,
+    DeviceQuery, ElementQuery, ExecutionQuery, ExecutionReference, Executions as _, Fleet as _,
+    FleetTrend as _, Inbox as _, Leases as _, LoginSession, LoginSessions as _, NewAccessToken,
+    NewAuditEntry, Repositories as _, Rotation, RunCycle as _, SampleInterval, Schema as _, SecretDigest,
+    Stats as _, StoreError, Tasks as _, UnitOfWork as _,
 };
 use lockstep_testbed::{Database, Schema};
 use tokio_postgres::NoTls;

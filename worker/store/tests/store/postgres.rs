@@ -18,9 +18,9 @@ use tokio_postgres::Client;
 
 use crate::contract::management_domains::{changed, domain};
 use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS,
-    UNDO_TRACES, UNDO_WORKFLOW, absorb, create, create_all, devices, hostname, key, keys, leases, message,
-    repositories, row, unsynchronize, work,
+    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC,
+    UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, absorb, create, create_all, devices, hostname, key, keys,
+    leases, message, repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);

@@ -11,8 +11,8 @@ use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
 use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS,
-    UNDO_TRACES, UNDO_WORKFLOW, create_all,
+    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC,
+    UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, create_all,
 };
 
 contract!(crate::sqlite::open);

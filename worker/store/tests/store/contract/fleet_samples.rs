@@ -48,7 +48,10 @@ pub(crate) async fn a_sample_counts_managed_devices_once_in_a_minute(place: &Pla
     }
     ensure!(place.store.sample_fleet().await?, "the first one");
     // At most two minutes are touched.
-    let taken = [place.other.sample_fleet().await?, place.store.sample_fleet().await?];
+    let taken = [
+        place.other.sample_fleet().await?,
+        place.store.sample_fleet().await?,
+    ];
     ensure!(taken != [true, true], "{taken:?}");
     let minutes = samples(place, SampleInterval::Minute, 3600).await?;
     ensure!(
@@ -60,7 +63,10 @@ pub(crate) async fn a_sample_counts_managed_devices_once_in_a_minute(place: &Pla
     work(place, &keys("again", ["a"]), devices([unsynchronize("a")])).await?;
     ensure!(place.store.sample_fleet().await?, "of a later hour");
     let hours = samples(place, SampleInterval::Hour, 5 * 3600).await?;
-    ensure!(hours.first() == Some(&(1, 2)) && hours.last() == Some(&(0, 3)), "{hours:?}");
+    ensure!(
+        hours.first() == Some(&(1, 2)) && hours.last() == Some(&(0, 3)),
+        "{hours:?}"
+    );
     let last = samples(place, SampleInterval::Minute, 1800).await?;
     ensure!(last.iter().all(|sample| *sample == (0, 3)), "{last:?}");
     Ok(())

@@ -13,8 +13,8 @@ use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{DeviceType, Kind};
 use lockstep_store::{
     AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceEffect, DeviceSelector, Effects,
-    FollowUpKey, InterfaceRow, Keys, Lease, Link, LinkChange, Origin, Records, SampleInterval, SettleDeadLetters,
-    StoreError,
+    FollowUpKey, InterfaceRow, Keys, Lease, Link, LinkChange, Origin, Records, SampleInterval,
+    SettleDeadLetters, StoreError,
 };
 
 use super::device_names::{rename, version};

@@ -8,8 +8,8 @@ use super::leases::{LONG, acquire};
 use super::related::{end, linked};
 use super::repositories::{Changed, change, fetched, settings};
 use super::{
-    Place, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, create_all,
-    devices, hostname, key, keys, message, row, unsynchronize, work,
+    Place, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS,
+    UNDO_TRACES, create_all, devices, hostname, key, keys, message, row, unsynchronize, work,
 };
 
 /// The schema version of this program.

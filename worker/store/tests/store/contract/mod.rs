@@ -67,9 +67,9 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     AccessTokens, Attributes, AuditLog, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect,
-    Effects, Entities, Executions, Facts, Fleet, FleetTrend, FollowUps, Inbox, InboxRow, InboxState, InventorySources,
-    Keys, Leases, LoginSessions, Messages, Origin, RenderFacts, Repositories, Retention, RunCycle, Schema,
-    Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    Effects, Entities, Executions, Facts, Fleet, FleetTrend, FollowUps, Inbox, InboxRow, InboxState,
+    InventorySources, Keys, Leases, LoginSessions, Messages, Origin, RenderFacts, Repositories, Retention,
+    RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
 

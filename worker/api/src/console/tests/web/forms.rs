@@ -215,7 +215,11 @@ async fn a_form_asks_for_the_reason_that_is_required_and_the_audit_has_it() {
     let drop = [("command", "drop"), ("confirmed", "yes")];
     let without = submit(&scene, "/dead-letters/1", &drop).await;
     assert_eq!(without.status, 400);
-    assert!(without.text.contains("the command needs a reason"), "{}", without.text);
+    assert!(
+        without.text.contains("the command needs a reason"),
+        "{}",
+        without.text
+    );
     assert_eq!(scene.published(), []);
     let reason = ("reason", "a test");
     let dropped = submit(&scene, "/dead-letters/1", &[drop[0], drop[1], reason]).await;
@@ -223,7 +227,12 @@ async fn a_form_asks_for_the_reason_that_is_required_and_the_audit_has_it() {
     let cancelled = submit(&scene, "/executions/2", &[("command", "cancel"), reason]).await;
     assert_eq!(cancelled.status, 303, "{}", cancelled.text);
     let audit = scene.store.access.audit.lock().unwrap();
-    let reasons: Vec<Option<&str>> = audit.iter().rev().take(2).map(|entry| entry.reason.as_deref()).collect();
+    let reasons: Vec<Option<&str>> = audit
+        .iter()
+        .rev()
+        .take(2)
+        .map(|entry| entry.reason.as_deref())
+        .collect();
     assert_eq!(reasons, [Some("a test"); 2]);
 }
 

@@ -9,9 +9,9 @@ use axum::body::Body;
 use lockstep_protocol::commands::ExecuteOn;
 use lockstep_protocol::{AuditKind, DeviceState, ElementState, ExecutionState};
 use lockstep_store::{
-    AgedDevice, Ages, AuditActor, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals, DeviceId, FactRow,
-    FleetSample,    HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, InboxRow, NewAuditEntry, RepositoryFailure, RepositoryRow, ScheduleRow,
-    StopRow,
+    AgedDevice, Ages, AuditActor, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals,
+    DeviceId, FactRow, FleetSample, HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, InboxRow,
+    NewAuditEntry, RepositoryFailure, RepositoryRow, ScheduleRow, StopRow,
 };
 use serde_json::json;
 

@@ -195,14 +195,21 @@ async fn an_id_is_searched_and_one_that_names_nothing_leaves_the_search() {
     let unknown = scene.get("/explain/a%2Fb").await;
     assert_eq!(unknown.status, 404);
     let text = slashes(&unknown.text);
-    assert!(text.contains("value=\"a/b\"") && text.contains("nothing has this id"), "{text}");
+    assert!(
+        text.contains("value=\"a/b\"") && text.contains("nothing has this id"),
+        "{text}"
+    );
     assert_eq!(scene.get("/explain/7?of=task").await.status, 400);
-    let viewer = Token::new("viewer", &"some".into(), vec![TypePattern::ALL])
-        .with_reads([ReadScope::Executions]);
+    let viewer =
+        Token::new("viewer", &"some".into(), vec![TypePattern::ALL]).with_reads([ReadScope::Executions]);
     let scene = everything("text").with_tokens([viewer]);
     let part = scene.get_as("some", "/explain/1").await;
     assert_eq!(part.status, 200);
-    assert!(part.text.contains("device-output") && !part.text.contains("Rule: "), "{}", part.text);
+    assert!(
+        part.text.contains("device-output") && !part.text.contains("Rule: "),
+        "{}",
+        part.text
+    );
 }
 
 #[tokio::test]
@@ -216,7 +223,10 @@ async fn the_audit_is_filtered_paged_and_exported() {
     let exported = scene.get(&export.replace("&amp;", "&")).await;
     assert_eq!(exported.body["entries"].as_array().map(Vec::len), Some(2));
     let second = scene.get(&next.replace("&amp;", "&")).await.text;
-    assert!(second.contains("End of the list") && second.contains("Newest"), "{second}");
+    assert!(
+        second.contains("End of the list") && second.contains("Newest"),
+        "{second}"
+    );
     let none = scene.get("/audit?subject=other").await.text;
     assert!(none.contains("No entry matches"), "{none}");
     assert_eq!(scene.get("/audit?since=yesterday").await.status, 400);
