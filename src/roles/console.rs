@@ -36,6 +36,7 @@ pub(super) fn build(
         // Fewer than connections, so that some are always left for health.
         waiting: default.waiting.min(connections / 2),
         requests: default.requests.min(connections / 4),
+        streams: default.streams.min(connections / 4),
         ..default
     };
     let context = ConsoleContext {
@@ -43,6 +44,7 @@ pub(super) fn build(
         inbox: store.inbox.clone(),
         messages: store.messages.clone(),
         fleet: store.fleet.clone(),
+        fleet_trend: store.fleet_trend.clone(),
         repositories: store.repositories.clone(),
         dead_letters: store.dead_letters.clone(),
         tasks: store.tasks.clone(),

@@ -1,4 +1,4 @@
-//! Builds the periodic tasks, each of which one process of all runs: reconcile, follow-ups and retention.
+//! Builds the periodic tasks, each of which one process of all runs: reconcile, follow-ups, retention and samples of the fleet.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use lockstep_bus::Bus;
 use lockstep_clock::Clock;
 use lockstep_protocol::topology::Topology;
+use lockstep_worker::fleet_samples::FleetSampling;
 use lockstep_worker::reconcile::{BrokerObjects, OverdueFollowUps, Reconcile, Repair};
 use lockstep_worker::retention::RetentionSweep;
 use lockstep_worker::runtime::{PeriodicTask, PeriodicTaskRunner, REPUBLISH_AFTER};
@@ -17,6 +18,9 @@ use crate::lifecycle::Lifecycle;
 
 /// How often overdue follow-ups are searched. A follow-up with a due time is published at most this late.
 const FOLLOW_UPS_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is looked for a minute without a sample of the fleet: the pauses vary, and none may be missed.
+const SAMPLES_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts the tasks. Each has its own lease, so a long run of one never delays another.
 pub(super) fn spawn(
@@ -47,6 +51,10 @@ pub(super) fn spawn(
         keep: config.retention.keep,
     };
     spawn_task(lifecycle, store, "retention", config.retention.every, sweep);
+    let sampling = FleetSampling {
+        trend: store.fleet_trend.clone(),
+    };
+    spawn_task(lifecycle, store, "fleet-samples", SAMPLES_EVERY, sampling);
 }
 
 fn repairs(repair: impl Repair) -> Reconcile {

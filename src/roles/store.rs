@@ -6,9 +6,9 @@ use std::time::Duration;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{
-    AccessTokens, AuditLog, DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FollowUps, Inbox,
-    InventorySources, Leases, LoginSessions, Messages, Migrated, OidcLogins, RenderFacts, Repositories,
-    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    AccessTokens, AuditLog, DeadLetters, DeliveryAttempts, Entities, Executions, Fleet, FleetTrend,
+    FollowUps, Inbox, InventorySources, Leases, LoginSessions, Messages, Migrated, OidcLogins, RenderFacts,
+    Repositories, Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use secrecy::SecretString;
 
@@ -25,6 +25,7 @@ pub(super) struct Store {
     pub(super) inbox: Arc<dyn Inbox>,
     pub(super) messages: Arc<dyn Messages>,
     pub(super) fleet: Arc<dyn Fleet>,
+    pub(super) fleet_trend: Arc<dyn FleetTrend>,
     pub(super) repositories: Arc<dyn Repositories>,
     pub(super) inventory_sources: Arc<dyn InventorySources>,
     pub(super) dead_letters: Arc<dyn DeadLetters>,
@@ -99,6 +100,7 @@ impl Store {
             + Inbox
             + Messages
             + Fleet
+            + FleetTrend
             + Repositories
             + InventorySources
             + DeadLetters
@@ -127,6 +129,7 @@ impl Store {
             inbox: store.clone(),
             messages: store.clone(),
             fleet: store.clone(),
+            fleet_trend: store.clone(),
             repositories: store.clone(),
             inventory_sources: store.clone(),
             dead_letters: store.clone(),

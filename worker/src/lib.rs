@@ -8,6 +8,7 @@
 //! - [`executions`] run tasks on the elements of executions, on all workers.
 //! - [`sync`] writes what runs of syncs found out about flags.
 //! - [`sources`] polls the change logs of NetBox and Nautobot.
+//! - [`fleet_samples`] records how many devices are synchronized over time.
 //! - [`reconcile`] publishes lost messages again; [`retention`] deletes expired records.
 //!
 //! It builds on crates that do not depend on lanes and handlers: `lockstep-store` (inbox, fleet, leases,
@@ -15,6 +16,7 @@
 
 pub mod executions;
 pub mod fail_point;
+pub mod fleet_samples;
 pub mod groups;
 pub mod handlers;
 pub mod reconcile;

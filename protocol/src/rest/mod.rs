@@ -9,6 +9,7 @@ mod element;
 mod entity_result;
 mod execution;
 mod explanation;
+mod fleet_history;
 mod group;
 mod history;
 mod message;
@@ -38,6 +39,7 @@ pub use explanation::{
     ExplainedCause, ExplainedDevice, ExplainedElement, ExplainedThing, ExplanationPart, ExplanationView,
     NotAllowedPart, RuleView,
 };
+pub use fleet_history::{FleetHistory, FleetSampleView, HistoryPeriod, HistoryPeriodError};
 pub use group::{GroupDetail, GroupPage, GroupRuleView, GroupView};
 pub use history::{HistoryEventView, HistoryPage};
 pub use message::{Accepted, MessageDetail, MessageMatches, MessageView};

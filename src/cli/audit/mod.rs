@@ -58,22 +58,28 @@ struct Filter {
     /// Only entries with this outcome: asked (what the console was about to publish), or what a worker decided: applied, refused, dead
     #[arg(long, value_name = "OUTCOME")]
     outcome: Option<AuditOutcome>,
+    /// Only entries about this device, task or token, as the column subject has it
+    #[arg(long, value_name = "SUBJECT")]
+    subject: Option<String>,
     /// Only entries from this time on: a time in RFC 3339, or a duration before now such as 7d
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
+    /// Only entries before this time: a time in RFC 3339, or a duration before now such as 1d
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    until: Option<Timestamp>,
 }
 
 impl Filter {
     fn query(&self) -> Vec<(&'static str, String)> {
         let principal = self.principal.clone().map(|principal| ("principal", principal));
         let kind = self.kind.map(|kind| ("kind", kind.to_string()));
+        let subject = self.subject.clone().map(|subject| ("subject", subject));
         let since = self.since.map(|since| ("since", since.to_string()));
+        let until = self.until.map(|until| ("until", until.to_string()));
         let message = self.message.clone().map(|id| ("message", id));
         let outcome = self.outcome.map(|outcome| ("outcome", outcome.to_string()));
-        [principal, kind, since, message, outcome]
-            .into_iter()
-            .flatten()
-            .collect()
+        let filters = [principal, kind, subject, since, until, message, outcome];
+        filters.into_iter().flatten().collect()
     }
 }
 

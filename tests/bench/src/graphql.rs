@@ -4,19 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use lockstep_api::{AccessOptions, Console, ConsoleContext, Providers, SyncRules};
-use lockstep_bus::fake::FakeBus;
-use lockstep_clock::SystemClock;
-use lockstep_http::{ReadScope, Token};
-use lockstep_protocol::commands::TaskSaveRequested;
-use lockstep_protocol::rest::{ProviderView, TaskForm, TaskProblem, TaskView};
-use lockstep_protocol::{DeviceState, DeviceType, SyncTarget};
 use lockstep_store::Schema as _;
 use lockstep_store::postgres::{PostgresOptions, PostgresStore};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::console::{self, SECRET};
 use crate::processes::memory_kib;
 use crate::rounds::{Side, alternate};
 use crate::scene::Host;
@@ -26,7 +19,6 @@ use crate::table::{Goal, Row, Table};
 const ELEMENTS: u32 = 1_000_000;
 /// Requests of one round.
 const REQUESTS: u32 = 20;
-const SECRET: &str = "bench";
 
 /// Twenty interfaces for each device.
 const INTERFACES: &str = "\
@@ -168,42 +160,12 @@ struct Server {
 
 impl Server {
     async fn start(store: &Arc<PostgresStore>) -> anyhow::Result<Self> {
-        let token =
-            Token::new("bench", &SECRET.into(), Vec::new()).with_reads(ReadScope::ALL.iter().copied());
-        let context = ConsoleContext {
-            bus: Arc::new(FakeBus::default()),
-            inbox: store.clone(),
-            messages: store.clone(),
-            fleet: store.clone(),
-            repositories: store.clone(),
-            dead_letters: store.clone(),
-            tasks: store.clone(),
-            executions: store.clone(),
-            entities: store.clone(),
-            cycle: store.clone(),
-            syncs: store.clone(),
-            providers: Arc::new(Nothing),
-            sync_rules: Arc::new(Nothing),
-            access_tokens: store.clone(),
-            login_sessions: store.clone(),
-            oidc_logins: store.clone(),
-            oidc: None,
-            audit: store.clone(),
-            access: AccessOptions::default(),
-            schema: store.clone(),
-            clock: Arc::new(SystemClock),
-            tokens: [token].into_iter().collect(),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/graphql", listener.local_addr()?);
-        let stop = CancellationToken::new();
-        tokio::spawn(Console::new(context).serve(listener, stop.clone()));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the bench speaks to itself, without TLS"
-        )]
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { url, client, stop })
+        let (url, stop) = console::serve(store).await?;
+        Ok(Self {
+            url: format!("{url}/graphql"),
+            client: console::client()?,
+            stop,
+        })
     }
 
     /// The data of an answer without errors.
@@ -218,44 +180,5 @@ impl Server {
         let mut answer: Value = serde_json::from_slice(&body)?;
         ensure!(answer.get("errors").is_none(), "{answer}");
         Ok(answer["data"].take())
-    }
-}
-
-/// Knows no providers and contacts no devices.
-#[derive(Debug)]
-struct Nothing;
-
-impl Providers for Nothing {
-    fn list(&self) -> Vec<ProviderView> {
-        Vec::new()
-    }
-
-    fn problems(&self, _task: &TaskSaveRequested) -> Vec<TaskProblem> {
-        Vec::new()
-    }
-
-    fn run_problems(&self, _form: &TaskForm, _arguments: &Value) -> Vec<TaskProblem> {
-        Vec::new()
-    }
-
-    fn form(&self, _task: TaskView) -> Result<TaskForm, TaskProblem> {
-        Err(TaskProblem {
-            place: "$.provider".to_owned(),
-            reason: "no provider".to_owned(),
-        })
-    }
-}
-
-impl SyncRules for Nothing {
-    fn selects(&self, _: &SyncTarget, _: bool, _: DeviceState, _: bool) -> Result<(), String> {
-        Err("nothing is contacted".to_owned())
-    }
-
-    fn rules(&self, _: &str, _: &str) -> Vec<lockstep_protocol::rest::RuleView> {
-        Vec::new()
-    }
-
-    fn knows(&self, _: &DeviceType) -> Result<(), String> {
-        Err("no type".to_owned())
     }
 }

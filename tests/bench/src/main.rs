@@ -6,6 +6,7 @@ mod affinity;
 mod allocations;
 mod bare;
 mod celery;
+mod console;
 mod counting;
 mod cycle;
 mod devices;
@@ -25,6 +26,7 @@ mod messages;
 mod meter;
 mod mixed;
 mod other_build;
+mod pages;
 mod processes;
 mod push;
 mod reconcile;
@@ -39,6 +41,7 @@ mod sweep;
 mod sync;
 mod table;
 mod throughput;
+mod viewers;
 mod wal;
 mod workers;
 
@@ -140,6 +143,10 @@ enum Figure {
     Lease,
     List,
     Graphql,
+    /// The pages of the console.
+    Pages,
+    /// What viewers of an execution cost a console. Takes more than two minutes.
+    Viewers,
     /// Needs the program `lockstep` of the same build.
     Import,
     Elements,
@@ -167,6 +174,8 @@ enum Part {
     ElementWorker(elements::ElementWorker),
     #[command(hide = true)]
     Simulator(devices::Simulator),
+    #[command(hide = true)]
+    ConsoleProcess(console::ConsoleProcess),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -192,6 +201,9 @@ async fn run() -> anyhow::Result<()> {
         Some(Part::Sweep(sweep)) => print(&sweep::run(sweep).await?),
         Some(Part::ElementWorker(worker)) => elements::run(worker).await,
         Some(Part::Simulator(simulator)) => devices::run(simulator, print).await,
+        Some(Part::ConsoleProcess(process)) => {
+            console::run(process, |url| Ok(writeln!(stdout(), "{url}")?)).await
+        }
         None => {
             let table = measure(&options).await?;
             if options.json {
@@ -294,6 +306,12 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Graphql) {
         graphql::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Pages) {
+        pages::measure(&host, options.listed_devices, &mut table).await?;
+    }
+    if wanted(Figure::Viewers) {
+        viewers::measure(&host, &mut table).await?;
     }
     measure_executions(&host, options, wanted, &mut table).await?;
     if options.only.contains(&Figure::Growth) {

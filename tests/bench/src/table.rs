@@ -17,6 +17,8 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// Highest allowed difference between ours and the other's.
     Plus(f64),
+    /// Highest allowed value of ours.
+    Below(f64),
     /// The ratio has no goal.
     None,
 }
@@ -25,6 +27,7 @@ impl Goal {
     fn figure(self, ours: f64, other: f64) -> f64 {
         match self {
             Self::Plus(_) => ours - other,
+            Self::Below(_) => ours,
             Self::Times(_) | Self::AtMost(_) | Self::None => ours / other,
         }
     }
@@ -32,7 +35,7 @@ impl Goal {
     fn reached(self, figure: f64) -> Option<bool> {
         match self {
             Self::Times(least) => Some(figure >= least),
-            Self::AtMost(most) | Self::Plus(most) => Some(figure <= most),
+            Self::AtMost(most) | Self::Plus(most) | Self::Below(most) => Some(figure <= most),
             Self::None => None,
         }
     }
@@ -227,6 +230,7 @@ impl fmt::Display for Row {
         } = self;
         let figure = |figure: f64| match self.goal {
             Goal::Plus(_) => format!("{figure:+.1} {unit}"),
+            Goal::Below(_) => format!("{figure:.1} {unit}"),
             Goal::Times(_) | Goal::AtMost(_) | Goal::None => format!("{figure:.2} ×"),
         };
         let spread = match self.rounds.len() {
@@ -237,6 +241,7 @@ impl fmt::Display for Row {
             Goal::Times(least) => format!("≥ {least} ×"),
             Goal::AtMost(most) => format!("≤ {most} ×"),
             Goal::Plus(most) => format!("≤ +{most} {unit}"),
+            Goal::Below(most) => format!("≤ {most} {unit}"),
             Goal::None => String::new(),
         };
         let reached = match self.reached {
@@ -313,6 +318,8 @@ mod tests {
             (12.0, Goal::AtMost(1.1), Some(false)),
             (13.0, Goal::Plus(3.0), Some(true)),
             (14.0, Goal::Plus(3.0), Some(false)),
+            (13.0, Goal::Below(13.0), Some(true)),
+            (13.1, Goal::Below(13.0), Some(false)),
             (1.0, Goal::None, None),
         ] {
             let row = Row::new("what", "ms", &[ours], ("bare", &[10.0]), goal);

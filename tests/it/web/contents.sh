@@ -22,7 +22,16 @@ run_input_json_schema:
   properties:
     vlan: {title: VLAN, description: The number of the VLAN, type: integer, minimum: 1, maximum: 4094}
     mode: {title: Mode, description: How the port is used, type: string, enum: [access, trunk], default: access}
+    native: {title: Native VLAN, type: integer, minimum: 1, maximum: 4094}
   additionalProperties: false
+run_input_ui_schema:
+  type: VerticalLayout
+  elements:
+  - {type: Control, scope: "#/properties/vlan"}
+  - {type: Control, scope: "#/properties/mode"}
+  - type: Control
+    scope: "#/properties/native"
+    rule: {effect: SHOW, condition: {scope: "#/properties/mode", schema: {const: trunk}}}
 END
 cat >hostile.yml <<'END'
 name: <script>attacked=1</script> facts

@@ -19,6 +19,46 @@ async function fleet() {
   };
 }
 
+async function trend() {
+  const page = await open();
+  await page.goto(url);
+  // A worker takes the first sample within half a minute.
+  await page.locator('.plot .line').first().waitFor({ state: 'attached', timeout: 60_000 });
+  await page.getByText('As a table').click();
+  const table = page.getByRole('table', { name: 'The worst moment of each part of the time' });
+  await table.locator('tbody tr').first().waitFor();
+  await page.getByRole('link', { name: '30 days' }).click();
+  await page.getByText('within 30 days at most').waitFor();
+  check(new URL(page.url()).search === '?period=30d', page.url());
+  await page.context().close();
+}
+
+async function auditAndExplain() {
+  const page = await open();
+  await page.goto(url);
+  await page.getByRole('link', { name: 'Audit', exact: true }).click();
+  await page.locator('select[name=kind]').selectOption('command');
+  await page.getByLabel('About', { exact: true }).fill('dist1');
+  await page.getByRole('button', { name: 'Filter' }).click();
+  await page.getByText('line card is being changed').first().waitFor();
+  await isUntouched(page);
+  check((await page.locator('tbody tr').count()) === 1, 'one command about dist1');
+  const exported = await page.request.get(url + (await page.getByRole('link', { name: /^Export/ }).getAttribute('href')));
+  check((await exported.json()).entries.length === 1, 'the export has the same entry');
+  // From why a device is not synchronized to what followed from its cause.
+  await page.goto(`${url}/devices/leaf00002`);
+  await page.locator('.causes').getByRole('link').first().click();
+  await page.getByRole('heading', { name: /^Explain message/ }).waitFor();
+  await page.getByText(/^Rule: /).first().waitFor();
+  await page.getByText('A name server <img src=x onerror="attacked=1"> for access switches').first().waitFor();
+  await page.getByText(/^Trace [0-9a-f]{32}$/).waitFor();
+  await isUntouched(page);
+  await page.getByRole('search').getByRole('textbox').fill('3');
+  await page.getByRole('button', { name: 'Explain', exact: true }).click();
+  await page.getByRole('link', { name: 'Execution 3' }).waitFor();
+  await page.context().close();
+}
+
 async function devices() {
   const page = await open();
   await page.goto(`${url}/devices?limit=5`);
@@ -106,12 +146,17 @@ async function task() {
     const page = await open({ javaScriptEnabled, expected: ['422'] });
     await page.goto(`${url}/tasks`);
     await page.getByRole('link', { name: 'vlan is there' }).click();
-    await page.getByLabel('VLAN').fill('5000');
+    const native = page.getByLabel('Native VLAN');
+    check((await native.isVisible()) === !javaScriptEnabled, 'the rule of the native VLAN');
+    await page.getByLabel('Mode').selectOption('trunk');
+    check(await native.isVisible(), 'the native VLAN of a trunk');
+    await page.getByLabel('Mode').selectOption('access');
+    await page.getByLabel(/^VLAN/).fill('5000');
     await page.getByLabel('Names of these').fill('leaf00001\nleaf00002');
     await page.getByRole('button', { name: 'Run', exact: true }).click();
     await page.getByText('5000 is greater than the maximum of 4094').waitFor();
-    check((await page.getByLabel('VLAN').getAttribute('aria-invalid')) === 'true', 'the field is not marked');
-    await page.getByLabel('VLAN').fill('7');
+    check((await page.getByLabel(/^VLAN/).getAttribute('aria-invalid')) === 'true', 'the field is not marked');
+    await page.getByLabel(/^VLAN/).fill('7');
     await page.getByRole('button', { name: 'Run', exact: true }).click();
     await page.getByRole('heading', { name: /^Execution \d+$/ }).waitFor();
     // Without JavaScript somebody looks again.
@@ -177,7 +222,7 @@ try {
   await picture('device', '/devices/leaf00003', { height: 1100 });
   await picture('device-narrow', '/devices/leaf00003', { width: 390, height: 844 });
   await picture('devices', '/devices', { height: 700 });
-  const steps = { devices, hostile, repositories, cloudvision, deadLetters, device, task };
+  const steps = { trend, auditAndExplain, devices, hostile, repositories, cloudvision, deadLetters, device, task };
   for (const [name, step] of Object.entries(steps)) if (isOn(name)) await step();
   const plan = isOn('execution') ? await execution() : '/executions/3';
   await looksAgain();
@@ -185,10 +230,13 @@ try {
   await picture('repositories', '/repositories');
   await picture('cloudvision', '/cloudvision');
   await picture('task', '/tasks/1');
+  await picture('audit', '/audit');
+  await picture('explain', '/explain/3');
   if (isOn('audit')) {
     await audit([
       '/', '/devices', '/devices/leaf00002', '/executions', plan, `${plan}/devices`, `${plan}/devices/leaf00002`, '/elements/1', '/tasks',
       '/tasks/1', '/tasks/2', '/repositories', '/cloudvision', '/dead-letters?state=all', '/dead-letters/1', '/messages?id=none',
+      '/?period=2d', '/audit', '/explain', '/explain/3',
     ]);
   }
 } catch (error) {

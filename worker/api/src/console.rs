@@ -8,6 +8,7 @@
 //! - `GET /v1/devices` and `GET /v1/devices/{hostname}` show the fleet, `GET /v1/groups` its groups, `GET /v1/sync/selection` which devices a
 //!   sync run would contact, `GET /v1/repositories` the accepted commits.
 //! - `GET /v1/fleet/ages` tells how long devices have been unsynchronized or UNMANAGED, for an alarm.
+//! - `GET /v1/fleet/history` tells how many devices were synchronized over time.
 //! - `GET /v1/dead` and `GET /v1/dead/{number}` show dead letters, `GET /v1/dead/counts` counts them by lane, type and code.
 //! - `GET /v1/providers`, `GET /v1/tasks` and `GET /v1/schedules` show what can run, `POST /v1/tasks/validate` tells what is wrong in a
 //!   task.
@@ -44,8 +45,8 @@ use crate::context::{ConsoleContext, ConsoleLimits, Shared};
 use crate::graphql::{self, Streams};
 use crate::rest::{
     ages, audit, checks, dead_letters, device_history, devices, elements, events, executions, explanations,
-    facts, groups, messages, problem, providers, repositories, results, schedules, selection, sessions,
-    surroundings, sync_devices, tasks, tokens,
+    facts, fleet_history, groups, messages, problem, providers, repositories, results, schedules, selection,
+    sessions, surroundings, sync_devices, tasks, tokens,
 };
 use crate::web::{self, Glance};
 use crate::{openapi, probes};
@@ -190,7 +191,7 @@ impl Console {
 }
 
 /// The routes for operators and services, without the one that waits for outcomes.
-fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 39] {
+fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 40] {
     // A task may have the name that the validation occupies.
     let named_validate =
         get(|operator, shared| tasks::show(operator, shared, Ok(Path("validate".to_owned()))));
@@ -205,6 +206,7 @@ fn resources() -> [(&'static str, MethodRouter<Arc<Shared>>); 39] {
         ("/v1/devices/{hostname}/checks", get(checks::list)),
         ("/v1/devices/{hostname}/surroundings", get(surroundings::show)),
         ("/v1/fleet/ages", get(ages::show)),
+        ("/v1/fleet/history", get(fleet_history::show)),
         ("/v1/dead", get(dead_letters::list)),
         ("/v1/dead/counts", get(dead_letters::counts)),
         ("/v1/dead/{number}", get(dead_letters::show)),

@@ -9,8 +9,8 @@ use lockstep_http::{
 };
 use lockstep_protocol::rest::Problem;
 use lockstep_store::{
-    AccessTokens, AuditLog, DeadLetters, Entities, Executions, Fleet, Inbox, LoginSessions, Messages,
-    NewAuditEntry, OidcLogins, Repositories, RunCycle, Schema, SyncPlans, Tasks,
+    AccessTokens, AuditLog, DeadLetters, Entities, Executions, Fleet, FleetTrend, Inbox, LoginSessions,
+    Messages, NewAuditEntry, OidcLogins, Repositories, RunCycle, Schema, SyncPlans, Tasks,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,8 @@ pub struct ConsoleContext {
     pub messages: Arc<dyn Messages>,
     /// Reads devices.
     pub fleet: Arc<dyn Fleet>,
+    /// Reads how many devices were synchronized over time.
+    pub fleet_trend: Arc<dyn FleetTrend>,
     /// Reads repositories.
     pub repositories: Arc<dyn Repositories>,
     /// Reads dead letters.
@@ -83,7 +85,7 @@ pub struct ConsoleLimits {
     pub requests: usize,
     /// Requests for outcomes in flight at once; more are answered 429.
     pub waiting: usize,
-    /// Connections and event streams for subscriptions of GraphQL that are open at once; more are answered 429.
+    /// Connections and event streams for subscriptions of GraphQL and for pages that are open at once; more are answered 429.
     pub streams: usize,
     /// How long the client of a WebSocket may take to receive a message; then the connection ends.
     pub send_timeout: Duration,
@@ -107,7 +109,7 @@ impl Default for ConsoleLimits {
             longest_wait: Duration::from_mins(1),
             requests: 256,
             waiting: 1024,
-            streams: 256,
+            streams: 512,
             send_timeout: Duration::from_secs(10),
             held_bytes: 256 * 1024 * 1024,
             body_timeout: Duration::from_secs(20),

@@ -245,6 +245,7 @@ impl AuditLog for FakeStore {
                 && query
                     .outcome
                     .is_none_or(|outcome| outcome == AuditOutcome::Asked && entry.message.is_some())
+                && (query.subject.is_none() || entry.subject == query.subject)
         });
         let found = matching.map(|(entry, number)| AuditEntry {
             number,

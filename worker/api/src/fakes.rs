@@ -24,12 +24,12 @@ use lockstep_store::{
     AgeQuery, Ages, Attributes, CauseId, CauseRow, CheckRow, DeadLetter, DeadLetterCountQuery,
     DeadLetterQuery, DeadLetterSummary, DeadLetterTotals, DeadLetters, Device, DeviceCount, DeviceId,
     DeviceQuery, ElementDetail, ElementOwner, ElementQuery, ElementRow, EntityResult, EntityResultQuery,
-    ExecutionQuery, ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, Group, GroupQuery,
-    GroupRules, HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry, Lifecycle, MessageRow,
-    Messages, Migrated, NamedEntities, PlanApproval, RenewedElements, Repositories, RepositoryFailure,
-    RepositoryFailures, RepositoryRow, RunCycle, ScheduleRow, Schema, Sessions, Stats, StopRow, StoreError,
-    Summary, Surroundings, SyncElement, SyncElementQuery, SyncPlans, SyncState, SyncedTo, TaskRow, Tasks,
-    UnitEntities, UnitLevels,
+    ExecutionQuery, ExecutionReference, ExecutionRow, Executions, FactRow, Fleet, FleetSample, FleetSamples,
+    FleetTrend, Group, GroupQuery, GroupRules, HistoryEntry, HistoryPosition, Inbox, InboxRow, JournalEntry,
+    Lifecycle, MessageRow, Messages, Migrated, NamedEntities, PlanApproval, RenewedElements, Repositories,
+    RepositoryFailure, RepositoryFailures, RepositoryRow, RunCycle, SampleInterval, ScheduleRow, Schema,
+    Sessions, Stats, StopRow, StoreError, Summary, Surroundings, SyncElement, SyncElementQuery, SyncPlans,
+    SyncState, SyncedTo, TaskRow, Tasks, UnitEntities, UnitLevels,
 };
 
 #[derive(Debug, Default)]
@@ -46,6 +46,8 @@ pub(crate) struct FakeStore {
     pub(crate) known_groups: Mutex<Vec<Group>>,
     pub(crate) causes: Mutex<HashMap<CauseId, CauseRow>>,
     pub(crate) ages: Mutex<Option<Ages>>,
+    /// The oldest first.
+    pub(crate) samples: Mutex<Vec<FleetSample>>,
     /// The queries for ages so far.
     pub(crate) age_queries: Mutex<Vec<AgeQuery>>,
     pub(crate) surroundings: Mutex<Surroundings>,
@@ -154,6 +156,28 @@ fn message_row(row: &InboxRow) -> MessageRow {
         redrive_count: row.redrive_count,
         trace_id: row.trace_id.clone(),
         result: row.result.clone(),
+    }
+}
+
+#[async_trait]
+impl FleetTrend for FakeStore {
+    async fn sample_fleet(&self) -> Result<bool, StoreError> {
+        unreachable!("a console takes no samples")
+    }
+
+    async fn fleet_samples(
+        &self,
+        interval: SampleInterval,
+        seconds: u32,
+    ) -> Result<FleetSamples, StoreError> {
+        self.check("fleet_samples")?;
+        let now = FixedClock.now();
+        let since = now - std::time::Duration::from_secs(seconds.into());
+        let mut samples = self.samples.lock().unwrap().clone();
+        samples.retain(|sample| {
+            sample.at >= since && sample.at.as_second() % i64::from(interval.seconds()) == 0
+        });
+        Ok(FleetSamples { now, samples })
     }
 }
 

@@ -6,6 +6,10 @@ pub(super) const DELIVERY_ATTEMPTS: Duration = Duration::from_hours(24);
 /// How long sessions of browsers are kept after their end: as long as somebody may ask why one ended.
 pub(super) const LOGIN_SESSIONS: Duration = Duration::from_hours(24);
 
+/// How long samples of the fleet are kept: those of minutes, and those of hours. At most 2,880 and 8,760 of them.
+pub(super) const MINUTE_SAMPLES: Duration = Duration::from_hours(2 * 24);
+pub(super) const HOUR_SAMPLES: Duration = Duration::from_hours(365 * 24);
+
 /// How long records are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {

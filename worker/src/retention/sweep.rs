@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::Keep;
-use super::keep::{DELIVERY_ATTEMPTS, LOGIN_SESSIONS};
+use super::keep::{DELIVERY_ATTEMPTS, HOUR_SAMPLES, LOGIN_SESSIONS, MINUTE_SAMPLES};
 use crate::runtime::{Leadership, PeriodicTask, chain};
-use lockstep_store::{Records, Retention, Schema, StoreError};
+use lockstep_store::{Records, Retention, SampleInterval, Schema, StoreError};
 
 /// The number of rows in one transaction.
 const CHUNK: u32 = 5000;
@@ -54,6 +54,10 @@ pub struct Deleted {
     pub login_sessions: u64,
     /// Deleted entries of the audit.
     pub audit: u64,
+    /// Deleted samples of the fleet, of minutes.
+    pub minute_samples: u64,
+    /// Deleted samples of the fleet, of hours.
+    pub hour_samples: u64,
     /// Whether the sweep ended early, because the leadership was lost.
     pub cut: bool,
 }
@@ -128,6 +132,16 @@ impl RetentionSweep {
                 &mut deleted.login_sessions,
             ),
             (Records::Audit, audit, &mut deleted.audit),
+            (
+                Records::FleetSamples(SampleInterval::Minute),
+                MINUTE_SAMPLES,
+                &mut deleted.minute_samples,
+            ),
+            (
+                Records::FleetSamples(SampleInterval::Hour),
+                HOUR_SAMPLES,
+                &mut deleted.hour_samples,
+            ),
         ] {
             continues = continues && self.expire(&records, keep, leadership, count).await?;
         }
@@ -187,10 +201,13 @@ impl PeriodicTask for RetentionSweep {
             sync_texts,
             login_sessions,
             audit,
+            minute_samples,
+            hour_samples,
             cut,
         } = deleted;
         let of_devices = former_hostnames + removed_links + removed_management_domains + device_history;
         let of_people = login_sessions + audit;
+        let samples = minute_samples + hour_samples;
         if inbox
             + causes
             + dead_letters
@@ -199,6 +216,7 @@ impl PeriodicTask for RetentionSweep {
             + of_devices
             + sync_texts
             + of_people
+            + samples
             > 0
         {
             tracing::info!(
@@ -214,6 +232,7 @@ impl PeriodicTask for RetentionSweep {
                 sync_texts,
                 login_sessions,
                 audit,
+                samples,
                 "expired records deleted"
             );
         }
@@ -285,6 +304,8 @@ mod tests {
                 Records::SyncTexts => "texts of syncs",
                 Records::LoginSessions => "login sessions",
                 Records::Audit => "audit",
+                Records::FleetSamples(SampleInterval::Minute) => "samples of minutes",
+                Records::FleetSamples(SampleInterval::Hour) => "samples of hours",
             };
             let mut calls = self.calls.lock().unwrap();
             calls.push((what, before.as_second(), from));
@@ -373,6 +394,8 @@ mod tests {
             ("texts of syncs", 999_650, 0),
             ("login sessions", 913_600, 0),
             ("audit", 999_500, 0),
+            ("samples of minutes", 827_200, 0),
+            ("samples of hours", -30_536_000, 0),
         ];
         assert_eq!(*store.calls.lock().unwrap(), expected);
         let expected = Deleted {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::sql::{SqlDatabase, SqlTransaction};
-use super::{Expired, Records, StoreError, execution_table, sync_table};
+use super::{Expired, Records, SampleInterval, StoreError, execution_table, sync_table};
 
 const OPERATION: &str = "delete expired records";
 
@@ -39,6 +39,14 @@ const AUDIT: &str = "\
     DELETE FROM audit WHERE number IN ( \
         SELECT number FROM (SELECT number, at FROM audit ORDER BY number LIMIT $2) AS oldest WHERE at < $1)";
 
+const MINUTE_SAMPLES: &str = "\
+    DELETE FROM fleet_sample WHERE seconds = 60 AND at IN ( \
+        SELECT at FROM fleet_sample WHERE seconds = 60 AND at < $1 ORDER BY at LIMIT $2)";
+
+const HOUR_SAMPLES: &str = "\
+    DELETE FROM fleet_sample WHERE seconds = 3600 AND at IN ( \
+        SELECT at FROM fleet_sample WHERE seconds = 3600 AND at < $1 ORDER BY at LIMIT $2)";
+
 /// The newest entry that is one too many, of each device.
 const EXCESS: &str = "\
     SELECT device.id, (SELECT entry.number FROM device_history AS entry WHERE entry.device_id = device.id \
@@ -68,6 +76,10 @@ pub(super) async fn expire<D: SqlDatabase>(
         Records::SyncTexts => sync_table::expire_texts(database, before, limit).await,
         Records::LoginSessions => delete(database, LOGIN_SESSIONS, before, limit).await,
         Records::Audit => delete(database, AUDIT, before, limit).await,
+        Records::FleetSamples(SampleInterval::Minute) => {
+            delete(database, MINUTE_SAMPLES, before, limit).await
+        }
+        Records::FleetSamples(SampleInterval::Hour) => delete(database, HOUR_SAMPLES, before, limit).await,
         Records::Inbox(_) | Records::Causes(_) | Records::DeadLetters | Records::DeliveryAttempts => {
             return Ok(None);
         }
@@ -157,6 +169,8 @@ mod tests {
                 "INDEX management_domain_removed (removed_at<?)",
             ),
             (LOGIN_SESSIONS, "INDEX session_expires (expires_at<?)"),
+            (MINUTE_SAMPLES, "PRIMARY KEY (seconds=? AND at<?)"),
+            (HOUR_SAMPLES, "PRIMARY KEY (seconds=? AND at<?)"),
             (EXCESS, "INDEX device_history_device (device_id=?)"),
             (
                 DELETE_EXCESS,

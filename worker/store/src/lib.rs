@@ -5,7 +5,7 @@
 //! [`Keys`] of the messages; handlers decide; [`Facts::absorb`] applies the [`Effects`] to them, so that the next message
 //! of a batch sees them; [`Transaction::commit`] writes effects, completions (inbox rows) and follow-ups together.
 //!
-//! Most tables have one implementation for both databases, on top of `sql`: `access_limits`, `access_token`, `audit`, `login_session`, `oidc_login`, `dead_letter_table`, `device_name_table`, `entity_table`,
+//! Most tables have one implementation for both databases, on top of `sql`: `access_limits`, `access_token`, `audit`, `fleet_sample`, `login_session`, `oidc_login`, `dead_letter_table`, `device_name_table`, `entity_table`,
 //! `execution_table`, `follow_up_table`, `group_table`, `inventory_source`, `sync_table` and `repository_failure`.
 //!
 //! Two implementations pass one contract suite: [`postgres`] and [`sqlite`].
@@ -31,6 +31,7 @@ mod execution_table;
 mod expiry;
 mod facts;
 mod fleet;
+mod fleet_sample;
 mod follow_up;
 mod follow_up_table;
 mod former_hostname;
@@ -105,6 +106,7 @@ pub use facts::{
     Facts, Flips, NewCause, NewFormerHostname, NewHistory, Origin, RenamedDevice, SettledDeadLetters,
 };
 pub use fleet::{CauseId, CauseRow, Device, DeviceId, DeviceQuery, Fleet};
+pub use fleet_sample::{FleetSample, FleetSamples, FleetTrend, SampleInterval};
 pub use follow_up::{
     FollowUp, FollowUpKey, FollowUpRequest, FollowUpTarget, FollowUps, NewFollowUp, ReplyAddress,
     UNPUBLISHED_GRACE, UnknownFollowUpKey,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{SampleInterval, StoreError};
 
 /// Deletes records that are older than their retention period, chunk by chunk. Each chunk is a transaction of its own, so that
 /// no batch waits long for it.
@@ -59,6 +59,8 @@ pub enum Records {
     LoginSessions,
     /// Entries of the audit.
     Audit,
+    /// Samples of the fleet, at this distance.
+    FleetSamples(SampleInterval),
 }
 
 /// The result of one chunk.

@@ -60,10 +60,15 @@ impl Document {
         let parameters = [
             self.query::<u64>("before", "The end of the page before: its `next`."),
             self.query::<Timestamp>("since", "Only entries from this time on."),
+            self.query::<Timestamp>("until", "Only entries before this time."),
             self.query::<String>("principal", "Only entries about this person or service."),
             self.query::<AuditKind>("kind", "Only entries of this kind."),
             self.query::<String>("message", "Only entries about messages with this `id`."),
             self.query::<AuditOutcome>("outcome", "Only entries with this outcome."),
+            self.query::<String>(
+                "subject",
+                "Only entries about this device, task or token, as it is written there.",
+            ),
             self.limit(),
         ];
         self.get::<AuditPage>(

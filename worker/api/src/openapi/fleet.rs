@@ -2,8 +2,8 @@
 
 use lockstep_http::ReadScope;
 use lockstep_protocol::rest::{
-    AgeOf, CheckList, DevicePage, DeviceView, FactList, FleetAges, HistoryPage, RepositoryList,
-    SurroundingsView,
+    AgeOf, CheckList, DevicePage, DeviceView, FactList, FleetAges, FleetHistory, HistoryPage, HistoryPeriod,
+    RepositoryList, SurroundingsView,
 };
 use lockstep_protocol::{DeviceState, DeviceType, GroupName, Hostname};
 use serde_json::json;
@@ -86,6 +86,14 @@ impl Document {
             "How long devices have been unsynchronized or UNMANAGED, and whose state should have ended",
             scope,
             &ages,
+        );
+        let period = [self.query::<HistoryPeriod>("period", "The time until now; `6h` if absent.")];
+        self.get::<FleetHistory>(
+            "/v1/fleet/history",
+            "fleet_history",
+            "How many MANAGED devices were synchronized and not synchronized, over time",
+            scope,
+            &period,
         );
         self.get::<RepositoryList>(
             "/v1/repositories",

@@ -22,14 +22,16 @@ pub(crate) async fn list(
     let query = AuditQuery {
         before: parameters.value("before")?,
         since: parameters.value("since")?,
+        until: parameters.value("until")?,
         principal: parameters.text("principal")?,
         kind: parameters.value("kind")?,
+        subject: parameters.text("subject")?,
         message: parameters.text("message")?,
         outcome: parameters.value("outcome")?,
         // One more than requested shows whether there is a next page.
         limit: limit + 1,
     };
-    parameters.finish("before, since, principal, kind, message, outcome, limit")?;
+    parameters.finish("before, since, until, principal, kind, subject, message, outcome, limit")?;
     let rows = shared.context.audit.audit_entries(&query).await;
     let mut rows = rows.map_err(problem::store_error)?;
     let next = parameters::cut(&mut rows, limit, |row| row.number);

@@ -13,6 +13,7 @@ pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod explanations;
 pub(crate) mod facts;
+pub(crate) mod fleet_history;
 pub(crate) mod groups;
 mod history;
 pub(crate) mod messages;

@@ -27,6 +27,7 @@ pub(super) async fn show(
 ) -> Result<Html<String>, Failure> {
     let sent = page::sent(&mut parameters)?;
     parameters.finish("none")?;
+    let needs_reason = shared.context.access.requires_reasons;
     let Json(found) = dead_letters::show(viewer.operator.clone(), State(shared), number).await?;
     let title = format!("Dead letter {}", found.dead_letter.number);
     let page = Page {
@@ -35,7 +36,10 @@ pub(super) async fn show(
         title: &title,
         sent,
     };
-    page.render("dead_letter.html", json!({"found": found}))
+    page.render(
+        "dead_letter.html",
+        json!({"found": found, "needs_reason": needs_reason}),
+    )
 }
 
 /// `POST /dead-letters/{number}`: requeues or drops it.

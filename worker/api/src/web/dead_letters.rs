@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::command;
 use super::failure::Failure;
+use super::filters::Filters;
 use super::form::{Form, Submitted, invalid, unknown_command};
-use super::link;
 use super::page::{self, Page};
 use super::viewer::Viewer;
 use crate::context::Shared;
@@ -29,12 +29,8 @@ pub(super) async fn list(
     mut parameters: Parameters,
 ) -> Result<Html<String>, Failure> {
     let sent = page::sent(&mut parameters)?;
-    parameters.set_default("limit", PAGE);
-    let pairs = parameters.pairs().to_vec();
-    let chosen = |name: &str| {
-        let found = pairs.iter().find(|(key, _)| key == name);
-        found.map_or("", |(_, value)| value.as_str())
-    };
+    let filters = Filters::of(&mut parameters, "/dead-letters", "before", PAGE);
+    let chosen = |name| filters.chosen(name);
     let operator = &viewer.operator;
     let state = || State(Arc::clone(&shared));
     let (found, counts) = tokio::join!(
@@ -42,13 +38,13 @@ pub(super) async fn list(
         dead_letters::counts(operator.clone(), state(), Parameters::of(&[])),
     );
     let (Json(found), Json(counts)) = (found?, counts?);
-    let next = found.next.map(|before| before.to_string());
     let values = json!({
         "now": shared.context.clock.now(),
         "page": found,
         "counts": counts,
-        "next": next.map(|before| link::next("/dead-letters", &pairs, "before", &before)),
-        "first": (!chosen("before").is_empty()).then(|| link::next("/dead-letters", &pairs, "before", "")),
+        "needs_reason": shared.context.access.requires_reasons,
+        "next": filters.next(found.next),
+        "first": filters.first(),
         "chosen": {"state": chosen("state"), "lane": chosen("lane"), "type": chosen("type"), "code": chosen("code")},
     });
     let page = Page {

@@ -7,13 +7,12 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use lockstep_http::ReadScope;
 use lockstep_protocol::commands::{RunLimits, SyncAction, SyncRequested, SyncTargets};
 use lockstep_protocol::{DeviceState, GroupName, Hostname, Message};
-use lockstep_store::GroupQuery;
 use serde_json::json;
 
 use super::command;
 use super::failure::Failure;
+use super::filters::Filters;
 use super::form::{Form, Submitted, invalid, unknown_command};
-use super::link;
 use super::page::{self, Page};
 use super::section::section;
 use super::task;
@@ -36,32 +35,28 @@ pub(super) async fn list(
     mut parameters: Parameters,
 ) -> Result<Html<String>, Failure> {
     let sent = page::sent(&mut parameters)?;
-    parameters.set_default("limit", PAGE);
-    let pairs = parameters.pairs().to_vec();
-    let chosen = |name: &str| {
-        let found = pairs.iter().find(|(key, _)| key == name);
-        found.map_or("", |(_, value)| value.as_str())
-    };
+    let filters = Filters::of(&mut parameters, "/devices", "after", PAGE);
+    let chosen = |name| filters.chosen(name);
     let operator = &viewer.operator;
     let all_tasks = Parameters::of(&[("limit", &CHOICES.to_string())]);
-    let groups = GroupQuery {
+    let groups = lockstep_store::Page {
         after: None,
         limit: CHOICES,
     };
     let (found, all_tasks, groups, counts) = tokio::join!(
         devices::list(operator.clone(), State(Arc::clone(&shared)), parameters),
         tasks::list(operator.clone(), State(Arc::clone(&shared)), all_tasks),
-        shared.context.fleet.groups(&groups),
+        // Without the numbers of their members, which would be counted.
+        shared.context.entities.group_entities(&groups),
         shared.glance.types(&shared),
     );
     let found = found?.0;
     let groups = groups.map_err(problem::store_error)?;
-    let next = found.next.as_ref();
     let values = json!({
         "now": shared.context.clock.now(),
-        "next": next.map(|after| link::next("/devices", &pairs, "after", after.as_str())),
-        "first": (!chosen("after").is_empty()).then(|| link::next("/devices", &pairs, "after", "")),
-        "counted": link::next("/devices", &pairs, "total", "true"),
+        "next": filters.next(found.next.as_ref()),
+        "first": filters.first(),
+        "counted": filters.with("total", "true"),
         "page": found,
         "tasks": section(all_tasks)?,
         "states": DeviceState::ALL,

@@ -9,7 +9,7 @@ use lockstep_protocol::ExecutionState;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::link;
+use super::filters::Filters;
 use super::page::{self, Page};
 use super::viewer::Viewer;
 use crate::context::Shared;
@@ -26,23 +26,18 @@ pub(super) async fn list(
     mut parameters: Parameters,
 ) -> Result<Html<String>, Failure> {
     let sent = page::sent(&mut parameters)?;
-    parameters.set_default("limit", PAGE);
-    let pairs = parameters.pairs().to_vec();
-    let chosen = |name: &str| {
-        let found = pairs.iter().find(|(key, _)| key == name);
-        found.map_or("", |(_, value)| value.as_str())
-    };
+    let filters = Filters::of(&mut parameters, "/executions", "before", PAGE);
+    let chosen = |name| filters.chosen(name);
     let operator = &viewer.operator;
     let (found, stopped) = tokio::join!(
         executions::list(operator.clone(), State(Arc::clone(&shared)), parameters),
         executions::stopped(operator.clone(), State(Arc::clone(&shared))),
     );
     let (Json(found), Json(stopped)) = (found?, stopped?);
-    let next = found.next.map(|before| before.to_string());
     let values = json!({
         "now": shared.context.clock.now(),
-        "next": next.map(|before| link::next("/executions", &pairs, "before", &before)),
-        "first": (!chosen("before").is_empty()).then(|| link::next("/executions", &pairs, "before", "")),
+        "next": filters.next(found.next),
+        "first": filters.first(),
         "page": found,
         "stopped": stopped,
         "states": ExecutionState::ALL,

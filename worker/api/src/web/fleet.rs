@@ -7,59 +7,72 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Html;
-use lockstep_http::{ProblemResponse, ReadScope};
-use lockstep_protocol::rest::AgeOf;
+use lockstep_http::{Operator, ProblemResponse, ReadScope};
+use lockstep_protocol::rest::{AgeOf, HistoryPeriod};
 use lockstep_protocol::{DeviceState, DeviceType};
 use lockstep_store::{AgeQuery, DeviceCount};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::kept::Kept;
 use super::link;
 use super::page::{self, Page};
 use super::section::section;
+use super::trend;
 use super::viewer::Viewer;
 use crate::context::Shared;
 use crate::rest::parameters::Parameters;
-use crate::rest::{ages, dead_letters, executions, problem, repositories};
+use crate::rest::{ages, dead_letters, executions, fleet_history, problem, repositories};
 
-/// All devices are counted at most this often, however many viewers there are.
-const COUNTED_EVERY: Duration = Duration::from_secs(5);
 /// The ages of a flag that are told apart: those of the alarm, and a day.
 const OLD: Duration = Duration::from_hours(1);
 const VERY_OLD: Duration = Duration::from_hours(24);
 /// How many devices, executions and repositories the page names.
 const NAMED: u32 = 10;
 
-/// What was counted last, for all viewers.
+/// What all viewers share.
 #[derive(Debug, Default)]
-pub(crate) struct Glance(Mutex<Option<(Instant, Value)>>);
+pub(crate) struct Glance {
+    counts: Kept<Value>,
+    dead: Kept<Value>,
+    /// The plot of each period.
+    trends: [Kept<String>; HistoryPeriod::ALL.len()],
+}
 
 impl Glance {
-    /// The counts, new ones if the last ones are old. Only one viewer counts; the others wait.
+    /// How many devices there are, and the ages of their flags.
     async fn counts(&self, shared: &Shared) -> Result<Value, ProblemResponse> {
-        let mut last = self.0.lock().await;
-        if let Some((at, counts)) = &*last
-            && at.elapsed() < COUNTED_EVERY
-        {
-            return Ok(counts.clone());
-        }
-        let fleet = &shared.context.fleet;
-        let query = AgeQuery {
-            of: AgeOf::Unsynchronized,
-            device_type: None,
-            group: None,
-            warning: OLD,
-            critical: VERY_OLD,
-            limit: NAMED,
+        self.counts.get(count(shared)).await
+    }
+
+    /// How many dead letters there are, for a viewer who may read them.
+    async fn dead(&self, shared: &Arc<Shared>, operator: &Operator) -> Result<Json<Value>, ProblemResponse> {
+        operator.may_read(ReadScope::DeadLetters)?;
+        let state = State(Arc::clone(shared));
+        let read = async {
+            let all = Parameters::of(&[]);
+            let Json(counts) = dead_letters::counts(operator.clone(), state, all).await?;
+            Ok(json!(counts))
         };
-        let found = tokio::try_join!(fleet.device_counts(), fleet.ages(&query));
-        let (counted, aged) = found.map_err(problem::store_error)?;
-        let aged = ages::answer(shared, &aged).await?;
-        let counts = json!({"table": table(&counted), "ages": aged});
-        *last = Some((Instant::now(), counts.clone()));
-        Ok(counts)
+        self.dead.get(read).await.map(Json)
+    }
+
+    /// The plot, for a viewer who may read devices.
+    async fn trend(
+        &self,
+        shared: &Arc<Shared>,
+        operator: &Operator,
+        period: HistoryPeriod,
+    ) -> Result<Json<String>, ProblemResponse> {
+        operator.may_read(ReadScope::Devices)?;
+        let state = State(Arc::clone(shared));
+        let read = async {
+            let wanted = Parameters::of(&[("period", period.as_str())]);
+            let Json(history) = fleet_history::show(operator.clone(), state, wanted).await?;
+            trend::html(&history)
+        };
+        let place = HistoryPeriod::ALL.iter().position(|each| *each == period);
+        self.trends[place.unwrap_or(0)].get(read).await.map(Json)
     }
 
     /// The types of which there are devices, in alphabetical order.
@@ -71,6 +84,23 @@ impl Glance {
     }
 }
 
+/// Counts the devices, and measures the ages of their flags.
+async fn count(shared: &Shared) -> Result<Value, ProblemResponse> {
+    let fleet = &shared.context.fleet;
+    let query = AgeQuery {
+        of: AgeOf::Unsynchronized,
+        device_type: None,
+        group: None,
+        warning: OLD,
+        critical: VERY_OLD,
+        limit: NAMED,
+    };
+    let found = tokio::try_join!(fleet.device_counts(), fleet.ages(&query));
+    let (counted, aged) = found.map_err(problem::store_error)?;
+    let aged = ages::answer(shared, &aged).await?;
+    Ok(json!({"table": table(&counted), "ages": aged}))
+}
+
 /// `GET /`: how many devices there are and how they are, what runs, and what needs somebody.
 pub(super) async fn show(
     viewer: Viewer,
@@ -78,7 +108,8 @@ pub(super) async fn show(
     mut parameters: Parameters,
 ) -> Result<Html<String>, Failure> {
     let sent = page::sent(&mut parameters)?;
-    parameters.finish("none")?;
+    let period = parameters.value("period")?.unwrap_or_default();
+    parameters.finish("period")?;
     let operator = &viewer.operator;
     let counts = match operator.may_read(ReadScope::Devices) {
         Ok(()) => Ok(Json(shared.glance.counts(&shared).await?)),
@@ -90,15 +121,17 @@ pub(super) async fn show(
         ("total", "true"),
     ]);
     let state = || State(Arc::clone(&shared));
-    let (running, stopped, dead, all) = tokio::join!(
+    let (trend, running, stopped, dead, all) = tokio::join!(
+        shared.glance.trend(&shared, operator, period),
         executions::list(operator.clone(), state(), running),
         executions::stopped(operator.clone(), state()),
-        dead_letters::counts(operator.clone(), state(), Parameters::of(&[])),
+        shared.glance.dead(&shared, operator),
         repositories::list(operator.clone(), state()),
     );
     let values = json!({
         "now": shared.context.clock.now(),
         "counts": section(counts)?,
+        "trend": section(trend)?,
         "running": section(running)?,
         "stopped": section(stopped)?,
         "dead": section(dead)?,

@@ -4,6 +4,7 @@
 //! becomes a message, as at `POST /v1/events`. Pages are complete without JavaScript; `console.js` makes them live.
 
 mod assets;
+mod audit;
 mod command;
 mod device;
 mod devices;
@@ -11,10 +12,14 @@ mod differences;
 mod element;
 mod execution;
 mod executions;
+mod explain;
 mod failure;
+mod filters;
 mod fleet;
 mod form;
+mod form_rule;
 mod headers;
+mod kept;
 mod link;
 mod live;
 mod login;
@@ -28,6 +33,7 @@ mod task;
 mod tasks;
 mod templates;
 mod text;
+mod trend;
 mod viewer;
 
 mod dead_letter;
@@ -44,7 +50,7 @@ pub(crate) use self::login::{logged_out_page, login_page, logout_page};
 use crate::context::Shared;
 
 /// The routes of the pages.
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 18] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 21] {
     [
         ("/", get(fleet::show)),
         ("/devices", get(devices::list).post(devices::command)),
@@ -76,6 +82,9 @@ pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<Shared>>); 18] {
             "/dead-letters/{number}",
             get(dead_letter::show).post(dead_letter::command),
         ),
+        ("/audit", get(audit::list)),
+        ("/explain", get(explain::search)),
+        ("/explain/{id}", get(explain::show)),
         ("/messages", get(message::show)),
         ("/assets/console.css", get(assets::style)),
         ("/assets/console.js", get(assets::script)),

@@ -1,7 +1,7 @@
 //! Puts what a page shows between the head and the foot that all pages have.
 
 use axum::response::Html;
-use lockstep_http::ProblemResponse;
+use lockstep_http::{ProblemResponse, ReadScope};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -30,7 +30,9 @@ impl Page<'_> {
     pub(super) fn render(&self, template: &str, mut values: Value) -> Result<Html<String>, Failure> {
         if let Some(values) = values.as_object_mut() {
             let csrf = self.viewer.csrf();
-            let viewer = json!({"name": self.viewer.operator.principal(), "csrf": csrf});
+            let operator = &self.viewer.operator;
+            let reads_audit = operator.may_read(ReadScope::Audit).is_ok();
+            let viewer = json!({"name": operator.principal(), "csrf": csrf, "reads_audit": reads_audit});
             values.insert("viewer".to_owned(), viewer);
             values.insert("csrf".to_owned(), csrf.into());
             values.insert("sent".to_owned(), json!(self.sent));

@@ -10,13 +10,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::form::Form;
+use super::form_rule::{self, FormRule};
 
 /// The names of the fields begin with it, so that they differ from those of the run.
 const PREFIX: &str = "argument.";
 /// What each place of the arguments begins with.
 const PLACE: &str = "$.arguments";
 /// How deep UI schemas may nest.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// How a field is filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -56,6 +57,8 @@ pub(super) struct Field {
     minimum: Option<Value>,
     maximum: Option<Value>,
     max_length: Option<u64>,
+    /// When it is shown or may be filled in: JSON for the script of the page; empty for a field without rules.
+    rules: String,
     /// What is wrong in it.
     problems: Vec<String>,
 }
@@ -70,11 +73,16 @@ pub(super) struct SchemaForm {
 /// The fields for this schema with what was filled in so far; with the defaults of the schema if nothing was.
 pub(super) fn fields(schema: &Value, ui_schema: Option<&Value>, filled: Option<&Form>) -> SchemaForm {
     let required: Vec<&str> = list(&schema["required"]).filter_map(Value::as_str).collect();
+    let rules = ui_schema.map(form_rule::of_properties).unwrap_or_default();
     let fields = order(schema, ui_schema).into_iter().filter_map(|property| {
         let described = resolve(schema, &schema["properties"][&property]);
         (described["readOnly"] != true).then(|| {
             let is_required = required.contains(&property.as_str());
-            field(schema, property, described, is_required, filled)
+            let rules = rules.get(&property).map(Vec::as_slice).unwrap_or_default();
+            Field {
+                rules: written(rules),
+                ..field(schema, property, described, is_required, filled)
+            }
         })
     });
     SchemaForm {
@@ -113,6 +121,7 @@ fn field(
         max_length: described["maxLength"].as_u64(),
         description: text("description"),
         problems: Vec::new(),
+        rules: String::new(),
         property,
         name,
         label,
@@ -137,6 +146,19 @@ fn input(schema: &Value, described: &Value) -> Input {
         }
         Some("array") if resolve(schema, &described["items"])["type"] == "string" => Input::Lines,
         _ => Input::Json,
+    }
+}
+
+/// Rules for the script of the page, which finds fields by their names.
+fn written(rules: &[FormRule]) -> String {
+    let rules = rules.iter().map(|rule| {
+        json!({"effect": rule.effect, "field": format!("{PREFIX}{}", rule.property), "values": rule.values})
+    });
+    let rules: Vec<Value> = rules.collect();
+    if rules.is_empty() {
+        String::new()
+    } else {
+        Value::Array(rules).to_string()
     }
 }
 
@@ -187,11 +209,7 @@ fn order(schema: &Value, ui_schema: Option<&Value>) -> Vec<String> {
 
 /// The properties that the controls of a UI schema are about.
 fn scopes(ui_schema: &Value, names: &mut Vec<String>, depth: usize) {
-    let scope = ui_schema["scope"].as_str();
-    if let Some(name) = scope.and_then(|scope| scope.strip_prefix("#/properties/")) {
-        let first = name.split('/').next().unwrap_or_default();
-        names.push(first.replace("~1", "/").replace("~0", "~"));
-    }
+    names.extend(form_rule::property(&ui_schema["scope"]));
     if depth > 0 {
         for element in list(&ui_schema["elements"]) {
             scopes(element, names, depth - 1);
@@ -325,6 +343,18 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert!(form.fields[0].required && form.fields[0].label == "VLAN");
+    }
+
+    #[test]
+    fn a_field_has_the_rules_of_its_control() {
+        let ui = json!({"elements": [{
+            "scope": "#/properties/vlan",
+            "rule": {"effect": "SHOW", "condition": {"scope": "#/properties/mode", "schema": {"const": "access"}}},
+        }]});
+        let form = fields(&vlan(), Some(&ui), None);
+        let expected = json!([{"effect": "SHOW", "field": "argument.mode", "values": ["access"]}]);
+        assert_eq!(form.fields[0].rules, expected.to_string());
+        assert!(form.fields[1..].iter().all(|field| field.rules.is_empty()));
     }
 
     #[test]

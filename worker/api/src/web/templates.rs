@@ -15,7 +15,8 @@ macro_rules! templates {
 }
 
 /// Names end in `.html`, which switches escaping on.
-const TEMPLATES: [(&str, &str); 23] = templates![
+const TEMPLATES: [(&str, &str); 26] = templates![
+    "audit.html",
     "dead_letter.html",
     "dead_letters.html",
     "device.html",
@@ -25,6 +26,7 @@ const TEMPLATES: [(&str, &str); 23] = templates![
     "element.html",
     "execution.html",
     "executions.html",
+    "explain.html",
     "failure.html",
     "fleet.html",
     "layout.html",
@@ -39,6 +41,7 @@ const TEMPLATES: [(&str, &str); 23] = templates![
     "task.html",
     "task_fields.html",
     "tasks.html",
+    "trend.html",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

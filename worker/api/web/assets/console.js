@@ -46,6 +46,10 @@
         const index = focusable.indexOf(document.activeElement);
         const shown = found.outerHTML;
         const put = document.importNode(found, true);
+        for (const part of region.querySelectorAll('details[id][open]')) {
+          const same = put.querySelector(`#${CSS.escape(part.id)}`);
+          if (same) same.open = true;
+        }
         region.replaceWith(put);
         put.dataset.shown = shown;
         comforts(put);
@@ -135,6 +139,42 @@
     tell();
   };
 
+  // The value of a field of a task, as its argument would be; undefined if it is empty.
+  const filled = (name) => {
+    const field = document.getElementsByName(name)[0];
+    const text = field?.value.trim();
+    if (!text) return undefined;
+    const input = field.closest('[data-input]')?.dataset.input;
+    if (['text', 'long-text', 'lines'].includes(input)) return text;
+    try {
+      return JSON.parse(text);
+    } catch {
+      return text;
+    }
+  };
+
+  // Shows, hides, enables and disables fields as the rules of the UI schema say. A field in which something is wrong is always there.
+  const followRules = () => {
+    for (const place of document.querySelectorAll('[data-rules]')) {
+      let [shown, enabled] = [true, true];
+      for (const { effect, field, values } of JSON.parse(place.dataset.rules)) {
+        const holds = values.includes(filled(field));
+        if (effect === 'SHOW') shown &&= holds;
+        if (effect === 'HIDE') shown &&= !holds;
+        if (effect === 'ENABLE') enabled &&= holds;
+        if (effect === 'DISABLE') enabled &&= !holds;
+      }
+      const isWrong = place.classList.contains('wrong');
+      place.hidden = !shown && !isWrong;
+      for (const each of place.querySelectorAll('input, select, textarea')) each.disabled = !enabled && !isWrong;
+    }
+  };
+  document.addEventListener('input', followRules);
+  // A browser does not send a disabled field, and what was filled in before belongs to the arguments.
+  document.addEventListener('submit', (event) => {
+    for (const each of event.target.querySelectorAll('[data-rules] :disabled')) each.disabled = false;
+  });
+
   // Asks before what cannot be undone.
   document.addEventListener('click', (event) => {
     const button = event.target.closest('[data-confirm]');
@@ -142,6 +182,7 @@
   });
 
   comforts(document);
+  followRules();
   poll();
   follow();
 })();

@@ -377,6 +377,7 @@ pub const OBJECTS: &[ObjectRights] = &[
     rights("oidc_state", &[], &[Select, Insert, Delete]),
     // Nobody changes an entry, and only retention deletes some.
     rights("audit", &[Select, Insert, Delete], &[Select, Insert]),
+    rights("fleet_sample", &[Select, Insert, Delete], &[Select]),
     rights("schema_compatibility", &[Select], &[Select]),
     // Made by the migrations' library.
     rights("refinery_schema_history", &[Select], &[Select]),

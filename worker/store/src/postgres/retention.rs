@@ -125,7 +125,8 @@ impl Retention for PostgresStore {
                 | Records::DeviceHistory
                 | Records::SyncTexts
                 | Records::LoginSessions
-                | Records::Audit => unreachable!("deleted above"),
+                | Records::Audit
+                | Records::FleetSamples(_) => unreachable!("deleted above"),
             }
         };
         let expired = session.answer(OPERATION, expire).await?;

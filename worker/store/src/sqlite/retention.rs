@@ -72,7 +72,8 @@ impl Retention for SqliteStore {
             | Records::DeviceHistory
             | Records::SyncTexts
             | Records::LoginSessions
-            | Records::Audit => unreachable!("deleted above"),
+            | Records::Audit
+            | Records::FleetSamples(_) => unreachable!("deleted above"),
         })
         .await
     }

@@ -9,10 +9,10 @@ use lockstep_store::postgres::{
 };
 use lockstep_store::{
     AccessTokens as _, AuditActor, AuditLog as _, DeadLetterCountQuery, DeadLetterQuery, DeadLetters as _,
-    DeviceQuery, ElementQuery, ExecutionQuery, ExecutionReference, Executions as _, Fleet as _, Inbox as _,
-    Leases as _, LoginSession, LoginSessions as _, NewAccessToken, NewAuditEntry, OidcLogin,
-    OidcLoginOutcome, OidcLogins as _, Repositories as _, Rotation, RunCycle as _, Schema as _, SecretDigest,
-    Stats as _, StoreError, Tasks as _, UnitOfWork as _,
+    DeviceQuery, ElementQuery, ExecutionQuery, ExecutionReference, Executions as _, Fleet as _,
+    FleetTrend as _, Inbox as _, Leases as _, LoginSession, LoginSessions as _, NewAccessToken,
+    NewAuditEntry, OidcLogin, OidcLoginOutcome, OidcLogins as _, Repositories as _, Rotation, RunCycle as _,
+    SampleInterval, Schema as _, SecretDigest, Stats as _, StoreError, Tasks as _, UnitOfWork as _,
 };
 use lockstep_testbed::{Database, Schema};
 use tokio_postgres::NoTls;
@@ -256,6 +256,7 @@ async fn console_writes(console: &PostgresStore) -> Result<()> {
         detail: None,
     };
     console.audit(&[entry]).await?;
+    console.fleet_samples(SampleInterval::Hour, 3600).await?;
     Ok(())
 }
 

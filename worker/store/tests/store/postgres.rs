@@ -18,9 +18,9 @@ use tokio_postgres::Client;
 
 use crate::contract::management_domains::{changed, domain};
 use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_OIDC, UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC,
-    UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, absorb, create, create_all, devices, hostname, key, keys,
-    leases, message, repositories, row, unsynchronize, work,
+    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_OIDC, UNDO_PAGES, UNDO_RUN_CYCLE,
+    UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, absorb, create, create_all, devices, hostname,
+    key, keys, leases, message, repositories, row, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -99,6 +99,7 @@ impl Probe for Client {
         &[
             (18, UNDO_AUDIT),
             (17, UNDO_OIDC),
+            (16, UNDO_FLEET_SAMPLES),
             (15, UNDO_TRACES),
             (14, UNDO_ACCESS),
             (13, &["DROP TABLE inventory_source"]),

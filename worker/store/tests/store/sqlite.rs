@@ -11,8 +11,8 @@ use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
 use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_AUDIT_DECISIONS, UNDO_EXECUTIONS, UNDO_OIDC, UNDO_PAGES, UNDO_RUN_CYCLE,
-    UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, create_all,
+    Place, Probe, UNDO_ACCESS, UNDO_AUDIT_DECISIONS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_OIDC,
+    UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, create_all,
 };
 
 contract!(crate::sqlite::open);
@@ -86,6 +86,7 @@ impl Probe for File {
         &[
             (18, UNDO_AUDIT_DECISIONS),
             (17, UNDO_OIDC),
+            (16, UNDO_FLEET_SAMPLES),
             (15, UNDO_TRACES),
             (14, UNDO_ACCESS),
             (13, &["DROP TABLE inventory_source"]),

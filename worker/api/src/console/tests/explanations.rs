@@ -88,7 +88,7 @@ async fn messages_are_found_by_their_id_as_far_as_the_token_may_read_them() {
 }
 
 /// Device `sw1` was flagged by the message `1` of `urn:test`, planned by execution 1 and synchronized by execution 2.
-fn synchronized() -> Scene {
+pub(super) fn synchronized() -> Scene {
     let scene = scene();
     processed(&scene, [message("urn:test", "ztp")]);
     let store = &scene.store;

@@ -3,6 +3,7 @@ mod audit;
 mod dead_letters;
 pub(crate) mod executions;
 mod explanations;
+mod fleet_history;
 mod graphql;
 mod graphql_reading;
 mod groups;
@@ -90,6 +91,7 @@ fn context(bus: &Arc<FakeBus>, store: &Arc<FakeStore>, tokens: Tokens) -> Consol
         inbox: store.clone(),
         messages: store.clone(),
         fleet: store.clone(),
+        fleet_trend: store.clone(),
         repositories: store.clone(),
         dead_letters: store.clone(),
         tasks: store.clone(),

@@ -185,6 +185,38 @@ pub(crate) async fn entries_are_added_together_and_read_by_page(place: &Place) -
             },
             vec!["1"],
         ),
+        (
+            AuditQuery {
+                until: Some(since - Duration::from_hours(1)),
+                ..all()
+            },
+            vec![],
+        ),
+        (
+            AuditQuery {
+                subject: Some("2".to_owned()),
+                until: Some(since + Duration::from_hours(1)),
+                ..all()
+            },
+            vec!["2"],
+        ),
+        (
+            AuditQuery {
+                principal: Some("alice".to_owned()),
+                kind: Some(login),
+                subject: Some("2".to_owned()),
+                ..all()
+            },
+            vec!["2"],
+        ),
+        (
+            AuditQuery {
+                kind: Some(command),
+                subject: Some("2".to_owned()),
+                ..all()
+            },
+            vec![],
+        ),
     ] {
         let found = subjects(place, &query).await?;
         ensure!(found == expected, "{query:?}: {found:?}");

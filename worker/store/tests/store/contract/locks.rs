@@ -13,7 +13,8 @@ use lockstep_protocol::topology::Lane;
 use lockstep_protocol::{DeviceType, Kind};
 use lockstep_store::{
     AttemptStart, Completion, DeadLetterSelector, DeliveryAttempt, DeviceEffect, DeviceSelector, Effects,
-    FollowUpKey, InterfaceRow, Keys, Lease, Link, LinkChange, Origin, Records, SettleDeadLetters, StoreError,
+    FollowUpKey, InterfaceRow, Keys, Lease, Link, LinkChange, Origin, Records, SampleInterval,
+    SettleDeadLetters, StoreError,
 };
 
 use super::device_names::{rename, version};
@@ -328,6 +329,7 @@ async fn expire(store: &dyn Store) -> Result<()> {
         Records::DeviceHistory,
         Records::LoginSessions,
         Records::Audit,
+        Records::FleetSamples(SampleInterval::Minute),
     ] {
         store
             .expire(&records, before - Duration::from_hours(1), 0, 10)

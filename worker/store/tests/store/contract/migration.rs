@@ -8,9 +8,9 @@ use super::leases::{LONG, acquire};
 use super::related::{end, linked};
 use super::repositories::{Changed, change, fetched, settings};
 use super::{
-    Place, UNDO_ACCESS, UNDO_AUDIT_DECISIONS, UNDO_EXECUTIONS, UNDO_OIDC, UNDO_RUN_CYCLE, UNDO_SYNC,
-    UNDO_TASK_FORMS, UNDO_TRACES, create_all, devices, hostname, key, keys, message, row, unsynchronize,
-    work,
+    Place, UNDO_ACCESS, UNDO_AUDIT_DECISIONS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_OIDC, UNDO_RUN_CYCLE,
+    UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, create_all, devices, hostname, key, keys, message, row,
+    unsynchronize, work,
 };
 
 /// The schema version of this program.
@@ -119,6 +119,7 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
     ];
     run(place, UNDO_AUDIT_DECISIONS).await?;
     run(place, UNDO_OIDC).await?;
+    run(place, UNDO_FLEET_SAMPLES).await?;
     run(place, UNDO_TRACES).await?;
     run(place, UNDO_ACCESS).await?;
     run(place, UNDO_TASK_FORMS).await?;

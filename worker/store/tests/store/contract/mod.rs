@@ -23,6 +23,7 @@ pub(crate) mod execution_starts;
 pub(crate) mod executions;
 pub(crate) mod facts_and_checks;
 pub(crate) mod flags;
+pub(crate) mod fleet_samples;
 pub(crate) mod follow_ups;
 pub(crate) mod groups;
 pub(crate) mod history;
@@ -66,9 +67,9 @@ use lockstep_protocol::{
 };
 use lockstep_store::{
     AccessTokens, Attributes, AuditLog, CauseRow, DeadLetters, DeliveryAttempts, Device, DeviceEffect,
-    Effects, Entities, Executions, Facts, Fleet, FollowUps, Inbox, InboxRow, InboxState, InventorySources,
-    Keys, Leases, LoginSessions, Messages, OidcLogins, Origin, RenderFacts, Repositories, Retention,
-    RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
+    Effects, Entities, Executions, Facts, Fleet, FleetTrend, FollowUps, Inbox, InboxRow, InboxState,
+    InventorySources, Keys, Leases, LoginSessions, Messages, OidcLogins, Origin, RenderFacts, Repositories,
+    Retention, RunCycle, Schema, Stats, StoreError, SyncPlans, SyncRuns, Tasks, UnitOfWork,
 };
 use serde_json::json;
 
@@ -245,6 +246,10 @@ macro_rules! contract {
                 entries_are_added_together_and_read_by_page,
                 long_texts_are_cut_and_nul_is_replaced,
                 entries_expire_by_their_age,
+            }
+            fleet_samples {
+                a_sample_counts_managed_devices_once_in_a_minute,
+                minutes_and_hours_expire_apart,
             }
             inventory_sources {
                 a_place_in_a_change_log_never_moves_back,
@@ -474,6 +479,7 @@ pub(crate) trait Store:
     + LoginSessions
     + OidcLogins
     + AuditLog
+    + FleetTrend
     + DeadLetters
     + FollowUps
     + DeliveryAttempts
@@ -502,6 +508,7 @@ impl<
         + LoginSessions
         + OidcLogins
         + AuditLog
+        + FleetTrend
         + DeadLetters
         + FollowUps
         + DeliveryAttempts
@@ -572,6 +579,9 @@ pub(crate) const UNDO_ACCESS: &[&str] = &[
     "DROP TABLE access_binding",
     "DROP TABLE access_token",
 ];
+
+/// What undoes version 16 of the schema, on both databases.
+pub(crate) const UNDO_FLEET_SAMPLES: &[&str] = &["DROP TABLE fleet_sample", "DROP INDEX audit_subject"];
 
 /// What undoes version 5 of the schema, on both databases.
 pub(crate) const UNDO_EXECUTIONS: &[&str] = &[

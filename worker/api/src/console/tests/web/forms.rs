@@ -1,12 +1,14 @@
 //! What forms publish, and where they lead.
 
+use lockstep_http::Token;
 use lockstep_protocol::results::ExecutionAccepted;
-use lockstep_protocol::{EncodedResult, Identity, MessageKey, WorkResult};
+use lockstep_protocol::{EncodedResult, Identity, MessageKey, Role, TypePattern, WorkResult};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::applied;
 use super::{commit, everything, submit};
+use crate::{AccessOptions, Console};
 
 #[tokio::test(start_paused = true)]
 #[expect(clippy::too_many_lines, reason = "a table of all commands")]
@@ -194,6 +196,44 @@ async fn what_must_be_looked_at_is_refused_unless_that_is_confirmed() {
         assert!(answer.text.contains(reason), "{path} {fields:?} {}", answer.text);
     }
     assert_eq!(scene.published(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_form_asks_for_the_reason_that_is_required_and_the_audit_has_it() {
+    let mut scene = everything("text");
+    let tokens = [Token::new("root", &"all".into(), vec![TypePattern::ALL]).with_role(Role::Admin)];
+    let mut context = super::super::context(&scene.bus, &scene.store, tokens.into_iter().collect());
+    context.access = AccessOptions {
+        requires_reasons: true,
+        ..AccessOptions::default()
+    };
+    scene.router = Console::new(context).router(scene.stop.clone());
+    for path in ["/dead-letters", "/dead-letters/1"] {
+        let page = scene.get(path).await.text;
+        assert!(page.contains("needed to drop"), "{path} {page}");
+    }
+    let drop = [("command", "drop"), ("confirmed", "yes")];
+    let without = submit(&scene, "/dead-letters/1", &drop).await;
+    assert_eq!(without.status, 400);
+    assert!(
+        without.text.contains("the command needs a reason"),
+        "{}",
+        without.text
+    );
+    assert_eq!(scene.published(), []);
+    let reason = ("reason", "a test");
+    let dropped = submit(&scene, "/dead-letters/1", &[drop[0], drop[1], reason]).await;
+    assert_eq!(dropped.status, 303, "{}", dropped.text);
+    let cancelled = submit(&scene, "/executions/2", &[("command", "cancel"), reason]).await;
+    assert_eq!(cancelled.status, 303, "{}", cancelled.text);
+    let audit = scene.store.access.audit.lock().unwrap();
+    let reasons: Vec<Option<&str>> = audit
+        .iter()
+        .rev()
+        .take(2)
+        .map(|entry| entry.reason.as_deref())
+        .collect();
+    assert_eq!(reasons, [Some("a test"); 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,16 +6,17 @@ mod pages;
 use std::sync::Arc;
 
 use axum::body::Body;
-use lockstep_protocol::{DeviceState, ElementState, ExecutionState};
+use lockstep_protocol::commands::ExecuteOn;
+use lockstep_protocol::{AuditKind, DeviceState, ElementState, ExecutionState};
 use lockstep_store::{
-    AgedDevice, Ages, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals, DeviceId, FactRow,
-    HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, RepositoryFailure, RepositoryRow, ScheduleRow,
-    StopRow,
+    AgedDevice, Ages, AuditActor, CauseId, CauseRow, CheckRow, DeadLetterGroupCount, DeadLetterTotals,
+    DeviceId, FactRow, FleetSample, HistoryChange, HistoryEntry, HistoryEvent, HistoryRow, InboxRow,
+    NewAuditEntry, RepositoryFailure, RepositoryRow, ScheduleRow, StopRow,
 };
 use serde_json::json;
 
 use super::executions::{at, element, execution};
-use super::{Answer, Scene, dead_letters, identity, request, scene, sync_devices, tasks};
+use super::{Answer, Scene, applied, dead_letters, identity, request, scene, sync_devices, tasks};
 use crate::fakes::device;
 
 /// What an attacker writes wherever a text is taken: it closes attributes and elements, and begins some.
@@ -98,8 +99,15 @@ pub(super) fn everything(text: &str) -> Scene {
         by: Some(text()),
         note: Some(text()),
     });
+    *store.samples.lock().unwrap() = vec![FleetSample {
+        at: "2026-02-03T04:00:00Z".parse().unwrap(),
+        synchronized: 1,
+        unsynchronized: 1,
+    }];
+    *store.access.audit.lock().unwrap() = vec![audited(&text()), audited(&text())];
     runs(&scene, &text());
     settled(&scene, &text());
+    explained(&scene, &text());
     scene
 }
 
@@ -186,6 +194,42 @@ fn settled(scene: &Scene, text: &str) {
     };
 }
 
+/// The message 7 gave `sw1` its cause; element 11 ran there.
+fn explained(scene: &Scene, text: &str) {
+    let message = InboxRow {
+        actor: Some(text.into()),
+        subject: Some(text.to_owned()),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+        ..applied("7")
+    };
+    let store = &scene.store;
+    store.rows.lock().unwrap().insert(message.key(), message);
+    store
+        .names
+        .lock()
+        .unwrap()
+        .insert((ExecuteOn::Device, "sw1".to_owned()), 1);
+    store.entities.devices.lock().unwrap().insert(11, DeviceId(1));
+}
+
+fn audited(text: &str) -> NewAuditEntry {
+    let some = || Some(text.to_owned());
+    NewAuditEntry {
+        kind: AuditKind::Command,
+        actor: AuditActor {
+            principal: some(),
+            token: some(),
+            address: some(),
+            agent: some(),
+        },
+        message: Some(identity("9")),
+        message_type: some(),
+        subject: some(),
+        reason: some(),
+        detail: some(),
+    }
+}
+
 fn cause(text: &str) -> CauseRow {
     let detail = json!({
         "commit": {"repository": "settings", "id": commit('c'), "author": text, "subject": text, "commits": 3},
@@ -248,8 +292,9 @@ pub(super) async fn submit(scene: &Scene, path: &str, fields: &[(&str, &str)]) -
 }
 
 /// All pages of [`everything`].
-pub(super) const PAGES: [&str; 17] = [
+pub(super) const PAGES: [&str; 24] = [
     "/",
+    "/?period=30d",
     "/devices",
     "/devices?total=true&limit=20",
     "/devices/sw1",
@@ -266,4 +311,10 @@ pub(super) const PAGES: [&str; 17] = [
     "/cloudvision",
     "/dead-letters",
     "/dead-letters/1",
+    "/explain",
+    "/explain/7?of=message",
+    "/explain/1",
+    "/explain/11?of=element",
+    "/audit",
+    "/audit?kind=command&limit=1",
 ];

@@ -74,6 +74,8 @@ async fn each_page_shows_what_it_is_for() {
                 "over an hour",
                 "All executions are stopped",
                 "tip is not valid",
+                "1 of 2 MANAGED devices were not synchronized",
+                "class=\"line\"",
             ],
         ),
         (
@@ -119,6 +121,32 @@ async fn each_page_shows_what_it_is_for() {
             vec!["class=\"add\">+text", "Secrets are masked"],
         ),
         ("/tasks/5", vec!["name=\"argument.vlan\"", "dry-run\" checked"]),
+        (
+            "/explain/7?of=message",
+            vec![
+                "Trace <code>4bf92f3577b34da6a3ce929d0e0e4736",
+                "Rule: ",
+                "<q>text</q>",
+                "href=\"/devices/sw1\"",
+                "of=message&amp;source=urn%3Atest&amp;by=text",
+            ],
+        ),
+        (
+            "/explain/1",
+            vec![
+                "Explain execution 1",
+                "href=\"/elements/11\"",
+                "is not kept any more",
+            ],
+        ),
+        (
+            "/audit",
+            vec![
+                "aria-current=\"page\">Audit",
+                "/explain/9?of=message&amp;source=urn%3Atest&amp;by=text",
+                "/v1/audit?limit=1000",
+            ],
+        ),
         ("/cloudvision", vec!["Execution 3", "What was done and why"]),
         (
             "/dead-letters",
@@ -157,6 +185,54 @@ async fn lists_lead_to_their_next_page_and_keep_the_filter() {
 }
 
 #[tokio::test]
+async fn an_id_is_searched_and_one_that_names_nothing_leaves_the_search() {
+    let scene = everything("text");
+    let search = scene.get("/explain").await;
+    assert!(search.text.contains("role=\"search\""), "{}", search.text);
+    let found = scene.get("/explain?id=+a%2Fb+").await;
+    assert_eq!(found.status, 303);
+    assert_eq!(found.headers["location"], "/explain/a%2Fb");
+    let unknown = scene.get("/explain/a%2Fb").await;
+    assert_eq!(unknown.status, 404);
+    let text = slashes(&unknown.text);
+    assert!(
+        text.contains("value=\"a/b\"") && text.contains("nothing has this id"),
+        "{text}"
+    );
+    assert_eq!(scene.get("/explain/7?of=task").await.status, 400);
+    let viewer =
+        Token::new("viewer", &"some".into(), vec![TypePattern::ALL]).with_reads([ReadScope::Executions]);
+    let scene = everything("text").with_tokens([viewer]);
+    let part = scene.get_as("some", "/explain/1").await;
+    assert_eq!(part.status, 200);
+    assert!(
+        part.text.contains("device-output") && !part.text.contains("Rule: "),
+        "{}",
+        part.text
+    );
+}
+
+#[tokio::test]
+async fn the_audit_is_filtered_paged_and_exported() {
+    let scene = everything("text");
+    let first = slashes(&scene.get("/audit?principal=text&subject=text&limit=1").await.text);
+    let next = "/audit?principal=text&amp;subject=text&amp;limit=1&amp;before=2";
+    assert!(first.contains(next), "{first}");
+    let export = "/v1/audit?principal=text&amp;subject=text&amp;limit=1000";
+    assert!(first.contains(export), "{first}");
+    let exported = scene.get(&export.replace("&amp;", "&")).await;
+    assert_eq!(exported.body["entries"].as_array().map(Vec::len), Some(2));
+    let second = scene.get(&next.replace("&amp;", "&")).await.text;
+    assert!(
+        second.contains("End of the list") && second.contains("Newest"),
+        "{second}"
+    );
+    let none = scene.get("/audit?subject=other").await.text;
+    assert!(none.contains("No entry matches"), "{none}");
+    assert_eq!(scene.get("/audit?since=yesterday").await.status, 400);
+}
+
+#[tokio::test]
 async fn whoever_may_not_read_a_part_is_told_and_sees_the_rest() {
     let reads = |scopes: &'static [ReadScope]| {
         Token::new("viewer", &"some".into(), vec![TypePattern::ALL]).with_reads(scopes.iter().copied())
@@ -175,6 +251,7 @@ async fn whoever_may_not_read_a_part_is_told_and_sees_the_rest() {
         ("/cloudvision", 403),
         ("/dead-letters", 403),
         ("/dead-letters/1", 403),
+        ("/audit", 403),
     ] {
         let page = scene.get_as("some", path).await;
         assert_eq!(page.status, status, "{path} {}", page.text);
@@ -188,6 +265,7 @@ async fn whoever_may_not_read_a_part_is_told_and_sees_the_rest() {
         !device.contains("class=\"difference\"") && device.contains("device-output"),
         "{device}"
     );
+    assert!(!device.contains(">Audit<"), "{device}");
     let none = everything("text").with_tokens([reads(&[])]);
     let glance = none.get_as("some", "/").await;
     assert_eq!(glance.status, 200);
@@ -204,6 +282,7 @@ async fn problems_are_pages_with_their_status() {
             401,
         ),
         (get("/devices/sw9"), 404),
+        (get("/?period=1h"), 400),
         (get("/devices?stat=x"), 400),
         (get("/devices?sent=x"), 400),
         (get("/executions/99"), 404),
