@@ -51,6 +51,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
     ("lockstep simulate cvp", "as `lockstep simulate`"),
     ("lockstep simulate fleet", "as `lockstep simulate`"),
+    ("lockstep simulate oidc", "as `lockstep simulate`"),
 ];
 
 /// Commands that use the data folder themselves, and cannot while `lockstep up` does.

@@ -8,7 +8,8 @@ use reqwest::Certificate;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::system::{PATIENCE, Process};
+use crate::executions_cli::private;
+use crate::system::{PATIENCE, Process, shell};
 
 /// A client that trusts only this authority.
 fn client(ca: &Path) -> Result<reqwest::Client> {
@@ -149,5 +150,31 @@ async fn simulated_devices_have_the_configurations_and_sessions_that_were_asked_
     ensure!(process.ended().await?.success());
     let log = process.log()?;
     ensure!(log.contains("1 commit, 1 confirmed, 0 rolled back"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulated_identity_provider_prints_a_section_with_which_the_console_knows_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let arguments = ["simulate", "oidc", "--listen", "127.0.0.1:0"];
+    let mut process = Process::start(folder.path(), &arguments, &[])?;
+    process.prints("Press Ctrl-C to stop").await?;
+    let printed = process.log()?;
+    let section = printed
+        .split_once("[console.oidc]")
+        .and_then(|(_, rest)| rest.split_once("Press"))
+        .context("no section")?;
+    private(
+        folder.path(),
+        "lockstep.toml",
+        &format!("[console.oidc]{}", section.0),
+    )?;
+    let checked = shell(folder.path(), "lockstep doctor --role console || true")?;
+    ensure!(
+        checked.contains("begins logins for lockstep and http://127.0.0.1:8910/login/oidc/callback"),
+        "{checked}"
+    );
+    process.signal(Signal::INT)?;
+    ensure!(process.ended().await?.success());
     Ok(())
 }
