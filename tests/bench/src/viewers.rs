@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use lockstep_testbed::{Schema, wait};
+use reqwest::{Client, Response};
 use tokio_util::sync::CancellationToken;
 
 use crate::console::{SECRET, Separate, client};
@@ -17,6 +19,8 @@ use crate::table::{Goal, Row, Table};
 
 /// Browsers that look at the page of one execution.
 const VIEWERS: u64 = 500;
+/// How many open the page at once: a console has a bound of requests in flight.
+const AT_ONCE: usize = 32;
 /// How long they look.
 const LOOK: Duration = Duration::from_secs(60);
 /// How often the execution changes: as often as it is read while it changes.
@@ -83,8 +87,12 @@ async fn compare(console: &Separate) -> anyhow::Result<(Used, Used)> {
     // Ends the viewers after an error, too.
     let _ends = stop.clone().drop_guard();
     let received: Arc<AtomicU64> = Arc::default();
-    let viewers: Vec<_> = (0..VIEWERS)
-        .map(|_| tokio::spawn(look(console.url.clone(), received.clone(), stop.clone())))
+    let client = client()?;
+    let open = stream::iter(0..VIEWERS).map(|_| open(&client, &console.url));
+    let open: Vec<Response> = open.buffer_unordered(AT_ONCE).try_collect().await?;
+    let viewers: Vec<_> = open
+        .into_iter()
+        .map(|answer| tokio::spawn(look(answer, received.clone(), stop.clone())))
         .collect();
     wait::until(
         "an event for each viewer",
@@ -118,10 +126,14 @@ async fn used(console: &Separate) -> anyhow::Result<Used> {
     })
 }
 
-/// Reads events until `stop`, on a connection of its own, as a browser does.
-async fn look(url: String, received: Arc<AtomicU64>, stop: CancellationToken) -> anyhow::Result<()> {
-    let request = client()?.get(format!("{url}/executions/1/events"));
-    let mut answer = request.bearer_auth(SECRET).send().await?.error_for_status()?;
+/// Opens the page's stream of events.
+async fn open(client: &Client, url: &str) -> anyhow::Result<Response> {
+    let request = client.get(format!("{url}/executions/1/events"));
+    Ok(request.bearer_auth(SECRET).send().await?.error_for_status()?)
+}
+
+/// Reads events until `stop`.
+async fn look(mut answer: Response, received: Arc<AtomicU64>, stop: CancellationToken) -> anyhow::Result<()> {
     while let Some(chunk) = stop.run_until_cancelled(answer.chunk()).await {
         let Some(bytes) = chunk? else { break };
         let events = bytes.windows(7).filter(|window| window == b"event: ").count();

@@ -359,5 +359,7 @@ async fn many_viewers_count_the_devices_once() {
         assert_eq!(scene.get("/devices").await.status, 200);
     }
     let calls = scene.store.calls.lock().unwrap();
-    assert_eq!(calls.iter().filter(|call| **call == "device_counts").count(), 1);
+    for read in ["device_counts", "dead_letter_totals", "fleet_samples"] {
+        assert_eq!(calls.iter().filter(|call| **call == read).count(), 1, "{read}");
+    }
 }
