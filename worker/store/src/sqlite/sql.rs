@@ -206,6 +206,7 @@ fn empty() -> Connection {
         include_str!("../migrations/sqlite/V13__inventory_sources.sql"),
         include_str!("../migrations/sqlite/V14__access.sql"),
         include_str!("../migrations/sqlite/V15__approvals_and_traces.sql"),
+        include_str!("../migrations/sqlite/V18__audit_decisions.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
     }
