@@ -4,6 +4,7 @@
 mod affected;
 mod affinity;
 mod allocations;
+mod audit;
 mod bare;
 mod celery;
 mod console;
@@ -141,6 +142,7 @@ enum Figure {
     FanOut,
     Reconcile,
     Lease,
+    Audit,
     List,
     Graphql,
     /// The pages of the console.
@@ -297,6 +299,9 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     }
     if wanted(Figure::Lease) {
         lease::measure(&host, options.rounds, &mut table).await?;
+    }
+    if wanted(Figure::Audit) {
+        audit::measure(&host, options.rounds, &mut table).await?;
     }
     if wanted(Figure::Import) {
         import::measure(&host, options.imported_devices, options.rounds, &mut table).await?;

@@ -160,6 +160,11 @@ impl Scene {
             let found: i64 = client.query_one(sql, &[]).await?.get(0);
             ensure!(found == count, "{found} {what} for {count} events");
         }
+        let audited: i64 = client.query_one("SELECT count(*) FROM audit", &[]).await?.get(0);
+        ensure!(
+            audited == 0,
+            "{audited} entries of the audit, though events have none"
+        );
         Ok(())
     }
 

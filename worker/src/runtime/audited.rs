@@ -28,7 +28,6 @@ pub(super) fn decision(
     let detail: Vec<String> = what.into_iter().chain(outcome.detail).collect();
     let reason = note.map(str::trim).filter(|note| !note.is_empty());
     Some(Box::new(NewAuditDecision {
-        at: row.at,
         entry: NewAuditEntry {
             kind: audit_kind,
             actor: AuditActor {
@@ -149,7 +148,6 @@ mod tests {
                 let entry = &found.entry;
                 assert_eq!(entry.actor.principal.as_deref(), Some("alice"));
                 assert_eq!(entry.message.as_ref(), Some(&row.identity));
-                assert_eq!(found.at, row.at);
                 assert_eq!(found.decision.state, state);
                 assert_eq!(found.decision.broker_user.as_ref(), Some(&user));
                 assert_eq!(found.decision.trace_id, row.trace_id);

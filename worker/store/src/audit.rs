@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lockstep_protocol::{AuditKind, AuditOutcome, Identity, InboxState, SmolStr};
+use serde_json::Value as Json;
 
-use super::sql::{Row, SqlDatabase, SqlSession, Value};
+use super::sql::{Row, SqlDatabase, SqlSession, Value, rows};
 use super::{Facts, StoreError, column};
 
 const READ: &str = "read the audit";
@@ -49,10 +50,13 @@ const INSERT: &str = "\
     INSERT INTO audit (at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail) \
     VALUES ({now}, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
-const INSERT_DECISION: &str = "\
-    INSERT INTO audit (kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail, \
-        at, outcome, code, broker_user, trace_id) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+const INSERT_DECISIONS: &str = "\
+    INSERT INTO audit (at, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail, \
+        outcome, code, broker_user, trace_id) \
+    SELECT {now}, kind, principal, token, address, agent, message_source, message_id, message_type, subject, reason, detail, \
+        outcome, code, broker_user, trace_id \
+    FROM {rows $1: kind text, principal text, token text, address text, agent text, message_source text, message_id text, \
+        message_type text, subject text, reason text, detail text, outcome text, code text, broker_user text, trace_id text} AS decided";
 
 /// Who did something, and from where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,8 +106,6 @@ pub struct AuditDecision {
 /// An entry that a worker adds about a command, in the transaction of the command's inbox row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAuditDecision {
-    /// When it was decided.
-    pub at: Timestamp,
     /// Who sent which command, and why. Its token, address and agent are not known to workers.
     pub entry: NewAuditEntry,
     /// What was decided.
@@ -169,8 +171,8 @@ impl<D: SqlDatabase> AuditLog for D {
             return Ok(());
         }
         let transaction = self.write(WRITE).await?;
-        let rows = entries.iter().map(row).collect();
-        transaction.execute_each(WRITE, INSERT, rows).await?;
+        let entries = entries.iter().map(row).collect();
+        transaction.execute_each(WRITE, INSERT, entries).await?;
         transaction.commit(WRITE).await
     }
 
@@ -201,50 +203,58 @@ impl<D: SqlDatabase> AuditLog for D {
             }
             LISTS[set]
         };
-        let rows = self.read(READ, statement, parameters).await?;
-        rows.iter().map(read).collect()
+        let found = self.read(READ, statement, parameters).await?;
+        found.iter().map(read).collect()
     }
 }
 
 /// Adds what the facts say about commands, as a part of their transaction.
 pub(super) async fn write(session: &dyn SqlSession, facts: &Facts) -> Result<(), StoreError> {
-    let rows = facts.new_audit().iter().map(decision_row).collect();
-    session.execute_each(WRITE, INSERT_DECISION, rows).await?;
+    let decisions = rows(facts.new_audit().iter().map(decision_row));
+    session
+        .execute_each(WRITE, INSERT_DECISIONS, vec![vec![decisions]])
+        .await?;
     Ok(())
 }
 
-fn text(text: Option<&str>) -> Value {
-    let cut = |text: &str| -> String { column::without_nul(text).chars().take(MOST_CHARACTERS).collect() };
-    text.map(cut).into()
-}
-
-fn decision_row(new: &NewAuditDecision) -> Vec<Value> {
+fn decision_row(new: &NewAuditDecision) -> Vec<Json> {
     let decision = &new.decision;
-    let mut row = row(&new.entry);
-    row.extend([
-        new.at.into(),
-        AuditOutcome::from(decision.state).as_str().into(),
-        decision.code.as_deref().into(),
-        text(decision.broker_user.as_deref()),
-        text(decision.trace_id.as_deref()),
-    ]);
-    row
+    let outcome = AuditOutcome::from(decision.state).as_str();
+    let of_worker = [
+        Some(outcome),
+        decision.code.as_deref(),
+        decision.broker_user.as_deref(),
+        decision.trace_id.as_deref(),
+    ];
+    let texts = texts(&new.entry).into_iter().chain(of_worker.map(cut));
+    texts.map(Json::from).collect()
 }
 
 fn row(entry: &NewAuditEntry) -> Vec<Value> {
-    vec![
-        entry.kind.as_str().into(),
-        text(entry.actor.principal.as_deref()),
-        text(entry.actor.token.as_deref()),
-        text(entry.actor.address.as_deref()),
-        text(entry.actor.agent.as_deref()),
-        text(entry.message.as_ref().map(|message| message.source.as_str())),
-        text(entry.message.as_ref().map(|message| message.id.as_str())),
-        text(entry.message_type.as_deref()),
-        text(entry.subject.as_deref()),
-        text(entry.reason.as_deref()),
-        text(entry.detail.as_deref()),
+    texts(entry).map(Value::from).into()
+}
+
+/// The columns from `kind` to `detail`.
+fn texts(entry: &NewAuditEntry) -> [Option<String>; 11] {
+    let message = entry.message.as_ref();
+    [
+        Some(entry.kind.as_str()),
+        entry.actor.principal.as_deref(),
+        entry.actor.token.as_deref(),
+        entry.actor.address.as_deref(),
+        entry.actor.agent.as_deref(),
+        message.map(|message| message.source.as_str()),
+        message.map(|message| message.id.as_str()),
+        entry.message_type.as_deref(),
+        entry.subject.as_deref(),
+        entry.reason.as_deref(),
+        entry.detail.as_deref(),
     ]
+    .map(cut)
+}
+
+fn cut(text: Option<&str>) -> Option<String> {
+    text.map(|text| column::without_nul(text).chars().take(MOST_CHARACTERS).collect())
 }
 
 fn read(row: &Row) -> Result<AuditEntry, StoreError> {

@@ -36,7 +36,6 @@ fn all() -> AuditQuery {
 /// What a worker decides about the message with this id.
 fn decided(id: &str, state: InboxState, code: Option<&str>) -> NewAuditDecision {
     NewAuditDecision {
-        at: "2026-02-03T04:05:06.000007Z".parse().expect("a time"),
         entry: NewAuditEntry {
             actor: AuditActor {
                 principal: Some("carol".to_owned()),
