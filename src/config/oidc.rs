@@ -73,16 +73,13 @@ impl OidcConfig {
             );
         }
         let scopes = ["openid", "profile", "email"].map(str::to_owned).to_vec();
-        let rest = (
-            reader.text_or(&key("name"), "OpenID Connect"),
-            reader.list(&key("scopes"), scopes),
-            reader.text_or(&key("principal_claim"), "sub"),
-            reader.flag(&key("share_principals"), false),
-            reader.text_or(&key("role_claim"), "groups"),
-            reader.path(&key("ca_file")),
-        );
+        let name = reader.text_or(&key("name"), "OpenID Connect");
+        let scopes = reader.list(&key("scopes"), scopes);
+        let principal_claim = reader.text_or(&key("principal_claim"), "sub");
+        let share_principals = reader.flag(&key("share_principals"), false);
+        let role_claim = reader.text_or(&key("role_claim"), "groups");
+        let ca_file = reader.path(&key("ca_file"));
         let roles = roles(reader, &origin);
-        let (name, scopes, principal_claim, share_principals, role_claim, ca_file) = rest;
         Some(Self {
             name,
             issuer: issuer?,

@@ -143,13 +143,21 @@ impl Console {
         let login_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
         let sessions = [
             ("/login", get(login::page).post(login::begin)),
-            ("/login/oidc", get(oidc::login::begin)),
-            ("/login/oidc/callback", get(oidc::login::complete)),
             ("/logout", get(login::end_page).post(login::end)),
         ];
         let sessions = routes(SERVER, sessions)
             .method_not_allowed_fallback(problem::wrong_method)
             .layer(from_fn_with_state(login_limiter, admit))
+            .layer(map_response(web::secure));
+        // With places of its own: a provider that is slow never blocks logins with tokens.
+        let provider_limiter = ConcurrencyLimiter::new(SERVER, limits.requests, limits.request_timeout);
+        let provider = [
+            ("/login/oidc", get(oidc::login::begin)),
+            ("/login/oidc/callback", get(oidc::login::complete)),
+        ];
+        let provider = routes(SERVER, provider)
+            .method_not_allowed_fallback(problem::wrong_method)
+            .layer(from_fn_with_state(provider_limiter, admit))
             .layer(map_response(web::secure));
         let graphql = routes(
             SERVER,
@@ -166,6 +174,7 @@ impl Console {
             .merge(outcomes)
             .merge(graphql)
             .merge(sessions)
+            .merge(provider)
             .merge(alive)
             .merge(probes)
             .with_state(shared)

@@ -8,5 +8,5 @@ mod page;
 mod provider;
 mod serve;
 
-pub use provider::{Account, Asked, Endpoint, Fault, Provider, Reply, Signing};
+pub use provider::{Asked, Endpoint, Fault, Provider, Reply, Signing};
 pub use serve::Simulator;

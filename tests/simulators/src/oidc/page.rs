@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The page, whose form repeats the parameters of the request.
 pub(super) fn choose(accounts: &[&str], parameters: &BTreeMap<String, String>) -> String {
-    let fields: String = parameters
+    let fields: Vec<String> = parameters
         .iter()
         .map(|(name, value)| {
             format!(
@@ -14,7 +14,7 @@ pub(super) fn choose(accounts: &[&str], parameters: &BTreeMap<String, String>) -
             )
         })
         .collect();
-    let buttons: String = accounts
+    let buttons: Vec<String> = accounts
         .iter()
         .map(|name| {
             format!(
@@ -25,7 +25,9 @@ pub(super) fn choose(accounts: &[&str], parameters: &BTreeMap<String, String>) -
         .collect();
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Simulated identity provider</title></head><body>\
-         <h1>Choose an account</h1><form method=\"post\" action=\"/authorize\">{fields}{buttons}</form></body></html>"
+         <h1>Choose an account</h1><form method=\"post\" action=\"/authorize\">{}{}</form></body></html>",
+        fields.concat(),
+        buttons.concat()
     )
 }
 
@@ -72,7 +74,8 @@ pub(super) fn encoded(text: &str) -> String {
             format!("%{byte:02X}")
         }
     };
-    text.bytes().map(byte).collect()
+    let bytes: Vec<String> = text.bytes().map(byte).collect();
+    bytes.concat()
 }
 
 #[cfg(test)]

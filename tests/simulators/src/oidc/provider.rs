@@ -42,12 +42,11 @@ pub enum Fault {
 }
 
 /// An account.
-#[derive(Clone, Debug)]
-pub struct Account {
+struct Account {
     /// What its button says.
-    pub name: String,
+    name: String,
     /// Its claims, `sub` among them.
-    pub claims: Value,
+    claims: Value,
 }
 
 /// An answer.

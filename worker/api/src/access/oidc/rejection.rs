@@ -81,10 +81,12 @@ impl Rejection {
     /// The status of the page.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::NoAttempt | Self::State | Self::NoCode | Self::Issuer | Self::Repeated => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::Provider(ProviderError::Code) => StatusCode::BAD_REQUEST,
+            Self::NoAttempt
+            | Self::State
+            | Self::NoCode
+            | Self::Issuer
+            | Self::Repeated
+            | Self::Provider(ProviderError::Code) => StatusCode::BAD_REQUEST,
             Self::Provider(ProviderError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Provider(_) | Self::IdToken(_) => StatusCode::BAD_GATEWAY,
             Self::Refused(_)
