@@ -133,6 +133,10 @@ async fn workers_go_on_by_themselves_when_their_queue_was_deleted() -> Result<()
     let bus = scene.bus().await?;
     let mut sent = load.publish(&*bus).await?;
     let workers = [scene.worker(&environment)?, scene.worker(&environment)?];
+    // A worker that begins to consume a queue that is not there ends.
+    for worker in &workers {
+        started(worker).await?;
+    }
     scene.oracle().processed(&sent).await?;
     delete_and_wait(&scene, "lockstep.lane.events").await?;
     for event in load.updates() {
