@@ -309,15 +309,7 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
     if wanted(Figure::List) {
         list::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
     }
-    if wanted(Figure::Graphql) {
-        graphql::measure(&host, options.listed_devices, options.rounds, &mut table).await?;
-    }
-    if wanted(Figure::Pages) {
-        pages::measure(&host, options.listed_devices, &mut table).await?;
-    }
-    if wanted(Figure::Viewers) {
-        viewers::measure(&host, &mut table).await?;
-    }
+    measure_console(&host, options, wanted, &mut table).await?;
     measure_executions(&host, options, wanted, &mut table).await?;
     if options.only.contains(&Figure::Growth) {
         let sizes = growth::Sizes {
@@ -330,6 +322,25 @@ async fn measure(options: &Options) -> anyhow::Result<Table> {
         growth::measure(&host, sizes, &mut table).await?;
     }
     Ok(table)
+}
+
+/// What the console answers: GraphQL, pages, event streams.
+async fn measure_console(
+    host: &Host,
+    options: &Options,
+    wanted: impl Fn(Figure) -> bool,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    if wanted(Figure::Graphql) {
+        graphql::measure(host, options.listed_devices, options.rounds, table).await?;
+    }
+    if wanted(Figure::Pages) {
+        pages::measure(host, options.listed_devices, table).await?;
+    }
+    if wanted(Figure::Viewers) {
+        viewers::measure(host, table).await?;
+    }
+    Ok(())
 }
 
 /// What needs neither a broker nor a database.

@@ -22,7 +22,7 @@ const VIEWERS: u64 = 500;
 /// How many open the page at once: a console has a bound of requests in flight.
 const AT_ONCE: usize = 32;
 /// How long they look.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 /// How often the execution changes: as often as it is read while it changes.
 const EVERY: Duration = Duration::from_millis(250);
 
@@ -119,7 +119,7 @@ async fn used(console: &Separate) -> anyhow::Result<Used> {
     let pid = console.pid()?;
     let (began, before) = (Instant::now(), cpu_time(pid)?);
     tokio::time::sleep(LOOK).await;
-    let cpu = (cpu_time(pid)? - before).as_secs_f64();
+    let cpu = cpu_time(pid)?.saturating_sub(before).as_secs_f64();
     Ok(Used {
         cpu: cpu / began.elapsed().as_secs_f64() * 60.0,
         memory: memory_kib(pid, "VmRSS")? / 1024.0,

@@ -39,10 +39,11 @@ async function auditAndExplain() {
   await page.getByRole('link', { name: 'Audit', exact: true }).click();
   await page.locator('select[name=kind]').selectOption('command');
   await page.getByLabel('About', { exact: true }).fill('dist1');
+  await page.locator('select[name=outcome]').selectOption('applied');
   await page.getByRole('button', { name: 'Filter' }).click();
   await page.getByText('line card is being changed').first().waitFor();
   await isUntouched(page);
-  check((await page.locator('tbody tr').count()) === 1, 'one command about dist1');
+  check((await page.locator('tbody tr').count()) === 1, 'one decision about dist1');
   const exported = await page.request.get(url + (await page.getByRole('link', { name: /^Export/ }).getAttribute('href')));
   check((await exported.json()).entries.length === 1, 'the export has the same entry');
   // From why a device is not synchronized to what followed from its cause.
@@ -217,13 +218,13 @@ const jobs = process.argv.slice(2);
 try {
   const isOn = (name) => jobs.length === 0 || jobs.includes(name);
   const looksAgain = isOn('fleet') ? await fleet() : async () => {};
-  await picture('fleet', '/', { height: 900 });
-  await picture('fleet-dark', '/', { height: 900, colorScheme: 'dark' });
   await picture('device', '/devices/leaf00003', { height: 1100 });
   await picture('device-narrow', '/devices/leaf00003', { width: 390, height: 844 });
   await picture('devices', '/devices', { height: 700 });
   const steps = { trend, auditAndExplain, devices, hostile, repositories, cloudvision, deadLetters, device, task };
   for (const [name, step] of Object.entries(steps)) if (isOn(name)) await step();
+  await picture('fleet', '/', { height: 900 });
+  await picture('fleet-dark', '/', { height: 900, colorScheme: 'dark' });
   const plan = isOn('execution') ? await execution() : '/executions/3';
   await looksAgain();
   await picture('differences', `${plan}/devices`);

@@ -169,7 +169,14 @@ fn each_row_about_the_run_cycle_names_tests_that_exist() -> Result<()> {
 fn links_lead_to_files_and_sections_that_exist() -> Result<()> {
     let mut problems = Vec::new();
     let files = files()?;
-    let pages: Vec<&String> = files.iter().filter(|file| file.ends_with(".md")).collect();
+    let pages: Vec<&String> = files
+        .iter()
+        .filter(|file| {
+            Path::new(file)
+                .extension()
+                .is_some_and(|extension| extension == "md")
+        })
+        .collect();
     for page in &pages {
         let content = text(page)?.with_context(|| format!("{page} is no text"))?;
         for (line, link) in links::links(&content) {

@@ -165,7 +165,7 @@ impl Claimant for ElementRunner {
                 all_ended.cancel();
             };
             let renewing = all_ended.run_until_cancelled(self.0.renew());
-            let committing = self.0.commit_ends(ended, announcements, &stop, &all_ended);
+            let committing = Box::pin(self.0.commit_ends(ended, announcements, &stop, &all_ended));
             let announcing = self.0.announcer.run(waiting);
             let journalling = all_ended.run_until_cancelled(entries.write_to(&self.0.context.cycle));
             tokio::join!(stopping, renewing, committing, announcing, journalling);

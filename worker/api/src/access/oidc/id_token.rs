@@ -121,12 +121,12 @@ impl<'a> Unverified<'a> {
         }
         let now = expected.now.as_second();
         let expires = time(&claims, "exp")?.ok_or(IdTokenError::Missing("exp"))?;
-        let issued = time(&claims, "iat")?.ok_or(IdTokenError::Missing("iat"))?;
-        let from = time(&claims, "nbf")?.unwrap_or(issued);
+        let issued_at = time(&claims, "iat")?.ok_or(IdTokenError::Missing("iat"))?;
+        let from = time(&claims, "nbf")?.unwrap_or(issued_at);
         if now >= expires.saturating_add(LEEWAY) {
             return Err(IdTokenError::Expired);
         }
-        if now.saturating_add(LEEWAY) < issued.max(from) {
+        if now.saturating_add(LEEWAY) < issued_at.max(from) {
             return Err(IdTokenError::NotYet);
         }
         let subject = text(&claims, "sub")?.to_owned();

@@ -194,7 +194,7 @@ impl IdentityProvider {
         let metadata = self.metadata().await?;
         let form = self.form(metadata.client_authentication()?, attempt, code);
         let answer = self.options.http.send(&metadata.token_endpoint, Some(form)).await;
-        let answer = answer.map_err(unavailable)?;
+        let answer = answer.map_err(ProviderError::from)?;
         let token = id_token(&answer)?;
         let token = Unverified::read(&token, &self.options.algorithms)?;
         self.check_signature(&metadata, &token).await?;
@@ -295,7 +295,7 @@ impl IdentityProvider {
     }
 
     async fn get(&self, address: &str) -> Result<Vec<u8>, ProviderError> {
-        let answer = self.options.http.send(address, None).await.map_err(unavailable)?;
+        let answer = self.options.http.send(address, None).await?;
         match answer.status {
             200 => Ok(answer.body),
             500.. => Err(ProviderError::Unavailable(format!("answers {}", answer.status))),
@@ -308,8 +308,10 @@ impl IdentityProvider {
     }
 }
 
-fn unavailable(error: ProviderHttpError) -> ProviderError {
-    ProviderError::Unavailable(error.to_string())
+impl From<ProviderHttpError> for ProviderError {
+    fn from(error: ProviderHttpError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 /// The ID token in the answer of the token endpoint.
