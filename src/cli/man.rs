@@ -12,7 +12,6 @@ use super::{Cli, output};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lockstep man pages
-  man ./pages/lockstep-devices-list.1
   lockstep man ~/.local/share/man/man1")]
 pub(super) struct Man {
     /// The folder to write to; it is created if it does not exist

@@ -1,4 +1,7 @@
+mod clusters;
 mod devices;
+mod example;
+mod oidc;
 mod page;
 mod providers;
 mod render;
@@ -11,8 +14,6 @@ use std::path::Path;
 use lockstep_protocol::topology::Lane;
 use secrecy::ExposeSecret;
 
-use super::reader::Reader;
-use super::source::Settings;
 use crate::local_file::Origin;
 
 use super::{BrokerUrl, Config, ConfigProblems, LogFormat, Overrides, StoreUrl};
@@ -98,145 +99,6 @@ fn a_key_of_an_earlier_version_is_ignored_with_a_warning() {
 }
 
 #[test]
-fn the_documented_example_shows_the_defaults() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/lockstep.toml");
-    let config = read_file(&example, &[], Overrides::default()).unwrap();
-    assert_eq!(
-        config.effective,
-        read("", &[]).unwrap().effective,
-        "the example shows the defaults"
-    );
-
-    // Examples behind `#:` load, too.
-    let text = std::fs::read_to_string(&example).unwrap();
-    let config = read(&uncommented(&text), &[("BERLIN_PASSWORD", "hush")]).unwrap();
-    assert!(matches!(config.broker.url, BrokerUrl::Amqp(_)));
-    assert!(matches!(config.store.url, StoreUrl::Postgres(_)));
-    assert_eq!(config.console.tokens.len(), 2);
-    assert_eq!(config.gateway.tokens.len(), 1);
-    assert_eq!(config.cvp.keys().collect::<Vec<_>>(), ["berlin", "cloud"]);
-    let mut berlin = config.effective["cvp"]["berlin"].clone();
-    let mut defaults =
-        cluster("hosts = ['cvp1.example.org', 'cvp2.example.org']\nca_file = '/etc/lockstep/ca.pem'");
-    for shown in [&mut berlin, &mut defaults] {
-        shown["proxy"].take();
-    }
-    assert_eq!(berlin, defaults, "the example shows the defaults");
-}
-
-fn uncommented(example: &str) -> String {
-    let lines = example
-        .lines()
-        .map(|line| line.strip_prefix("#:").unwrap_or(line));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-#[test]
-fn the_documented_example_explains_every_key_with_its_bounds() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/lockstep.toml");
-    let text = uncommented(&std::fs::read_to_string(example).unwrap());
-    // Sections with a name have the same keys, which the example explains once.
-    let general = |key: &str| {
-        let key = key.replace("[0]", "").replace("[1]", "");
-        let names = ["cvp.berlin.", "cvp.cloud.", "cvp.NAME."];
-        let key = names.iter().fold(key, |key, name| key.replace(name, "cvp.*."));
-        let key = ["rest.netbox.", "rest.monitoring.", "rest.NAME."]
-            .iter()
-            .fold(key, |key, name| key.replace(name, "rest.*."));
-        let windows = ["freeze.year-end.", "freeze.core-nights."];
-        let key = windows
-            .iter()
-            .fold(key, |key, name| key.replace(name, "freeze.*."));
-        let key = key.replace("repositories.settings.", "repositories.*.");
-        let key = key.replace("repositories.templates.", "repositories.*.");
-        // So do the logins of groups, of devices and of all.
-        let logins = [
-            "default.",
-            "groups.\"berlin\".",
-            "hosts.\"sw1.example.org\".",
-            "groups.berlin.",
-        ];
-        let logins = logins.iter().chain(&["hosts.sw1.example.org."]);
-        let key = logins.fold(key, |key, login| {
-            key.replace(&format!("devices.credentials.{login}"), "logins.*.")
-        });
-        key.replace("\"berlin\"", "berlin")
-    };
-    let mut explained = BTreeMap::new();
-    let (mut section, mut comment) = (String::new(), String::new());
-    for line in text.lines() {
-        if let Some(text) = line.strip_prefix("# ") {
-            comment = format!("{comment} {text}");
-        } else if line.starts_with('[') {
-            section = format!("{}.", line.trim_matches(['[', ']']));
-        } else if let Some((name, _)) = line.split_once(" = ") {
-            let explained = explained.entry(general(&format!("{section}{name}")));
-            // A second example of a section with a name repeats no comment.
-            explained
-                .and_modify(|known: &mut String| known.push_str(&comment))
-                .or_insert(comment.clone());
-            comment.clear();
-        } else {
-            comment.clear();
-        }
-    }
-
-    let mut settings = Settings::default();
-    settings.add_file(write(&text).path(), Origin::Named);
-    let mut reader = Reader::new(settings);
-    Config::of(&mut reader);
-    let sections = [
-        "broker.persons",
-        "broker.sources",
-        "console.tokens",
-        "console.oidc",
-        "console.oidc.roles",
-        "gateway.tokens",
-        "cvp",
-        "cvp.NAME",
-        "devices.credentials.default",
-        "devices.credentials.groups",
-        "devices.credentials.hosts",
-        "devices.types",
-        "executions.at_once_per_group",
-        "executions.at_once_per_provider",
-        "freeze",
-        "freeze.NAME",
-        "providers",
-        "providers.NAME",
-        "providers.uptime.environment",
-        "providers.uptime.environment_files",
-        "render.secrets",
-        "repositories.settings",
-        "repositories.templates",
-        "rest",
-        "rest.NAME",
-        "sources",
-        "sources.NAME",
-        "sources.main.device_types",
-        "sources.main.platforms",
-        "sources.main.states",
-    ];
-    for (key, read) in &reader.keys {
-        let (Some(bounds), name) = (&read.bounds, general(key)) else {
-            let name = key.rsplit('.').next().unwrap_or_default();
-            let mentioned = (name.ends_with("_file") || name.ends_with("_env")) && text.contains(name);
-            let is_section = sections.contains(&key.as_str());
-            assert!(
-                mentioned || is_section || explained.contains_key(&general(key)),
-                "{key}"
-            );
-            continue;
-        };
-        let comment = explained.get(&name).expect(key);
-        assert!(
-            comment.contains(bounds.as_str()),
-            "{key}: {bounds:?} is not in {comment:?}"
-        );
-    }
-}
-
-#[test]
 fn the_effective_configuration_of_a_repository_can_be_written_as_toml() {
     let text = "[repositories.settings]\nurl = 'https://u:hush@git.example.org/s.git'\nwebhook_secret = 'hush-of-the-forge'\n";
     let effective = read(text, &[]).unwrap().effective;
@@ -279,69 +141,6 @@ fn an_unknown_section_is_compared_with_those_beside_it() {
             "{text}: {problems:#?}"
         );
     }
-}
-
-/// The effective configuration of a cluster with a user.
-fn cluster(text: &str) -> serde_json::Value {
-    let text = format!("[cvp.x]\nusername = 'lockstep'\npassword = 'hush'\n{text}");
-    read(&text, &[]).unwrap().effective["cvp"]["x"].clone()
-}
-
-#[test]
-fn problems_of_clusters_are_reported() {
-    let text = "[cvp.a]\nhosts = ['cvp1', 'http://cvp2']\nusername = 'u'\n[cvp.b]\ntoken = 't'\n[cvp.c]\nhosts = []\n\
-        username = 'u'\npassword = 'hush'\ntoken = 'hush'\n[cvp.d]\nhosts = ['www.arista.io']\nusername = 'u'\npassword = 'hush'\n\
-        codes = ['0000', '0042']\ntask_diff = 'never'\ninsecure = true\nca_file = 'x'\nconcurency = 7\n[cvp]\nhosts = ['x']\n[cvp.E]\nhosts = ['x']\n";
-    let problems = problems(text, &[]);
-    let expected = [
-        ":23: cvp.E.hosts: \"E\" is not a valid name",
-        ":21: cvp.hosts: must be in a section with a name, such as [cvp.main]",
-        "cvp.a.hosts: \"http://cvp2\" would be reached without TLS",
-        "cvp.a.password: is missing; set password or password_file",
-        "cvp.b.hosts: is missing",
-        "cvp.c.hosts: is missing",
-        "cvp.c.token: is set beside username or password",
-        "cvp.d.codes: \"0042\" is not a compliance code",
-        "cvp.d.task_diff: is \"never\", must be \"where-available\"",
-        "cvp.d.insecure: is set beside ca_file",
-        "cvp.d.token: is missing; the cloud service accepts no users",
-        "cvp.d.concurency: unknown key; expected one of ca_file, change_controls, cloud, codes, concurrency",
-    ];
-    assert_reported(&problems, &expected);
-}
-
-#[test]
-fn variables_configure_a_cluster_only_for_commands_that_use_one() {
-    let secret = write("hush\n");
-    let name = secret.path().display().to_string();
-    let variables = [
-        ("CVP_HOSTNAME", "cvp1, cvp2:8443"),
-        ("CVP_USERNAME", "u"),
-        ("CVP_PASSWORD_FILE", name.as_str()),
-        ("CVP_TOKEN", ""),
-    ];
-    let file = write("");
-    let overrides = Overrides {
-        cvp_variables: true,
-        ..Overrides::default()
-    };
-    let config = read_file(file.path(), &variables, overrides.clone()).unwrap();
-    let hosts: Vec<String> = config.cvp["environment"]
-        .hosts
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(hosts, ["cvp1", "cvp2:8443"]);
-    assert!(!format!("{config:?}").contains("hush"));
-    let config = read_file(file.path(), &variables, Overrides::default()).unwrap();
-    assert!(config.cvp.is_empty(), "other commands ignore the variables");
-    let error = read_file(file.path(), &variables[..1], overrides)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("CVP_HOSTNAME: cvp.environment.username: is missing"),
-        "{error}"
-    );
 }
 
 #[test]
@@ -602,63 +401,4 @@ fn a_worker_listens_only_at_a_configured_address() {
         problems[0].contains(":2: worker.listen: is \"here\", must be an address and a port"),
         "{problems:?}"
     );
-}
-
-#[test]
-fn an_identity_provider_needs_a_client_a_secret_and_a_role() {
-    let whole = "[console.oidc]\nissuer = 'https://id.example.org'\nclient_id = 'lockstep'\nclient_secret = 'hush-of-the-client'\n\
-                 redirect_uri = 'https://lockstep.example.org/login/oidc/callback'\n\
-                 [[console.oidc.roles]]\nvalue = 'net-ops'\nrole = 'operator'\ngroups = ['oslo']\n";
-    let config = read(whole, &[]).unwrap();
-    assert!(!config.effective.to_string().contains("hush"));
-    let oidc = config.console.oidc.unwrap();
-    assert_eq!(
-        (oidc.principal_claim.as_str(), oidc.share_principals),
-        ("sub", false)
-    );
-    assert_eq!(oidc.roles[0].limits.groups.len(), 1);
-    assert_reported(
-        &problems("[console.oidc]\nname = 'x'", &[]),
-        &[
-            "console.oidc.issuer: is missing",
-            "console.oidc.client_id: is missing",
-            "console.oidc.redirect_uri: is missing",
-            "console.oidc.client_secret: is missing",
-            "console.oidc.roles: has no entry",
-        ],
-    );
-    for (from, to, expected) in [
-        (
-            "'https://id.example.org'",
-            "'http://id.example.org'",
-            "without TLS",
-        ),
-        (
-            "/login/oidc/callback",
-            "/login",
-            "must be the address of the console",
-        ),
-        ("'hush-of-the-client'", "'hush'", "shorter than 16 characters"),
-        (
-            "role = 'operator'",
-            "role = 'root'",
-            "viewer, operator, approver or admin",
-        ),
-        ("role = 'operator'", "", "each entry has a value and a role"),
-        ("['oslo']", "['']", "console.oidc.roles[0].groups"),
-        (
-            "client_id =",
-            "algorithms = ['HS256']\nclient_id =",
-            "sign with no key or a shared one",
-        ),
-        ("client_id =", "algorithms = []\nclient_id =", "name at least one"),
-    ] {
-        let problems = problems(&whole.replacen(from, to, 1), &[]);
-        assert!(
-            problems
-                .iter()
-                .any(|problem| problem.contains(expected) && !problem.contains("hush-of")),
-            "{to}: {problems:?}"
-        );
-    }
 }

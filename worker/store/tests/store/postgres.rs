@@ -18,9 +18,8 @@ use tokio_postgres::Client;
 
 use crate::contract::management_domains::{changed, domain};
 use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_OIDC, UNDO_PAGES, UNDO_RUN_CYCLE,
-    UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, absorb, create, create_all, devices, hostname,
-    key, keys, leases, message, repositories, row, unsynchronize, work,
+    Place, Probe, absorb, create, create_all, devices, hostname, key, keys, leases, message, repositories,
+    row, undo, unsynchronize, work,
 };
 
 contract!(crate::postgres::open);
@@ -98,15 +97,15 @@ impl Probe for Client {
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         &[
             (18, UNDO_AUDIT),
-            (17, UNDO_OIDC),
-            (16, UNDO_FLEET_SAMPLES),
-            (15, UNDO_TRACES),
-            (14, UNDO_ACCESS),
+            (17, undo::OIDC),
+            (16, undo::FLEET_SAMPLES),
+            (15, undo::TRACES),
+            (14, undo::ACCESS),
             (13, &["DROP TABLE inventory_source"]),
-            (12, UNDO_WORKFLOW),
-            (11, UNDO_TASK_FORMS),
-            (10, UNDO_PAGES),
-            (9, UNDO_SYNC),
+            (12, undo::WORKFLOW),
+            (11, undo::TASK_FORMS),
+            (10, undo::PAGES),
+            (9, undo::SYNC),
             (8, UNDO_RULES),
             (
                 7,
@@ -118,8 +117,8 @@ impl Probe for Client {
                     "UPDATE schema_compatibility SET oldest = 6",
                 ],
             ),
-            (6, UNDO_RUN_CYCLE),
-            (5, UNDO_EXECUTIONS),
+            (6, undo::RUN_CYCLE),
+            (5, undo::EXECUTIONS),
             (
                 4,
                 &[

@@ -10,10 +10,7 @@ use lockstep_store::sqlite::{SqliteOptions, SqliteStore};
 use lockstep_store::{Schema, StoreError};
 use rusqlite::Connection;
 
-use crate::contract::{
-    Place, Probe, UNDO_ACCESS, UNDO_AUDIT_DECISIONS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_OIDC,
-    UNDO_PAGES, UNDO_RUN_CYCLE, UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, UNDO_WORKFLOW, create_all,
-};
+use crate::contract::{Place, Probe, create_all, undo};
 
 contract!(crate::sqlite::open);
 
@@ -84,16 +81,16 @@ impl Probe for File {
     fn undo(&self) -> &'static [(u32, &'static [&'static str])] {
         // Versions 2 and 4 copy each table, so their migrations run on their own tables, too.
         &[
-            (18, UNDO_AUDIT_DECISIONS),
-            (17, UNDO_OIDC),
-            (16, UNDO_FLEET_SAMPLES),
-            (15, UNDO_TRACES),
-            (14, UNDO_ACCESS),
+            (18, undo::AUDIT_DECISIONS),
+            (17, undo::OIDC),
+            (16, undo::FLEET_SAMPLES),
+            (15, undo::TRACES),
+            (14, undo::ACCESS),
             (13, &["DROP TABLE inventory_source"]),
-            (12, UNDO_WORKFLOW),
-            (11, UNDO_TASK_FORMS),
-            (10, UNDO_PAGES),
-            (9, UNDO_SYNC),
+            (12, undo::WORKFLOW),
+            (11, undo::TASK_FORMS),
+            (10, undo::PAGES),
+            (9, undo::SYNC),
             (
                 8,
                 &[
@@ -119,8 +116,8 @@ impl Probe for File {
                 ],
             ),
             (7, &[]),
-            (6, UNDO_RUN_CYCLE),
-            (5, UNDO_EXECUTIONS),
+            (6, undo::RUN_CYCLE),
+            (5, undo::EXECUTIONS),
             (4, &["DROP TABLE repository_failure"]),
             (
                 3,

@@ -7,11 +7,7 @@ use lockstep_store::{CauseId, DeviceId, DeviceQuery, Effects, InboxRow, Keys, Li
 use super::leases::{LONG, acquire};
 use super::related::{end, linked};
 use super::repositories::{Changed, change, fetched, settings};
-use super::{
-    Place, UNDO_ACCESS, UNDO_AUDIT_DECISIONS, UNDO_EXECUTIONS, UNDO_FLEET_SAMPLES, UNDO_OIDC, UNDO_RUN_CYCLE,
-    UNDO_SYNC, UNDO_TASK_FORMS, UNDO_TRACES, create_all, devices, hostname, key, keys, message, row,
-    unsynchronize, work,
-};
+use super::{Place, create_all, devices, hostname, key, keys, message, row, undo, unsynchronize, work};
 
 /// The schema version of this program.
 async fn known(place: &Place) -> Result<u32> {
@@ -117,15 +113,15 @@ pub(crate) async fn eight_migrations_at_once_apply_once(place: &Place) -> Result
         "DROP TABLE inbox",
         "DROP TABLE refinery_schema_history",
     ];
-    run(place, UNDO_AUDIT_DECISIONS).await?;
-    run(place, UNDO_OIDC).await?;
-    run(place, UNDO_FLEET_SAMPLES).await?;
-    run(place, UNDO_TRACES).await?;
-    run(place, UNDO_ACCESS).await?;
-    run(place, UNDO_TASK_FORMS).await?;
-    run(place, UNDO_SYNC).await?;
-    run(place, UNDO_RUN_CYCLE).await?;
-    run(place, UNDO_EXECUTIONS).await?;
+    run(place, undo::AUDIT_DECISIONS).await?;
+    run(place, undo::OIDC).await?;
+    run(place, undo::FLEET_SAMPLES).await?;
+    run(place, undo::TRACES).await?;
+    run(place, undo::ACCESS).await?;
+    run(place, undo::TASK_FORMS).await?;
+    run(place, undo::SYNC).await?;
+    run(place, undo::RUN_CYCLE).await?;
+    run(place, undo::EXECUTIONS).await?;
     // Only one of the stores has these.
     run(place, &["DROP TABLE broad_cause"]).await.ok();
     run(place, &first).await?;

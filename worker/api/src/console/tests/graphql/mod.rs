@@ -4,6 +4,7 @@ mod mutations;
 mod requests;
 mod schema;
 mod subscriptions;
+mod websockets;
 
 use axum::body::Body;
 use axum::http::Request;
