@@ -64,7 +64,7 @@ fn schedule() -> ScheduleSaveRequested {
     }
 }
 
-/// Publishes as one principal: each broker of a test has another user, whom workers have to trust.
+/// Publishes as one principal: each broker of a test has another user, and workers have to trust it.
 async fn publish(bus: &dyn Bus, messages: &[Envelope]) -> Result<()> {
     let by_netbox = |message: &Envelope| {
         outgoing(&Envelope {

@@ -122,7 +122,7 @@ async fn an_execution_runs_to_the_end_for_whoever_caused_it(ground: Ground) -> R
 
     let user = Some(scene.bus.user());
     let table = [
-        // what begins an execution, the execution, for whom, by which message, published as which user
+        // what begins an execution, the execution, its actor, its message, the broker user of that
         ("a request", direct, "carol", Some((TASK, user))),
         (
             "a relaunch",
